@@ -1,0 +1,29 @@
+# `just` alone lists what there is. Every word is one plain command: without just, type the command.
+
+_default:
+    @just --list --unsorted
+
+# Everything that CI checks, on SQLite and a real MySQL; `just test NAME` runs the tests that match
+test *filter:
+    cargo xtask test {{ if filter == "" { "" } else { "-- " + filter } }}
+
+# A Segflow server on this machine, with the example project
+dev *args:
+    cargo run --package segflow-cli --bin segflow -- dev {{ args }}
+
+# The programs in benches/, in release profile
+bench *args:
+    cargo run --release --package segflow-benches {{ args }}
+
+# Formatting and lints, without tests
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Format all of it
+fmt:
+    cargo fmt --all
+
+# A throwaway MySQL server until Ctrl-C; prints its URL
+mysql:
+    cargo xtask mysql

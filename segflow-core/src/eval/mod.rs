@@ -1,0 +1,193 @@
+//! Segments, evaluated. One evaluator decides everywhere: in servers, tests, simulations and previews.
+//!
+//! # The truth table
+//!
+//! A value is looked up by its path of object keys. It is *missing* when a key is not there, when something on the way is no object,
+//! or when it is `null`; a missing top-level attribute that is declared with a default is that default.
+//!
+//! | test | true when |
+//! |---|---|
+//! | `exists` | the value is not missing |
+//! | `eq x` | same JSON type and equal; `1` equals `1.0`; `"1"` does not equal `1`; arrays and objects compare whole |
+//! | `ne x` | exactly when `eq x` is false, so also for a missing value |
+//! | `lt le gt ge x` | both are numbers, or both are strings (compared byte by byte), and in that order; otherwise false |
+//! | `one_of [x, y]` | `eq` one of them |
+//! | `contains x` | a string that has `x` in it, or an array with an element that `eq x` |
+//!
+//! Integers compare exactly, however large; an integer and a fraction compare as 64-bit floats.
+//!
+//! An event has *happened* when its `occurred_at` is not after now. `within d` keeps those with `occurred_at > now − d`.
+//! `count` of none is 0; `sum` of none is 0; values that are not numbers do not count in `sum`, `min` and `max`; `min` and `max`
+//! of none are missing. `older_than d` holds when the first (or last) one occurred at or before `now − d`; what never happened is not
+//! older, unless `or_never` is said. `within d` on a first or last holds when it occurred after `now − d`, never for what never happened,
+//! unless `or_never` is said.
+
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use segflow_protocol::{Cond, Events, Expr, Field, Measure, TimeTest, Which};
+use serde_json::Value;
+
+use crate::merge::Object;
+pub use value::test;
+
+/// One event as the evaluator sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventFact {
+    /// ms UTC.
+    pub occurred_at: i64,
+    pub attributes: Object,
+}
+
+/// All that a verdict can depend on.
+pub trait Facts {
+    fn attributes(&self) -> &Object;
+    /// All stored events of a name, in any order.
+    fn events(&self, name: &str) -> &[EventFact];
+    fn in_segment(&self, id: &str) -> bool;
+    /// The declared attributes, for their defaults.
+    fn user_fields(&self) -> &[Field];
+    fn event_fields(&self, name: &str) -> &[Field];
+    /// ms UTC.
+    fn now(&self) -> i64;
+}
+
+/// Whether a segment holds, and the next instant at which time alone might change that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub holds: bool,
+    /// ms UTC, always after now.
+    pub flip: Option<i64>,
+}
+
+pub fn evaluate(expr: &Expr, facts: &impl Facts) -> Verdict {
+    let mut flips = Flips { now: facts.now(), next: None };
+    let holds = expression(expr, facts, &mut flips);
+    Verdict { holds, flip: flips.next }
+}
+
+struct Flips {
+    now: i64,
+    next: Option<i64>,
+}
+
+impl Flips {
+    fn at(&mut self, instant: i64) {
+        if instant > self.now {
+            self.next = Some(self.next.map_or(instant, |next| next.min(instant)));
+        }
+    }
+}
+
+/// Evaluates every branch, also those that no longer matter: each may hold the next flip.
+fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
+    match expr {
+        Expr::Everyone => true,
+        Expr::All(parts) => parts.iter().fold(true, |all, part| expression(part, facts, flips) && all),
+        Expr::Any(parts) => parts.iter().fold(false, |any, part| expression(part, facts, flips) || any),
+        Expr::Not(part) => !expression(part, facts, flips),
+        Expr::User(cond) => condition(cond, facts.attributes(), facts.user_fields()),
+        Expr::Segment(id) => facts.in_segment(id),
+        Expr::Measure { events, measure, is } => {
+            let happened = select(events, facts, flips);
+            value::test(is, measured(measure, &happened, facts.event_fields(&events.name)).as_ref())
+        }
+        Expr::When { events, which, is, or_never } => {
+            let times = select(events, facts, flips).into_iter().map(|e| e.occurred_at);
+            let time = match which {
+                Which::First => times.min(),
+                Which::Last => times.max(),
+            };
+            let Some(time) = time else { return *or_never };
+            let (TimeTest::OlderThan(age) | TimeTest::Within(age)) = is;
+            let instant = time.saturating_add(*age);
+            flips.at(instant);
+            matches!(is, TimeTest::OlderThan(_)) == (instant <= flips.now)
+        }
+    }
+}
+
+/// The events that have happened, fit the filter and lie within the window.
+fn select<'a>(events: &Events, facts: &'a impl Facts, flips: &mut Flips) -> Vec<&'a EventFact> {
+    let fields = facts.event_fields(&events.name);
+    let mut selected = vec![];
+    for event in facts.events(&events.name) {
+        if events.filter.as_ref().is_some_and(|filter| !condition(filter, &event.attributes, fields)) {
+            continue;
+        }
+        if event.occurred_at > flips.now {
+            flips.at(event.occurred_at);
+            continue;
+        }
+        if let Some(within) = events.within {
+            let leaves = event.occurred_at.saturating_add(within);
+            if leaves <= flips.now {
+                continue;
+            }
+            flips.at(leaves);
+        }
+        selected.push(event);
+    }
+    selected
+}
+
+fn measured(measure: &Measure, events: &[&EventFact], fields: &[Field]) -> Option<Value> {
+    let values = |path: &[String]| -> Vec<Value> {
+        let found = events.iter().filter_map(|e| look_up(path, &e.attributes, fields));
+        found.filter(|v| v.is_number()).cloned().collect()
+    };
+    match measure {
+        Measure::Count => Some(Value::from(events.len())),
+        Measure::Sum(path) => Some(value::sum(&values(path))),
+        Measure::Min(path) => values(path).into_iter().reduce(|a, b| if value::less(&b, &a) { b } else { a }),
+        Measure::Max(path) => values(path).into_iter().reduce(|a, b| if value::less(&a, &b) { b } else { a }),
+    }
+}
+
+/// Whether a condition holds for one JSON object.
+pub fn condition(cond: &Cond, object: &Object, fields: &[Field]) -> bool {
+    match cond {
+        Cond::All(parts) => parts.iter().all(|part| condition(part, object, fields)),
+        Cond::Any(parts) => parts.iter().any(|part| condition(part, object, fields)),
+        Cond::Not(part) => !condition(part, object, fields),
+        Cond::At { path, is } => value::test(is, look_up(path, object, fields)),
+    }
+}
+
+fn look_up<'a>(path: &[String], object: &'a Object, fields: &'a [Field]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    let found = object.get(first).filter(|v| !v.is_null());
+    let top = found.or_else(|| fields.iter().find(|f| f.name == *first)?.default.as_ref())?;
+    rest.iter().try_fold(top, |value, key| value.get(key)).filter(|v| !v.is_null())
+}
+
+/// What a segment depends on; a fact that touches none of it cannot change the verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dependencies {
+    pub attributes: bool,
+    pub events: std::collections::BTreeSet<String>,
+    pub segments: std::collections::BTreeSet<String>,
+}
+
+pub fn dependencies(expr: &Expr) -> Dependencies {
+    fn collect(expr: &Expr, into: &mut Dependencies) {
+        match expr {
+            Expr::Everyone => {}
+            Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| collect(part, into)),
+            Expr::Not(part) => collect(part, into),
+            Expr::User(_) => into.attributes = true,
+            Expr::Measure { events, .. } | Expr::When { events, .. } => {
+                into.events.insert(events.name.clone());
+            }
+            Expr::Segment(id) => {
+                into.segments.insert(id.clone());
+            }
+        }
+    }
+    let mut all = Dependencies::default();
+    collect(expr, &mut all);
+    all
+}
+

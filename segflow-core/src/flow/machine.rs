@@ -1,0 +1,330 @@
+//! The state of one turn and the loop that polls it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::panic::Location;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use segflow_protocol::{
+    Completion, Divergence, Effect, End, Entry, Happened, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
+};
+
+use super::Flow;
+use crate::merge::{Object, apply_delta, delta};
+
+/// Replays a flow and runs it on to where it waits, ends, fails or diverges.
+pub fn run<F: Future<Output = ()>>(turn: Turn, start: impl FnOnce(Flow) -> F) -> TurnOutcome {
+    let flow = match State::new(turn) {
+        Ok(state) => Flow::new(state),
+        Err(end) => return TurnOutcome { entries: vec![], effects: vec![], pending: vec![], next_op: 0, end, logs: vec![] },
+    };
+    let end = {
+        let mut future = pin!(start(flow.clone()));
+        let end = drive(&flow, |context| future.as_mut().poll(context));
+        // What is dropped from here on was not dropped by the flow.
+        flow.state().closing = true;
+        end
+    };
+    let mut state = flow.state();
+    let stopped = matches!(end, End::Failed(_) | End::Diverged(_));
+    TurnOutcome {
+        // A turn that stops half-way decides nothing.
+        entries: if stopped { vec![] } else { std::mem::take(&mut state.fresh) },
+        effects: if stopped { vec![] } else { std::mem::take(&mut state.effects) },
+        pending: if end == End::Waiting { state.pending.values().map(|p| p.what.clone()).collect() } else { vec![] },
+        next_op: state.next_op,
+        end,
+        logs: std::mem::take(&mut state.logs),
+    }
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn drive(flow: &Flow, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> End {
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        woken.0.store(false, Ordering::Relaxed);
+        let polled = poll(&mut context);
+        let mut state = flow.state();
+        if let Some(end) = state.stopped.take() {
+            return end;
+        }
+        if polled.is_ready() {
+            return match state.unread() {
+                Some(_) => End::Diverged(state.divergence("the end of the flow".into(), String::new())),
+                None => End::Done,
+            };
+        }
+        // A future that woke itself wants to be polled again before anything else happens.
+        if woken.0.load(Ordering::Relaxed) {
+            continue;
+        }
+        match state.deliver_next() {
+            Ok(true) => {}
+            Ok(false) if state.pending.is_empty() => {
+                return End::Failed("the flow awaits something that is not an operation of its flow, and would never wake".into());
+            }
+            Ok(false) => return End::Waiting,
+            Err(end) => return end,
+        }
+    }
+}
+
+pub(super) struct State {
+    turn: Turn,
+    /// How much of the journal has been replayed.
+    cursor: usize,
+    completions: VecDeque<Completion>,
+    pub(super) now: i64,
+    next_op: u64,
+    ops: usize,
+    pending: BTreeMap<u64, PendingOp>,
+    fresh: Vec<Entry>,
+    effects: Vec<Effect>,
+    logs: Vec<String>,
+    /// The user's attributes as of this turn, with what this turn has changed.
+    attributes: Object,
+    /// The user as the flow last read it.
+    snapshot: Rc<Object>,
+    /// Counts the readings that brought something new.
+    pub(super) reading: u64,
+    stopped: Option<End>,
+    closing: bool,
+}
+
+struct PendingOp {
+    what: Pending,
+    complete: bool,
+    waker: Option<Waker>,
+}
+
+impl State {
+    fn new(mut turn: Turn) -> Result<State, End> {
+        let attributes = turn.attributes.read().map_err(|e| End::Failed(format!("the user's attributes: {e}")))?;
+        Ok(State {
+            cursor: 0,
+            completions: std::mem::take(&mut turn.completions).into(),
+            now: turn.started_at,
+            next_op: turn.first_op,
+            ops: 0,
+            pending: BTreeMap::new(),
+            fresh: vec![],
+            effects: vec![],
+            logs: vec![],
+            attributes,
+            snapshot: Rc::default(),
+            reading: 0,
+            stopped: None,
+            closing: false,
+            turn,
+        })
+    }
+
+    fn unread(&self) -> Option<&Entry> {
+        self.turn.journal.get(self.cursor)
+    }
+
+    pub(super) fn replaying(&self) -> bool {
+        self.unread().is_some()
+    }
+
+    pub(super) fn stop(&mut self, end: End) {
+        self.stopped.get_or_insert(end);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    pub(super) fn log(&mut self, line: String) {
+        if !self.replaying() && self.logs.len() < MAX_OPS_PER_TURN {
+            self.logs.push(line);
+        }
+    }
+
+    fn divergence(&self, got: String, source: String) -> Divergence {
+        let expected = match self.unread() {
+            Some(entry) => {
+                let what = if entry.happened == Happened::Cancelled { "the dropping of" } else { "" };
+                format!("{what} {} (operation {})", entry.kind.name(), entry.op).trim_start().to_string()
+            }
+            None => "nothing".into(),
+        };
+        Divergence { entry: self.cursor as u64, expected, got, source }
+    }
+
+    fn diverge(&mut self, got: String, source: String) {
+        let divergence = self.divergence(got, source);
+        self.stop(End::Diverged(divergence));
+    }
+
+    /// The number of a new operation; `None` when the turn has stopped.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        if self.is_stopped() {
+            return None;
+        }
+        if !self.replaying() {
+            self.ops += 1;
+            if self.ops > MAX_OPS_PER_TURN {
+                self.stop(End::Failed(format!(
+                    "{MAX_OPS_PER_TURN} operations without waiting: a loop needs a `flow.wait(…).await` in it"
+                )));
+                return None;
+            }
+        }
+        self.next_op += 1;
+        Some(self.next_op - 1)
+    }
+
+    /// An operation that is complete at once: from the journal, or by `live`. `None` when the turn has stopped.
+    pub(super) fn at_once(
+        &mut self,
+        kind: OpKind,
+        identity: u32,
+        name: &str,
+        source: &Location<'_>,
+        live: impl FnOnce(&mut State, u64) -> Happened,
+    ) -> Option<Happened> {
+        let op = self.number()?;
+        if let Some(entry) = self.unread() {
+            if (entry.op, entry.kind, entry.identity) != (op, kind, identity) || entry.happened == Happened::Cancelled {
+                let other = if (entry.op, entry.kind) == (op, kind) { "a different " } else { "" };
+                self.diverge(format!("{other}{name} (operation {op})"), place(source));
+                return None;
+            }
+            let happened = entry.happened.clone();
+            self.cursor += 1;
+            return Some(happened);
+        }
+        let happened = live(self, op);
+        self.fresh.push(Entry { op, kind, identity, happened: happened.clone() });
+        Some(happened)
+    }
+
+    pub(super) fn begin(&mut self, what: Pending) {
+        self.pending.insert(what.op, PendingOp { what, complete: false, waker: None });
+    }
+
+    /// Whether a pending operation is complete; if not, `waker` is called when it is.
+    pub(super) fn poll_pending(&mut self, op: u64, waker: &Waker) -> bool {
+        match self.pending.get_mut(&op) {
+            Some(pending) if pending.complete => {
+                self.pending.remove(&op);
+                true
+            }
+            Some(pending) => {
+                pending.waker = Some(waker.clone());
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// The flow dropped an operation that it had begun.
+    pub(super) fn drop_pending(&mut self, op: u64) {
+        if self.closing || self.is_stopped() {
+            return;
+        }
+        // A completion that was delivered but not looked at has its entry already.
+        let Some(PendingOp { what, complete: false, .. }) = self.pending.remove(&op) else { return };
+        let cancelled = Entry { op, kind: what.kind, identity: what.identity, happened: Happened::Cancelled };
+        match self.unread() {
+            Some(entry) if *entry == cancelled => self.cursor += 1,
+            Some(_) => self.diverge(format!("the dropping of {} (operation {op})", what.kind.name()), what.source),
+            None => self.fresh.push(cancelled),
+        }
+    }
+
+    /// Completes the next pending operation, from the journal while there is one, then from the news. `false`: there is none.
+    fn deliver_next(&mut self) -> Result<bool, End> {
+        if let Some(entry) = self.unread() {
+            let fits = self.pending.get(&entry.op).is_some_and(|p| {
+                !p.complete && (p.what.kind, p.what.identity) == (entry.kind, entry.identity)
+            });
+            if !fits || entry.happened == Happened::Cancelled {
+                let (got, source) = match self.pending.values().next() {
+                    Some(p) => (format!("{} (operation {})", p.what.kind.name(), p.what.op), p.what.source.clone()),
+                    None => ("nothing".into(), String::new()),
+                };
+                return Err(End::Diverged(self.divergence(got, source)));
+            }
+            let entry = entry.clone();
+            self.cursor += 1;
+            self.complete(entry.op, &entry.happened);
+            return Ok(true);
+        }
+        while let Some(Completion { op, happened }) = self.completions.pop_front() {
+            // One that an earlier completion made the flow drop is no news any more.
+            let Some(pending) = self.pending.get(&op) else { continue };
+            let (kind, identity) = (pending.what.kind, pending.what.identity);
+            self.complete(op, &happened);
+            self.fresh.push(Entry { op, kind, identity, happened });
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn complete(&mut self, op: u64, happened: &Happened) {
+        match happened {
+            Happened::Elapsed { at } => self.now = *at,
+            Happened::Sent | Happened::Read(_) | Happened::Updated | Happened::Cancelled => {}
+        }
+        let pending = self.pending.get_mut(&op).expect("looked up by the caller");
+        pending.complete = true;
+        if let Some(waker) = pending.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn patch(&mut self, patch: &Object) {
+        crate::merge::merge(&mut self.attributes, patch);
+    }
+
+    /// A live reading: what changed since the last one.
+    pub(super) fn read_user(&mut self) -> Happened {
+        Happened::Read(delta(&self.snapshot, &self.attributes))
+    }
+
+    /// Makes a reading the flow's view of the user.
+    pub(super) fn see(&mut self, happened: &Happened) -> Rc<Object> {
+        if let Happened::Read(Some(delta)) = happened {
+            let mut next = (*self.snapshot).clone();
+            match apply_delta(&mut next, delta) {
+                Ok(()) => {
+                    self.snapshot = Rc::new(next);
+                    self.reading += 1;
+                }
+                Err(e) => self.stop(End::Failed(format!("the journal's reading of the user is not JSON: {e}"))),
+            }
+        }
+        self.snapshot.clone()
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.turn.seed
+    }
+
+    pub(super) fn user_id(&self) -> &str {
+        &self.turn.user_id
+    }
+}
+
+pub(super) fn place(source: &Location<'_>) -> String {
+    format!("{}:{}", source.file(), source.line())
+}

@@ -1,0 +1,196 @@
+//! The states of a message, and what becomes of it. Every transition there is stands here.
+
+use segflow_protocol::{Guarantee, Json};
+use serde::{Deserialize, Serialize};
+
+use crate::ids;
+
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Decided; to be sent when it is due.
+    Pending,
+    /// Kept back by a stop of all sending.
+    Held,
+    /// Handed to a provider, or about to be; the outcome is not known yet.
+    Sending,
+    /// The provider has accepted it.
+    Sent,
+    Delivered,
+    Bounced,
+    Complained,
+    /// It will not be sent, because nobody would accept it as it is.
+    Refused,
+    /// The recipient does not want it.
+    Suppressed,
+    /// Its flow left before it was sent.
+    Cancelled,
+    /// Perhaps accepted, perhaps not: the connection or the server went away in between.
+    Unknown,
+}
+
+impl Status {
+    pub const ALL: [Status; 11] = [
+        Status::Pending,
+        Status::Held,
+        Status::Sending,
+        Status::Sent,
+        Status::Delivered,
+        Status::Bounced,
+        Status::Complained,
+        Status::Refused,
+        Status::Suppressed,
+        Status::Cancelled,
+        Status::Unknown,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Held => "held",
+            Status::Sending => "sending",
+            Status::Sent => "sent",
+            Status::Delivered => "delivered",
+            Status::Bounced => "bounced",
+            Status::Complained => "complained",
+            Status::Refused => "refused",
+            Status::Suppressed => "suppressed",
+            Status::Cancelled => "cancelled",
+            Status::Unknown => "unknown",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// A message as it is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub id: String,
+    pub origin: Origin,
+    /// The deployment whose code decided it.
+    pub deployment: String,
+    pub template: String,
+    /// The template's arguments, an object by name.
+    pub args: Json,
+    pub guarantee: Guarantee,
+    /// ms UTC.
+    pub created_at: i64,
+}
+
+/// What a message comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Campaign { campaign: String, enrollment: String, op: u64 },
+    Transaction { transaction: String, event: String },
+}
+
+/// What a provider said, or did not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted {
+        /// The provider's own id of the message.
+        provider_id: Option<String>,
+    },
+    /// Certainly not accepted, and worth another try.
+    Retry(String),
+    /// Certainly not accepted, and never will be.
+    Refused(String),
+    /// The body was written and no answer came.
+    Ambiguous(String),
+}
+
+/// What an outcome makes of a message that is `sending` (or `unknown`: late outcomes are welcome).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    pub status: Status,
+    pub reason: Option<String>,
+    /// When a pending one is due again, ms UTC.
+    pub due_at: Option<i64>,
+}
+
+/// How often a message is tried before it is given up.
+pub const MAX_ATTEMPTS: u32 = 10;
+
+/// The longest reason that is kept, in characters; providers say more than anybody reads.
+const MAX_REASON: usize = 500;
+
+/// What becomes of a message after its `attempt`th try, counted from 1.
+pub fn after(outcome: &Outcome, message: &str, attempt: u32, guarantee: Guarantee, now: i64) -> Transition {
+    let end = |status, reason: Option<String>| Transition { status, reason, due_at: None };
+    let again = |why: &str| {
+        if attempt >= MAX_ATTEMPTS {
+            end(Status::Refused, Some(short(&format!("given up after {attempt} attempts: {why}"))))
+        } else {
+            let due_at = Some(now.saturating_add(backoff(message, attempt)));
+            Transition { status: Status::Pending, reason: Some(short(why)), due_at }
+        }
+    };
+    match outcome {
+        Outcome::Accepted { .. } => end(Status::Sent, None),
+        Outcome::Refused(why) => end(Status::Refused, Some(short(why))),
+        Outcome::Retry(why) => again(why),
+        Outcome::Ambiguous(why) => lost(why, message, attempt, guarantee, now),
+    }
+}
+
+/// What becomes of a message whose outcome nobody will report: its connection was cut, or its server died.
+pub fn lost(why: &str, message: &str, attempt: u32, guarantee: Guarantee, now: i64) -> Transition {
+    match guarantee {
+        Guarantee::AtLeastOnce if attempt < MAX_ATTEMPTS => Transition {
+            status: Status::Pending,
+            reason: Some(short(why)),
+            due_at: Some(now.saturating_add(backoff(message, attempt))),
+        },
+        _ => Transition { status: Status::Unknown, reason: Some(short(why)), due_at: None },
+    }
+}
+
+/// The pause after the `attempt`th failure, in ms: 10 s, doubled each time, at most an hour, spread by a quarter.
+pub fn backoff(message: &str, attempt: u32) -> i64 {
+    let pause = (10_000i64 << attempt.saturating_sub(1).min(20)).min(3_600_000);
+    let spread = ids::random(ids::seed(message), u64::from(attempt)) % (pause as u64 / 4);
+    pause + spread as i64
+}
+
+fn short(reason: &str) -> String {
+    if reason.chars().count() <= MAX_REASON {
+        return reason.to_string();
+    }
+    reason.chars().take(MAX_REASON - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ambiguity_is_repeated_only_where_that_was_asked_for() {
+        let cut = Outcome::Ambiguous("cut".into());
+        assert_eq!(after(&cut, "msg_1", 1, Guarantee::AtMostOnce, 0).status, Status::Unknown);
+        let again = after(&cut, "msg_1", 1, Guarantee::AtLeastOnce, 0);
+        assert_eq!(again.status, Status::Pending);
+        assert!((10_000..12_500).contains(&again.due_at.expect("due")));
+    }
+
+    #[test]
+    fn retries_end() {
+        let busy = Outcome::Retry("452 busy".into());
+        for attempt in 1..MAX_ATTEMPTS {
+            assert_eq!(after(&busy, "msg_1", attempt, Guarantee::AtMostOnce, 0).status, Status::Pending);
+        }
+        let last = after(&busy, "msg_1", MAX_ATTEMPTS, Guarantee::AtMostOnce, 0);
+        assert_eq!(last.status, Status::Refused);
+        assert!(last.reason.expect("a reason").contains("452 busy"));
+    }
+
+    #[test]
+    fn a_long_provider_error_is_cut_between_characters() {
+        let why = Outcome::Refused("é".repeat(2_000));
+        let reason = after(&why, "msg_1", 1, Guarantee::AtMostOnce, 0).reason.expect("a reason");
+        assert_eq!(reason.chars().count(), MAX_REASON);
+    }
+}

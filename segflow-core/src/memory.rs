@@ -1,0 +1,300 @@
+//! A store in memory, for tests and the simulator. It keeps the promises of a real one: a commit is whole or not at all, what was
+//! decided about something that has changed since is dropped, and outcomes are accepted late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::enrollment::Enrollment;
+use crate::eval::EventFact;
+use crate::ledger::{self, Message, Outcome, Status, Transition};
+use crate::merge::{Object, merge};
+use crate::project::Project;
+use crate::step::{Decision, Fact, User, What, Work, needs, step};
+use crate::{PluginError, Plugins};
+
+/// A message with what has become of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub message: Message,
+    pub user: String,
+    pub status: Status,
+    pub reason: Option<String>,
+    pub due_at: i64,
+    /// How often it has been tried.
+    pub attempt: u32,
+    /// ms UTC; when it was accepted.
+    pub sent_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Record {
+    user: User,
+    members: BTreeSet<String>,
+    flips: BTreeMap<String, i64>,
+    enrollments: BTreeMap<String, Enrollment>,
+    events: Vec<(String, String, EventFact)>,
+}
+
+/// One workspace.
+#[derive(Default)]
+pub struct Memory {
+    workspace: String,
+    project: Project,
+    users: BTreeMap<String, Record>,
+    inbox: BTreeMap<i64, (String, Fact)>,
+    messages: BTreeMap<String, Row>,
+    /// Messages in the order in which they were decided.
+    decided: Vec<String>,
+    last: i64,
+    /// Verdicts of raw SQL segments, which only a server can evaluate: those who belong.
+    pub sql: BTreeMap<String, BTreeSet<String>>,
+    /// What flows logged: user, campaign, line.
+    pub logs: Vec<(String, String, String)>,
+}
+
+impl Memory {
+    pub fn new(workspace: impl Into<String>) -> Memory {
+        Memory { workspace: workspace.into(), ..Memory::default() }
+    }
+
+    pub fn deploy(&mut self, project: Project) {
+        self.project = project;
+    }
+
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    fn number(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn tell(&mut self, user: &str, what: What, hops: u32, historical: bool) {
+        let inbox = self.number();
+        self.inbox.insert(inbox, (user.to_string(), Fact { inbox, what, hops, historical }));
+    }
+
+    fn record(&mut self, user: &str) -> &mut Record {
+        if !self.users.contains_key(user) {
+            let incarnation = format!("inc{}", self.number());
+            let user_row = User { id: user.into(), incarnation, ..User::default() };
+            self.users.insert(user.into(), Record { user: user_row, ..Record::default() });
+        }
+        self.users.get_mut(user).expect("inserted above")
+    }
+
+    /// Merges a patch into a user's attributes, creating the user.
+    pub fn update(&mut self, user: &str, patch: &Object, historical: bool) {
+        merge(&mut self.record(user).user.attributes, patch);
+        self.tell(user, What::Attributes, 0, historical);
+    }
+
+    /// Stores an event, once per id.
+    pub fn emit(&mut self, user: &str, id: &str, name: &str, attributes: Object, occurred_at: i64, historical: bool) {
+        let record = self.record(user);
+        if record.events.iter().any(|(known, ..)| known == id) {
+            return;
+        }
+        let fact = EventFact { occurred_at, attributes: attributes.clone() };
+        record.events.push((id.into(), name.into(), fact));
+        let (id, name) = (id.to_string(), name.to_string());
+        self.tell(user, What::Event { id, name, attributes, occurred_at }, 0, historical);
+    }
+
+    /// Forgets a user. Messages stay, as counts.
+    pub fn erase(&mut self, user: &str) {
+        self.users.remove(user);
+        self.inbox.retain(|_, (of, _)| of != user);
+        for row in self.messages.values_mut().filter(|row| row.user == user) {
+            row.user.clear();
+            if row.status == Status::Pending {
+                (row.status, row.reason) = (Status::Cancelled, Some("the user was erased".into()));
+            }
+        }
+    }
+
+    pub fn attributes(&self, user: &str) -> Option<&Object> {
+        self.users.get(user).map(|r| &r.user.attributes)
+    }
+
+    pub fn in_segment(&self, user: &str, segment: &str) -> bool {
+        self.users.get(user).is_some_and(|r| r.members.contains(segment))
+    }
+
+    pub fn enrollments(&self) -> impl Iterator<Item = (&str, &Enrollment)> {
+        self.users.iter().flat_map(|(id, r)| r.enrollments.values().map(move |e| (id.as_str(), e)))
+    }
+
+    /// Messages in the order in which they were decided.
+    pub fn messages(&self) -> impl Iterator<Item = &Row> {
+        self.decided.iter().map(|id| &self.messages[id])
+    }
+
+    /// The users for whom something is new or due.
+    pub fn busy(&self, now: i64) -> Vec<String> {
+        let told: BTreeSet<&String> = self.inbox.values().map(|(user, _)| user).collect();
+        let due = |id: &String, r: &Record| {
+            told.contains(id)
+                || r.user.evaluated < self.project.generation
+                || r.flips.values().any(|at| *at <= now)
+                || r.enrollments.values().any(|e| e.is_due(now))
+        };
+        self.users.iter().filter(|(id, r)| due(id, r)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The earliest instant after which something is due: waits, flips, messages.
+    pub fn next_due(&self) -> Option<i64> {
+        let records = || self.users.values();
+        let waits = records().flat_map(|r| r.enrollments.values()).filter_map(Enrollment::wake_at);
+        let flips = records().flat_map(|r| r.flips.values().copied());
+        let messages = self.messages.values().filter(|m| m.status == Status::Pending).map(|m| m.due_at);
+        waits.chain(flips).chain(messages).min()
+    }
+
+    /// Reads all that a step of this user works on.
+    pub fn load(&self, user: &str, now: i64) -> Option<(Work, crate::step::Needs)> {
+        let record = self.users.get(user)?;
+        let facts = self.inbox.values().filter(|(of, _)| of == user).map(|(_, fact)| fact.clone()).collect();
+        let mut work = Work {
+            workspace: self.workspace.clone(),
+            user: record.user.clone(),
+            facts,
+            members: record.members.clone(),
+            flips: record.flips.clone(),
+            enrollments: record.enrollments.values().filter(|e| e.status.is_live()).cloned().collect(),
+            ..Work::default()
+        };
+        for enrollment in record.enrollments.values() {
+            let runs = work.runs.entry(enrollment.campaign.clone()).or_default();
+            *runs = enrollment.run.max(*runs);
+        }
+        let needs = needs(&self.project, &work, now);
+        for (_, name, fact) in record.events.iter().filter(|(_, name, _)| needs.events.contains(name)) {
+            work.history.entry(name.clone()).or_default().push(fact.clone());
+        }
+        for &index in &needs.sql {
+            let id = &self.project.manifest.segments[index].id;
+            work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)));
+        }
+        Some((work, needs))
+    }
+
+    /// Commits a decision, whole. `false`: something it was about has changed since, and nothing was done.
+    pub fn commit(&mut self, decision: Decision) -> bool {
+        let Some(record) = self.users.get_mut(&decision.user) else { return false };
+        if record.user.incarnation != decision.incarnation || record.user.seq > decision.seq {
+            return false;
+        }
+        let stale = |e: &Enrollment| record.enrollments.get(&e.id).map_or(0, |stored| stored.version) != e.version;
+        if decision.enrollments.iter().any(stale) || decision.consumed.iter().any(|id| !self.inbox.contains_key(id)) {
+            return false;
+        }
+        record.user.seq = decision.seq;
+        record.user.evaluated = decision.evaluated;
+        record.members.extend(decision.entered);
+        record.members.retain(|id| !decision.left.contains(id));
+        for (segment, at) in decision.flips {
+            match at {
+                Some(at) => record.flips.insert(segment, at),
+                None => record.flips.remove(&segment),
+            };
+        }
+        for mut enrollment in decision.enrollments {
+            enrollment.version += 1;
+            enrollment.stored = enrollment.journal.len();
+            record.enrollments.insert(enrollment.id.clone(), enrollment);
+        }
+        for (patch, _) in &decision.patches {
+            merge(&mut record.user.attributes, patch);
+        }
+        for (_, hops) in &decision.patches {
+            self.tell(&decision.user, What::Attributes, *hops, false);
+        }
+        self.inbox.retain(|id, _| !decision.consumed.contains(id));
+        for (enrollment, reason) in &decision.cancel {
+            let of_it = |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
+            for row in self.messages.values_mut().filter(|r| r.status == Status::Pending && of_it(&r.message)) {
+                (row.status, row.reason) = (Status::Cancelled, Some(reason.clone()));
+            }
+        }
+        for message in decision.messages {
+            assert!(!self.messages.contains_key(&message.id), "decided twice: {message:?}");
+            self.decided.push(message.id.clone());
+            let row = Row {
+                user: decision.user.clone(),
+                status: Status::Pending,
+                reason: None,
+                due_at: message.created_at,
+                attempt: 0,
+                sent_at: None,
+                message,
+            };
+            self.messages.insert(row.message.id.clone(), row);
+        }
+        let logs = decision.logs.into_iter().map(|(campaign, line)| (decision.user.clone(), campaign, line));
+        self.logs.extend(logs);
+        true
+    }
+
+    /// Takes the next message that is due to `sending`. The caller hands it to a provider and then reports the [`Outcome`].
+    pub fn claim(&mut self, now: i64) -> Option<Row> {
+        let due = |row: &&mut Row| row.status == Status::Pending && row.due_at <= now;
+        let row = self.messages.values_mut().filter(due).min_by_key(|r| r.due_at)?;
+        row.status = Status::Sending;
+        row.attempt += 1;
+        Some(row.clone())
+    }
+
+    /// Records what became of an attempt; ignored if another attempt has come since.
+    pub fn outcome(&mut self, message: &str, attempt: u32, outcome: &Outcome, now: i64) {
+        let Some(row) = self.messages.get_mut(message) else { return };
+        if row.attempt == attempt && matches!(row.status, Status::Sending | Status::Unknown) {
+            let guarantee = row.message.guarantee;
+            row.apply(ledger::after(outcome, message, attempt, guarantee, now), now);
+        }
+    }
+
+    /// After a crash: what was being sent has no one left to report its outcome.
+    pub fn recover(&mut self, now: i64) {
+        for row in self.messages.values_mut().filter(|r| r.status == Status::Sending) {
+            let (id, guarantee) = (row.message.id.clone(), row.message.guarantee);
+            row.apply(ledger::lost("the server stopped while sending", &id, row.attempt, guarantee, now), now);
+        }
+    }
+
+    /// Runs every step that is due, and what follows from them, until nothing is. Messages stay pending.
+    pub fn drain(&mut self, plugins: Plugins<'_>, now: i64) -> Result<(), PluginError> {
+        loop {
+            let busy = self.busy(now);
+            if busy.is_empty() {
+                return Ok(());
+            }
+            for user in busy {
+                let Some((work, needs)) = self.load(&user, now) else { continue };
+                let decision = step(&self.project, work, &needs, plugins, now)?;
+                self.commit(decision);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn apply(&mut self, transition: Transition, now: i64) {
+        self.status = transition.status;
+        self.reason = transition.reason;
+        self.due_at = transition.due_at.unwrap_or(self.due_at);
+        if self.status == Status::Sent {
+            self.sent_at = Some(now);
+        }
+    }
+}
+
+/// The attributes of a JSON object literal, for tests.
+pub fn object(value: Value) -> Object {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("not an object: {other}"),
+    }
+}

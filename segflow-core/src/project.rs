@@ -1,0 +1,248 @@
+//! A manifest, checked and indexed for the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use segflow_protocol::{Campaign, Expr, Field, Manifest, Mode, Problem, Rule, Template, Transaction};
+
+use crate::eval::{Dependencies, dependencies};
+use crate::merge::Object;
+
+/// A project as a server runs it: one applied deployment.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    /// The deployment's id; new enrollments start on it.
+    pub deployment: String,
+    /// The workspace's generation of this deployment.
+    pub generation: i64,
+    pub manifest: Manifest,
+    /// By campaign: the generation in which its entry rule came to be what it is. Who was there already enters.
+    pub since: BTreeMap<String, i64>,
+    /// ms UTC; events consumed before it trigger no transaction of this project.
+    pub deployed_at: i64,
+    /// Indexes into `manifest.segments`, those a segment depends on first.
+    order: Vec<usize>,
+    dependencies: Vec<Dependencies>,
+}
+
+/// Why a re-evaluation is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch<'a> {
+    /// Everything: a new user, or a new deployment.
+    All,
+    /// The user's attributes.
+    Attributes,
+    /// An event of this name.
+    Event(&'a str),
+    /// Time, for this segment.
+    Segment(&'a str),
+}
+
+impl Project {
+    /// Indexes a manifest that [`check`] found nothing wrong with.
+    pub fn new(
+        deployment: impl Into<String>,
+        generation: i64,
+        manifest: Manifest,
+        since: BTreeMap<String, i64>,
+        deployed_at: i64,
+    ) -> Project {
+        let dependencies: Vec<Dependencies> = manifest
+            .segments
+            .iter()
+            .map(|segment| match &segment.rule {
+                Rule::Expr(expr) => dependencies(expr),
+                Rule::Sql(_) => Dependencies::default(),
+            })
+            .collect();
+        let order = in_order(&manifest, &dependencies).unwrap_or_default();
+        Project { deployment: deployment.into(), generation, manifest, since, deployed_at, order, dependencies }
+    }
+
+    /// The segments that a touch can change, those they depend on first. Raw SQL may read anything, so any fact touches it.
+    pub fn touched(&self, touches: &[Touch<'_>]) -> Vec<usize> {
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        let mut result = vec![];
+        for &index in &self.order {
+            let segment = &self.manifest.segments[index];
+            let on = &self.dependencies[index];
+            let sql = matches!(segment.rule, Rule::Sql(_));
+            let touched = touches.iter().any(|touch| match touch {
+                Touch::All => true,
+                Touch::Attributes => on.attributes || sql,
+                Touch::Event(name) => on.events.contains(*name) || sql,
+                Touch::Segment(id) => segment.id == *id,
+            });
+            if touched || on.segments.iter().any(|id| found.contains(id.as_str())) {
+                found.insert(&segment.id);
+                result.push(index);
+            }
+        }
+        result
+    }
+
+    pub fn depends_on(&self, segment: usize) -> &Dependencies {
+        &self.dependencies[segment]
+    }
+
+    pub fn campaign(&self, id: &str) -> Option<&Campaign> {
+        self.manifest.campaigns.iter().find(|c| c.id == id)
+    }
+
+    pub fn template(&self, id: &str) -> Option<&Template> {
+        self.manifest.templates.iter().find(|t| t.id == id)
+    }
+
+    pub fn transactions_on<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Transaction> {
+        self.manifest.transactions.iter().filter(move |t| t.event == event)
+    }
+
+    pub fn event_fields(&self, name: &str) -> &[Field] {
+        self.manifest.events.iter().find(|e| e.name == name).map_or(&[], |e| e.fields.as_slice())
+    }
+}
+
+/// Those of a user's attributes that a project declares.
+pub fn declared(fields: &[Field], attributes: &Object) -> Object {
+    fields.iter().filter_map(|f| attributes.get(&f.name).map(|v| (f.name.clone(), v.clone()))).collect()
+}
+
+/// Whether a user with these memberships belongs in a campaign.
+pub fn belongs(campaign: &Campaign, member: impl Fn(&str) -> bool) -> bool {
+    campaign.segments.iter().all(|s| member(s)) && !campaign.exclude_segments.iter().any(|s| member(s))
+}
+
+/// The segments, each after those it depends on; an error names the segments of a cycle.
+fn in_order(manifest: &Manifest, dependencies: &[Dependencies]) -> Result<Vec<usize>, Vec<String>> {
+    let mut order = vec![];
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let known: BTreeSet<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
+    loop {
+        let before = order.len();
+        for (index, segment) in manifest.segments.iter().enumerate() {
+            let ready =
+                dependencies[index].segments.iter().all(|id| done.contains(id.as_str()) || !known.contains(id.as_str()));
+            if !order.contains(&index) && ready {
+                order.push(index);
+                done.insert(&segment.id);
+            }
+        }
+        if order.len() == manifest.segments.len() {
+            return Ok(order);
+        }
+        if order.len() == before {
+            let stuck = manifest.segments.iter().enumerate().filter(|(index, _)| !order.contains(index));
+            return Err(stuck.map(|(_, s)| s.id.clone()).collect());
+        }
+    }
+}
+
+/// All that is wrong with a manifest, at once. What needs a database (SQL) or the plugin (flows, templates) is checked elsewhere.
+pub fn check(manifest: &Manifest) -> Vec<Problem> {
+    let mut problems = manifest.problems.clone();
+    let mut say = |code: &str, place: String, message: String| {
+        problems.push(Problem { code: code.into(), message, place: Some(place) });
+    };
+    ids(&mut say, "segment", manifest.segments.iter().map(|s| s.id.as_str()));
+    ids(&mut say, "campaign", manifest.campaigns.iter().map(|c| c.id.as_str()));
+    ids(&mut say, "transaction", manifest.transactions.iter().map(|t| t.id.as_str()));
+    ids(&mut say, "template", manifest.templates.iter().map(|t| t.id.as_str()));
+    ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
+    ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
+
+    let segments: Vec<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
+    let templates: Vec<&str> = manifest.templates.iter().map(|t| t.id.as_str()).collect();
+    for campaign in &manifest.campaigns {
+        let place = format!("campaign {}", campaign.id);
+        if campaign.segments.is_empty() {
+            say("no_segment", place.clone(), "nobody can enter: name a segment with `.enters(…)`".into());
+        }
+        for id in campaign.segments.iter().chain(&campaign.exclude_segments) {
+            if !segments.contains(&id.as_str()) {
+                say("unknown_segment", place.clone(), unknown("segment", id, &segments));
+            }
+        }
+        if campaign.mode == Mode::Static && campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
+            say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());
+        }
+    }
+    for transaction in &manifest.transactions {
+        let place = format!("transaction {}", transaction.id);
+        match manifest.templates.iter().find(|t| t.id == transaction.template) {
+            None => say("unknown_template", place, unknown("template", &transaction.template, &templates)),
+            Some(t) if t.arguments.len() != 1 || t.arguments[0].name != transaction.argument => say(
+                "wrong_argument",
+                place,
+                format!("the event fills the one argument `{}`, which template `{}` does not have", transaction.argument, t.id),
+            ),
+            Some(_) => {}
+        }
+    }
+    for segment in &manifest.segments {
+        let Rule::Expr(expr) = &segment.rule else { continue };
+        for id in &dependencies(expr).segments {
+            if !segments.contains(&id.as_str()) {
+                say("unknown_segment", format!("segment {}", segment.id), unknown("segment", id, &segments));
+            }
+        }
+        if depth(expr) > MAX_DEPTH {
+            say("too_deep", format!("segment {}", segment.id), format!("nested deeper than {MAX_DEPTH}"));
+        }
+    }
+    let all: Vec<Dependencies> = manifest
+        .segments
+        .iter()
+        .map(|s| if let Rule::Expr(expr) = &s.rule { dependencies(expr) } else { Dependencies::default() })
+        .collect();
+    if let Err(cycle) = in_order(manifest, &all) {
+        say("cycle", format!("segment {}", cycle[0]), format!("these segments depend on one another: {}", cycle.join(", ")));
+    }
+    problems
+}
+
+/// How deep a segment's expression may nest.
+const MAX_DEPTH: usize = 100;
+
+fn depth(expr: &Expr) -> usize {
+    match expr {
+        Expr::All(parts) | Expr::Any(parts) => 1 + parts.iter().map(depth).max().unwrap_or(0),
+        Expr::Not(part) => 1 + depth(part),
+        _ => 1,
+    }
+}
+
+fn ids<'a>(say: &mut impl FnMut(&str, String, String), what: &str, all: impl Iterator<Item = &'a str>) {
+    let mut seen = BTreeSet::new();
+    for id in all {
+        if id.trim().is_empty() {
+            say("empty_id", format!("{what} {id}"), format!("a {what} needs an id"));
+        } else if id.len() > 255 {
+            say("long_id", format!("{what} {id}"), "an id has at most 255 bytes".into());
+        } else if !seen.insert(id) {
+            say("duplicate_id", format!("{what} {id}"), format!("two {what}s have the id `{id}`: give each its own"));
+        }
+    }
+}
+
+fn unknown(what: &str, id: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|k| (distance(id, k), k)).min().filter(|(d, _)| *d <= 1 + id.len() / 3);
+    match near {
+        Some((_, near)) => format!("there is no {what} `{id}`; did you mean `{near}`?"),
+        None => format!("there is no {what} `{id}`"),
+    }
+}
+
+/// The edit distance of two words (Levenshtein 1965), in chars.
+pub fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

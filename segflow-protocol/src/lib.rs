@@ -1,0 +1,30 @@
+//! What a plugin and a server say to each other.
+//!
+//! A plugin is a WebAssembly core module. It exports `memory`, [`segflow_abi`](ABI_VERSION), `segflow_alloc(len) -> ptr` and
+//! `segflow_call(ptr, len) -> u64` (pointer in the upper half, length in the lower). A call carries one [`Request`] and answers one
+//! [`Response`], both in postcard. Postcard does not describe itself, so the rules are: enums only grow at their end, structs never
+//! change once released (a changed one becomes a new variant), and golden bytes in the tests hold both. What is read once per push
+//! and must stay readable for years, the [`Manifest`], travels as JSON instead.
+
+mod codec;
+mod expr;
+mod journal;
+mod manifest;
+mod turn;
+
+pub use codec::{DecodeError, decode, encode};
+pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
+pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
+pub use manifest::{
+    Argument, Campaign, Event, Field, Guarantee, Manifest, Mode, Problem, Provider, ProviderKind, Rule, Segment, Template,
+    Transaction, Type,
+};
+pub use turn::{
+    Completion, Divergence, Effect, End, Json, Pending, Render, Rendered, Request, Response, Turn, TurnOutcome, Waits,
+};
+
+/// The version of the conversation. A server refuses a plugin that speaks a version it does not know.
+pub const ABI_VERSION: u32 = 1;
+
+/// A flow that does more than this in one turn, without waiting, is stopped: it is a loop that was meant to wait.
+pub const MAX_OPS_PER_TURN: usize = 1_000;

@@ -1,0 +1,74 @@
+//! MySQL in a container, where a Docker engine runs.
+
+use std::process::{Child, Command};
+
+use anyhow::{Context, Result, bail};
+
+use super::{OPTIONS, Running};
+use crate::cache;
+use crate::run::{self, Interrupt, log_to, tail, tied, works};
+
+const IMAGE: &str = "mysql:8.4";
+
+/// Docker answers and has the image.
+pub fn ready(interrupt: &Interrupt) -> Result<()> {
+    run::output("docker", &["info", "--format", "{{.ServerVersion}}"]).context("no engine answers")?;
+    if !works("docker", &["image", "inspect", IMAGE]) {
+        eprintln!("xtask: docker pull {IMAGE}");
+        run::run(tied("TERM", "docker").args(["pull", "--quiet", IMAGE]).stdout(std::io::stderr()), interrupt)?;
+    }
+    Ok(())
+}
+
+pub struct Container {
+    name: String,
+    port: u16,
+    log: std::path::PathBuf,
+    /// `docker run`, which passes on the SIGTERM that it gets when this program is gone.
+    client: Child,
+}
+
+impl Container {
+    pub fn start(port: u16) -> Result<Self> {
+        let name = format!("segflow-test-{}", std::process::id());
+        let log = cache::folder("mysql")?.join(format!("{name}.log"));
+        let mut command = tied("TERM", "docker");
+        command.args(["run", "--rm", "--name", &name, "--publish", &format!("127.0.0.1:{port}:3306")]);
+        command.args(["--env", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", IMAGE]).args(OPTIONS);
+        log_to(&mut command, &log)?;
+        let client = new_group(&mut command).spawn().context("cannot start `docker run`")?;
+        Ok(Self { name, port, log, client })
+    }
+}
+
+impl Running for Container {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn alive(&mut self) -> Result<()> {
+        match self.client.try_wait()? {
+            Some(status) => bail!("`docker run` ended ({status})"),
+            None => Ok(()),
+        }
+    }
+
+    fn log(&self) -> String {
+        tail(&self.log)
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        works("docker", &["rm", "--force", "--volumes", &self.name]);
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
+
+/// Out of the terminal's reach: Ctrl-C is for the tests first, and for their server after them.
+fn new_group(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0)
+}

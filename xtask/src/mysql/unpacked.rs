@@ -1,0 +1,162 @@
+//! MySQL from Debian's packages, unpacked in the cache folder:
+//!
+//!     mysql/server/mysqld     a script that runs the server with its own loader and libraries
+//!     mysql/server/root/      the packages
+//!     mysql/server/template/  a fresh data folder, copied for each run
+//!     mysql/runs/PID/         the data and log of a run, removed at its end; leftovers are removed by the next run
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use anyhow::{Context, Result, bail};
+
+use super::{OPTIONS, Running};
+use crate::run::{Interrupt, log_to, output, run_quietly, tail, tied};
+use crate::{cache, debian};
+
+/// The server's program, ready to be started.
+pub struct Mysqld {
+    server: PathBuf,
+    runs: PathBuf,
+    lock: PathBuf,
+}
+
+/// A server that runs on data of its own.
+pub struct Process {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Mysqld {
+    pub fn find_or_download(interrupt: &Interrupt) -> Result<Self> {
+        let folder = cache::folder("mysql")?;
+        let mysqld = Self { server: folder.join("server"), runs: folder.join("runs"), lock: folder.join("lock") };
+        let _lock = cache::lock(&mysqld.lock)?;
+        if !mysqld.server.exists() {
+            eprintln!("xtask: downloading MySQL (60 MB) from Debian's unstable suite into {}", folder.display());
+            let partial = folder.join("partial");
+            cache::empty(&partial)?;
+            debian::unpack(&["mysql-server-core"], &partial.join("root"), &folder.join("apt"), interrupt)?;
+            write_script(&partial)?;
+            let mut command = mysqld_command("TERM", &partial)?;
+            command.args(["--initialize-insecure", "--datadir"]).arg(partial.join("template"));
+            run_quietly(&mut command, &partial.join("initialize.log"), interrupt)?;
+            fs::rename(&partial, &mysqld.server)
+                .with_context(|| format!("cannot create {}", mysqld.server.display()))?;
+        }
+        Ok(mysqld)
+    }
+
+    /// Starts it on a copy of the fresh data folder. It stays on disk, not in a temporary folder that may be memory: fsync shall be real.
+    pub fn start(&self, port: u16) -> Result<Process> {
+        let (folder, lock) = self.new_run()?;
+        let data = folder.join("data");
+        let copy =
+            Command::new("cp").args(["-a", "--reflink=auto"]).args([&self.server.join("template"), &data]).status();
+        if !copy.context("cannot start `cp`")?.success() {
+            bail!("cannot copy {} to {}", self.server.join("template").display(), data.display());
+        }
+        let mut command = mysqld_command("KILL", &self.server)?;
+        command.arg("--datadir").arg(&data);
+        // Beside the data, and relative to it: the path of a socket may have no more than 107 bytes.
+        command.args([
+            &format!("--port={port}"),
+            "--bind-address=127.0.0.1",
+            "--socket=mysqld.sock",
+            "--pid-file=mysqld.pid",
+        ]);
+        // Debian's default is a folder that only its installed package creates.
+        command.arg("--secure-file-priv=NULL");
+        command.args(OPTIONS).process_group(0);
+        log_to(&mut command, &folder.join("log"))?;
+        let child =
+            command.spawn().with_context(|| format!("cannot start {}", self.server.join("mysqld").display()))?;
+        Ok(Process { child, port, folder, _lock: lock })
+    }
+
+    /// A folder for a run, locked as long as the run goes on. Folders of runs that could not remove theirs are removed.
+    fn new_run(&self) -> Result<(PathBuf, File)> {
+        let _lock = cache::lock(&self.lock)?;
+        fs::create_dir_all(&self.runs)?;
+        for entry in fs::read_dir(&self.runs)? {
+            let old = entry?.path();
+            let gone = File::open(old.join("lock")).map_or(true, |lock| lock.try_lock().is_ok());
+            if gone {
+                fs::remove_dir_all(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+            }
+        }
+        let folder = self.runs.join(std::process::id().to_string());
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let lock = cache::lock(&folder.join("lock"))?;
+        Ok((folder, lock))
+    }
+}
+
+impl Running for Process {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("mysqld ended ({status})"),
+            None => Ok(()),
+        }
+    }
+
+    fn log(&self) -> String {
+        tail(&self.folder.join("log"))
+    }
+}
+
+impl Drop for Process {
+    /// Its data is thrown away: no need to let it shut down in order.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("xtask: cannot remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// What every start of the program needs.
+fn mysqld_command(when_gone: &str, server: &Path) -> Result<Command> {
+    let mut command = tied(when_gone, server.join("mysqld"));
+    command.arg("--no-defaults");
+    if output("id", &["-u"])?.trim() == "0" {
+        command.arg("--user=root");
+    }
+    Ok(command)
+}
+
+fn write_script(server: &Path) -> Result<()> {
+    let root = server.join("root");
+    let loader = find_loader(&root).with_context(|| format!("no loader (ld-linux*) in {}/usr/lib", root.display()))?;
+    let loader = loader.strip_prefix(server)?.display();
+    let script = format!(
+        "#!/bin/sh\n\
+         # Debian's MySQL server beside the system, with its own loader and libraries. Written by `cargo xtask`.\n\
+         here=$(dirname \"$(readlink -f \"$0\")\")\n\
+         loader=$here/{loader}\n\
+         exec \"$loader\" --library-path \"$(dirname \"$loader\")\" \"$here/root/usr/sbin/mysqld\" \"$@\" \\\n    \
+         --basedir=\"$here/root/usr\" --plugin-dir=\"$here/root/usr/lib/mysql/plugin\"\n"
+    );
+    let path = server.join("mysqld");
+    fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// `usr/lib/TRIPLET/ld-linux*.so.*`, beside which the libraries are.
+fn find_loader(root: &Path) -> Option<PathBuf> {
+    let triplets = fs::read_dir(root.join("usr/lib")).ok()?.flatten();
+    let mut files = triplets.filter_map(|triplet| fs::read_dir(triplet.path()).ok()).flatten().flatten();
+    let loader = files.find(|file| file.file_name().to_string_lossy().starts_with("ld-linux"))?;
+    Some(loader.path())
+}
