@@ -11,9 +11,9 @@ test *filter:
 dev *args:
     cargo run --package segflow-cli --bin segflow -- dev {{ args }}
 
-# The programs in benches/, in release profile
-bench *args:
-    cargo run --release --package segflow-benches {{ args }}
+# A program of benches/, in release profile
+bench name *args:
+    cargo run --release --package segflow-benches --bin {{ name }} -- {{ args }}
 
 # Formatting and lints, without tests
 check:

@@ -1,5 +1,7 @@
 //! One user in one campaign, and the engine's half of a turn.
 
+use std::collections::BTreeSet;
+
 use segflow_protocol::{
     Completion, Effect, End, Entry, Happened, MAX_OPS_PER_TURN, Manifest, OpKind, Pending, Request, Response, Turn,
     TurnOutcome, Waits,
@@ -66,8 +68,9 @@ pub struct Enrollment {
     pub hops: u32,
     pub pending: Vec<Waiting>,
     pub journal: Vec<Entry>,
-    /// How many entries of `journal` are stored already.
-    pub stored: usize,
+    /// How many chunks a store has put the older entries into, and how many entries those hold.
+    pub chunks: u32,
+    pub chunked: usize,
 }
 
 /// A pending operation, with the instant at which it is due.
@@ -98,7 +101,8 @@ impl Enrollment {
             hops,
             pending: vec![],
             journal: vec![],
-            stored: 0,
+            chunks: 0,
+            chunked: 0,
         }
     }
 
@@ -134,7 +138,8 @@ impl Enrollment {
     pub fn request(&self, user_id: &str, attributes: &Object, now: i64) -> Turn {
         let mut over: Vec<&Waiting> = self.pending.iter().filter(|w| w.due <= now).collect();
         over.sort_by_key(|w| (w.due, w.what.op));
-        let completions = over.into_iter().map(|w| Completion { op: w.what.op, happened: Happened::Elapsed { at: now } });
+        let completions =
+            over.into_iter().map(|w| Completion { op: w.what.op, happened: Happened::Elapsed { at: now } });
         Turn {
             campaign: self.campaign.clone(),
             user_id: user_id.into(),
@@ -163,7 +168,13 @@ impl Enrollment {
         let completed: Vec<u64> = turn.completions.iter().map(|c| c.op).collect();
         // A wait that took time ends a chain of changes at one instant; a turn that comes without one makes it longer.
         let rested = self.pending.iter().any(|w| completed.contains(&w.what.op) && takes_time(w));
-        let hops = if is_first { self.hops } else if rested { 0 } else { self.hops + 1 };
+        let hops = if is_first {
+            self.hops
+        } else if rested {
+            0
+        } else {
+            self.hops + 1
+        };
         let answer = match code.plugin.call(&Request::Turn(turn)) {
             Ok(Response::Turn(outcome)) => {
                 self.verify(outcome, &completed, now).and_then(|accepted| acceptable(accepted, hops, &code.manifest))
@@ -202,18 +213,32 @@ impl Enrollment {
             End::Done => true,
         };
         // Operations that leave no entry (random) and those that are only begun count too, so the bound is a wide one.
-        if outcome.entries.len() > 3 * MAX_OPS_PER_TURN || outcome.pending.len() > MAX_OPS_PER_TURN {
+        let Some(begun) = outcome.next_op.checked_sub(self.next_op) else {
+            return Err("the plugin counts its operations backwards".into());
+        };
+        let most = 3 * MAX_OPS_PER_TURN;
+        if outcome.entries.len() > most || begun > most as u64 || outcome.pending.len() > MAX_OPS_PER_TURN {
             return Err(format!("more than {MAX_OPS_PER_TURN} operations in one turn"));
         }
-        if outcome.next_op < self.next_op {
-            return Err("the plugin counts its operations backwards".into());
-        }
+        let fresh = self.next_op..outcome.next_op;
+        let mut settled = BTreeSet::new();
         let mut wanted = outcome.effects.iter();
         for entry in &outcome.entries {
+            let open = self
+                .pending
+                .iter()
+                .any(|w| (w.what.op, w.what.kind, w.what.identity) == (entry.op, entry.kind, entry.identity));
+            if !(open || fresh.contains(&entry.op)) || !settled.insert(entry.op) {
+                return Err(format!(
+                    "the plugin journaled a {} of operation {} out of turn",
+                    entry.kind.name(),
+                    entry.op
+                ));
+            }
             let effect = match (&entry.kind, &entry.happened) {
                 (OpKind::Send, Happened::Sent) | (OpKind::Update, Happened::Updated) => wanted.next(),
                 (OpKind::User, Happened::Read(_)) => continue,
-                (OpKind::Wait, Happened::Elapsed { .. }) if completed.contains(&entry.op) => continue,
+                (OpKind::Wait, Happened::Elapsed { at }) if *at == now && completed.contains(&entry.op) => continue,
                 (OpKind::Wait, Happened::Cancelled) => continue,
                 _ => return Err(format!("the plugin journaled an impossible {}", entry.kind.name())),
             };
@@ -222,16 +247,22 @@ impl Enrollment {
                 Some(Effect::Update { op, .. }) => entry.kind == OpKind::Update && *op == entry.op,
                 None => false,
             };
-            if !fits || entry.op < self.next_op || entry.op >= outcome.next_op {
+            if !fits || open {
                 return Err(format!("the plugin's effects do not fit its journal at operation {}", entry.op));
             }
         }
         if wanted.next().is_some() {
             return Err("the plugin wants an effect that it did not journal".into());
         }
-        let settled = |op: u64| outcome.entries.iter().any(|e| e.op == op);
-        if let Some(forgotten) =
-            self.pending.iter().find(|w| !done && !settled(w.what.op) && !outcome.pending.iter().any(|p| p.op == w.what.op))
+        if let Some(op) =
+            completed.iter().find(|op| !done && !settled.contains(op) && outcome.pending.iter().any(|p| p.op == **op))
+        {
+            return Err(format!("the plugin was told that operation {op} is complete, and still waits for it"));
+        }
+        if let Some(forgotten) = self
+            .pending
+            .iter()
+            .find(|w| !done && !settled.contains(&w.what.op) && !outcome.pending.iter().any(|p| p.op == w.what.op))
         {
             let what = &forgotten.what;
             return Err(format!(
@@ -244,6 +275,9 @@ impl Enrollment {
         }
         let mut pending = vec![];
         for what in outcome.pending {
+            if what.op >= outcome.next_op || !settled.insert(what.op) {
+                return Err(format!("the plugin waits for operation {}, which is over or has not begun", what.op));
+            }
             match self.pending.iter().find(|w| w.what.op == what.op) {
                 Some(old) if (old.what.kind, old.what.identity) != (what.kind, what.identity) => {
                     return Err(format!(
@@ -329,3 +363,6 @@ pub struct TurnResult {
     pub effects: Vec<Effect>,
     pub logs: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

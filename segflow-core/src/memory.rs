@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::enrollment::Enrollment;
+use crate::enrollment::{self, Enrollment};
 use crate::eval::EventFact;
 use crate::ledger::{self, Message, Outcome, Status, Transition};
 use crate::merge::{Object, merge};
 use crate::project::Project;
 use crate::step::{Decision, Fact, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
+
+const ERASED: &str = "the user was erased";
 
 /// A message with what has become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +112,7 @@ impl Memory {
         for row in self.messages.values_mut().filter(|row| row.user == user) {
             row.user.clear();
             if row.status == Status::Pending {
-                (row.status, row.reason) = (Status::Cancelled, Some("the user was erased".into()));
+                (row.status, row.reason) = (Status::Cancelled, Some(ERASED.into()));
             }
         }
     }
@@ -144,13 +146,18 @@ impl Memory {
         self.users.iter().filter(|(id, r)| due(id, r)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// The earliest instant after which something is due: waits, flips, messages.
+    /// The earliest instant at which something is due: waits, flips, messages.
     pub fn next_due(&self) -> Option<i64> {
+        let messages = self.messages.values().filter(|m| m.status == Status::Pending).map(|m| m.due_at);
+        self.next_wake().into_iter().chain(messages).min()
+    }
+
+    /// The earliest instant at which a step is due: waits, flips.
+    pub fn next_wake(&self) -> Option<i64> {
         let records = || self.users.values();
         let waits = records().flat_map(|r| r.enrollments.values()).filter_map(Enrollment::wake_at);
         let flips = records().flat_map(|r| r.flips.values().copied());
-        let messages = self.messages.values().filter(|m| m.status == Status::Pending).map(|m| m.due_at);
-        waits.chain(flips).chain(messages).min()
+        waits.chain(flips).min()
     }
 
     /// Reads all that a step of this user works on.
@@ -184,7 +191,8 @@ impl Memory {
     /// Commits a decision, whole. `false`: something it was about has changed since, and nothing was done.
     pub fn commit(&mut self, decision: Decision) -> bool {
         let Some(record) = self.users.get_mut(&decision.user) else { return false };
-        if record.user.incarnation != decision.incarnation || record.user.seq > decision.seq {
+        let outdated = decision.evaluated < self.project.generation;
+        if outdated || record.user.incarnation != decision.incarnation || record.user.seq > decision.seq {
             return false;
         }
         let stale = |e: &Enrollment| record.enrollments.get(&e.id).map_or(0, |stored| stored.version) != e.version;
@@ -203,7 +211,6 @@ impl Memory {
         }
         for mut enrollment in decision.enrollments {
             enrollment.version += 1;
-            enrollment.stored = enrollment.journal.len();
             record.enrollments.insert(enrollment.id.clone(), enrollment);
         }
         for (patch, _) in &decision.patches {
@@ -214,7 +221,8 @@ impl Memory {
         }
         self.inbox.retain(|id, _| !decision.consumed.contains(id));
         for (enrollment, reason) in &decision.cancel {
-            let of_it = |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
+            let of_it =
+                |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
             for row in self.messages.values_mut().filter(|r| r.status == Status::Pending && of_it(&r.message)) {
                 (row.status, row.reason) = (Status::Cancelled, Some(reason.clone()));
             }
@@ -252,7 +260,8 @@ impl Memory {
         let Some(row) = self.messages.get_mut(message) else { return };
         if row.attempt == attempt && matches!(row.status, Status::Sending | Status::Unknown) {
             let guarantee = row.message.guarantee;
-            row.apply(ledger::after(outcome, message, attempt, guarantee, now), now);
+            let unwanted = unwanted(&self.users, row);
+            row.apply(ledger::after(outcome, message, attempt, guarantee, now), unwanted, now);
         }
     }
 
@@ -260,7 +269,12 @@ impl Memory {
     pub fn recover(&mut self, now: i64) {
         for row in self.messages.values_mut().filter(|r| r.status == Status::Sending) {
             let (id, guarantee) = (row.message.id.clone(), row.message.guarantee);
-            row.apply(ledger::lost("the server stopped while sending", &id, row.attempt, guarantee, now), now);
+            let unwanted = unwanted(&self.users, row);
+            row.apply(
+                ledger::lost("the server stopped while sending", &id, row.attempt, guarantee, now),
+                unwanted,
+                now,
+            );
         }
     }
 
@@ -280,8 +294,19 @@ impl Memory {
     }
 }
 
+/// Why a message that was on its way is not to be tried again: what cancels the pending ones has come meanwhile.
+fn unwanted(users: &BTreeMap<String, Record>, row: &Row) -> Option<String> {
+    let Some(record) = users.get(&row.user) else { return Some(ERASED.into()) };
+    let ledger::Origin::Campaign { enrollment, .. } = &row.message.origin else { return None };
+    let enrollment = record.enrollments.get(enrollment)?;
+    if enrollment.status == enrollment::Status::Exited { enrollment.reason.clone() } else { None }
+}
+
 impl Row {
-    fn apply(&mut self, transition: Transition, now: i64) {
+    fn apply(&mut self, mut transition: Transition, unwanted: Option<String>, now: i64) {
+        if let (Status::Pending, Some(reason)) = (transition.status, unwanted) {
+            transition = Transition { status: Status::Cancelled, reason: Some(reason), due_at: None };
+        }
         self.status = transition.status;
         self.reason = transition.reason;
         self.due_at = transition.due_at.unwrap_or(self.due_at);

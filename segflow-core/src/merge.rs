@@ -28,8 +28,7 @@ pub fn merge(target: &mut Object, patch: &Object) {
 
 /// What has to be set and removed to make `old` into `new`, by top-level key; `None` when nothing.
 pub fn delta(old: &Object, new: &Object) -> Option<ReadDelta> {
-    let set: Object =
-        new.iter().filter(|(k, v)| old.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let set: Object = new.iter().filter(|(k, v)| old.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let removed: Vec<String> = old.keys().filter(|k| !new.contains_key(*k)).cloned().collect();
     if set.is_empty() && removed.is_empty() {
         return None;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_protocol::{Campaign, Expr, Field, Manifest, Mode, Problem, Rule, Template, Transaction};
+use segflow_protocol::{Campaign, Expr, Field, Manifest, Problem, Rule, Template, Transaction};
 
 use crate::eval::{Dependencies, dependencies};
 use crate::merge::Object;
@@ -119,8 +119,10 @@ fn in_order(manifest: &Manifest, dependencies: &[Dependencies]) -> Result<Vec<us
     loop {
         let before = order.len();
         for (index, segment) in manifest.segments.iter().enumerate() {
-            let ready =
-                dependencies[index].segments.iter().all(|id| done.contains(id.as_str()) || !known.contains(id.as_str()));
+            let ready = dependencies[index]
+                .segments
+                .iter()
+                .all(|id| done.contains(id.as_str()) || !known.contains(id.as_str()));
             if !order.contains(&index) && ready {
                 order.push(index);
                 done.insert(&segment.id);
@@ -161,7 +163,7 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
                 say("unknown_segment", place.clone(), unknown("segment", id, &segments));
             }
         }
-        if campaign.mode == Mode::Static && campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
+        if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());
         }
     }
@@ -172,7 +174,10 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
             Some(t) if t.arguments.len() != 1 || t.arguments[0].name != transaction.argument => say(
                 "wrong_argument",
                 place,
-                format!("the event fills the one argument `{}`, which template `{}` does not have", transaction.argument, t.id),
+                format!(
+                    "the event fills the one argument `{}`, which template `{}` does not have",
+                    transaction.argument, t.id
+                ),
             ),
             Some(_) => {}
         }
@@ -194,7 +199,11 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         .map(|s| if let Rule::Expr(expr) = &s.rule { dependencies(expr) } else { Dependencies::default() })
         .collect();
     if let Err(cycle) = in_order(manifest, &all) {
-        say("cycle", format!("segment {}", cycle[0]), format!("these segments depend on one another: {}", cycle.join(", ")));
+        say(
+            "cycle",
+            format!("segment {}", cycle[0]),
+            format!("these segments depend on one another: {}", cycle.join(", ")),
+        );
     }
     problems
 }
@@ -246,3 +255,6 @@ pub fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests;

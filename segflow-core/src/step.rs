@@ -138,27 +138,39 @@ pub struct Decision {
 }
 
 /// Decides. An error means that a plugin could not be run now: nothing is decided, the step is to be tried again.
-pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, PluginError> {
-    let mut step = Step {
-        project,
-        now,
-        decision: Decision {
-            workspace: work.workspace.clone(),
-            user: work.user.id.clone(),
-            incarnation: work.user.incarnation.clone(),
-            consumed: work.facts.iter().map(|f| f.inbox).collect(),
-            seq: work.user.seq + work.facts.len() as i64,
-            evaluated: project.generation.max(work.user.evaluated),
-            ..Decision::default()
-        },
-        before: work.members.clone(),
-        work,
-    };
+pub fn step(
+    project: &Project,
+    work: Work,
+    needs: &Needs,
+    plugins: Plugins<'_>,
+    now: i64,
+) -> Result<Decision, PluginError> {
+    let mut step = Step::new(project, work, now);
     step.transactions();
     step.segments(needs);
     step.campaigns();
     step.turns(plugins)?;
     Ok(step.decision)
+}
+
+/// What a project would change for a user at once, were it applied now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// The user's segments then.
+    pub members: BTreeSet<String>,
+    /// Campaigns.
+    pub entering: Vec<String>,
+    pub leaving: Vec<String>,
+}
+
+/// A step without its turns and transactions: for the plan of a push.
+pub fn preview(project: &Project, work: Work, needs: &Needs, now: i64) -> Preview {
+    let mut step = Step::new(project, work, now);
+    step.segments(needs);
+    step.campaigns();
+    let entering = step.work.enrollments.iter().filter(|e| e.version == 0).map(|e| e.campaign.clone()).collect();
+    let leaving = step.decision.enrollments.iter().map(|e| e.campaign.clone()).collect();
+    Preview { members: step.work.members, entering, leaving }
 }
 
 struct Step<'a> {
@@ -170,7 +182,20 @@ struct Step<'a> {
     now: i64,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    fn new(project: &'a Project, work: Work, now: i64) -> Step<'a> {
+        let decision = Decision {
+            workspace: work.workspace.clone(),
+            user: work.user.id.clone(),
+            incarnation: work.user.incarnation.clone(),
+            consumed: work.facts.iter().map(|f| f.inbox).collect(),
+            seq: work.user.seq + work.facts.len() as i64,
+            evaluated: project.generation.max(work.user.evaluated),
+            ..Decision::default()
+        };
+        Step { project, now, decision, before: work.members.clone(), work }
+    }
+
     fn transactions(&mut self) {
         for fact in &self.work.facts {
             let What::Event { id, name, attributes, occurred_at } = &fact.what else { continue };
@@ -179,7 +204,8 @@ impl Step<'_> {
             }
             for transaction in self.project.transactions_on(name) {
                 let user = &self.work.user;
-                let id_of_message = ids::transaction_message(&self.work.workspace, &user.incarnation, &transaction.id, id);
+                let id_of_message =
+                    ids::transaction_message(&self.work.workspace, &user.incarnation, &transaction.id, id);
                 let args = Object::from_iter([(transaction.argument.clone(), Value::Object(attributes.clone()))]);
                 self.decision.messages.push(Message {
                     id: id_of_message,
@@ -230,8 +256,10 @@ impl Step<'_> {
         if self.decision.entered.is_empty() && self.decision.left.is_empty() && !fresh {
             return;
         }
-        // Facts of the past enrol nobody; if there is any other fact, or none at all (time, a push), entries count.
-        let historical = !self.work.facts.is_empty() && self.work.facts.iter().all(|f| f.historical);
+        // Facts of the past enrol nobody; entries count if there is any other fact, or none at all (time, a push), or time besides.
+        let historical = !self.work.facts.is_empty()
+            && self.work.facts.iter().all(|f| f.historical)
+            && !self.work.flips.values().any(|at| *at <= self.now);
         let hops = self.work.facts.iter().map(|f| f.hops).max().unwrap_or(0);
         for campaign in &self.project.manifest.campaigns {
             let runs = self.work.runs.get(&campaign.id).copied().unwrap_or(0);
@@ -248,6 +276,8 @@ impl Step<'_> {
                 self.exit(index, reason);
             }
             let once = campaign.mode == Mode::Static && runs > 0;
+            // Someone of the past that a new campaign finds there has not come by that fact alone.
+            let historical = historical && !(is_new && self.work.user.seq > 0);
             if after && !before && !historical && !once && live.is_none() {
                 let id = ids::enrollment(&self.work.workspace, &self.work.user.incarnation, &campaign.id, runs + 1);
                 let new = Enrollment::new(id, &campaign.id, runs + 1, &self.project.deployment, self.now, hops);
@@ -340,3 +370,6 @@ impl Facts for View<'_> {
         self.step.now
     }
 }
+
+#[cfg(test)]
+mod tests;

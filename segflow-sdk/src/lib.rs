@@ -1,0 +1,104 @@
+//! Segflow in Rust: segments, campaigns and emails as code, and a client that reports users and events.
+//!
+//! A project is a crate with `crate-type = ["cdylib", "rlib"]`. It says who its users are, what happens to them, and what they are sent:
+//!
+//! ```
+//! use segflow::prelude::*;
+//!
+//! #[derive(Attributes, Serialize, Deserialize)]
+//! pub struct Shopper {
+//!     pub username: String,
+//!     pub email: String,
+//!     #[serde(default)]
+//!     pub winback: bool,
+//! }
+//!
+//! fn winback_eligible() -> Segment<Shopper> {
+//!     Segment::new("winback-eligible", user::<Shopper>(|u| u.winback.eq(true)))
+//! }
+//!
+//! #[email("winback-email")]
+//! fn winback_email(user: &Shopper, week: u64) -> Email {
+//!     template!("tests/emails/winback.html", user, week)
+//! }
+//!
+//! async fn winback(flow: Flow<Shopper>) {
+//!     for week in 0..4 {
+//!         flow.send(winback_email(week)).await;
+//!         flow.wait(weeks(1)).await;
+//!     }
+//! }
+//!
+//! #[segflow::project]
+//! pub fn shop() -> Project<Shopper> {
+//!     Project::new("shop")
+//!         .from("The shop <hello@shop.example>")
+//!         .campaign(Campaign::new("winback", winback).enters(winback_eligible()).dynamic())
+//! }
+//! ```
+//!
+//! `segflow push` builds it for wasm32 and brings it to a server; `segflow::testing` plays it under `cargo test`.
+//!
+//! The types in the fields of users and events: what serde writes as a bool, number or string compares as such, so an enum of plain
+//! variants is a string and a date whatever its type writes. Columns of types of your own have `eq`, `ne`, `one_of` and `exists`, and
+//! an order once they are [`Ordered`]. Sums are of JSON numbers, so money is best kept in whole cents.
+
+#[cfg(test)]
+extern crate self as segflow;
+
+mod campaign;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod client;
+pub mod dispatch;
+mod duration;
+mod email;
+mod flow;
+mod native;
+mod patch;
+pub mod prelude;
+mod project;
+mod provider;
+mod schema;
+mod segment;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod transaction;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod wasm;
+
+pub use jiff::Timestamp;
+pub use segflow_core as core;
+pub use segflow_core::flow::{Now, Wait};
+pub use segflow_macros::{Attributes, Event, email, project};
+
+pub use campaign::Campaign;
+pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
+pub use email::{Email, Message};
+pub use flow::Flow;
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::Native;
+pub use patch::{IntoPatch, Patch};
+pub use project::Project;
+pub use provider::{Capture, Provider, Smtp};
+pub use schema::{Attributes, Event, Schema};
+pub use segment::{
+    Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,
+    Segment, events, user,
+};
+pub use transaction::Transaction;
+
+/// What the macros use.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+    pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
+
+    pub use crate::email::{
+        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, Shape, TemplateFile,
+        TemplateUse, argument, type_id_of,
+    };
+    pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::wasm;
+}

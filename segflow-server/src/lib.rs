@@ -1,0 +1,26 @@
+//! The Segflow server.
+//!
+//! Facts come in over the [`api`] and are stored; the [`engine`] reads them, decides and stores what it decided; [`delivery`] hands
+//! decided messages to providers and stores what became of them. They meet in the [`store`] and nowhere else.
+
+#[macro_use]
+pub mod store;
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod deploy;
+pub mod drive;
+pub mod engine;
+pub mod live;
+mod lock;
+mod loops;
+pub mod ownership;
+pub mod plugin;
+pub mod secrets;
+mod server;
+
+pub use config::{Config, Mode};
+pub use live::LiveEvent;
+pub use server::Server;

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache;
-use crate::run::{self, Interrupt, run_quietly, works};
+use crate::run::{self, Interrupt, run_quietly, tied, works};
 
 /// Unpacks `packages` of Debian's unstable suite and their dependencies, libc and its loader included, into `root`.
 ///
@@ -52,7 +52,7 @@ fn download(packages: &[&str], mirror: &sources::Mirror, work: &Path, log: &Path
     fs::write(&configuration, configure(work, &list)?)?;
 
     let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
+        let mut command = tied("TERM", "apt-get");
         command.env("APT_CONFIG", &configuration).env("LC_ALL", "C").arg("--quiet").args(args);
         command
     };

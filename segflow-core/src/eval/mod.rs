@@ -190,4 +190,3 @@ pub fn dependencies(expr: &Expr) -> Dependencies {
     collect(expr, &mut all);
     all
 }
-

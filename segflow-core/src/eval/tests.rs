@@ -184,14 +184,16 @@ fn small_expr() -> impl Strategy<Value = Expr> {
             measure: Measure::Sum(vec!["value".into()]),
             is: Test::Gt(json!(n))
         }),
-        (events, any::<bool>(), any::<bool>(), any::<bool>(), 0i64..50).prop_map(|(events, first, older, or_never, d)| {
-            Expr::When {
-                events,
-                which: if first { Which::First } else { Which::Last },
-                is: if older { TimeTest::OlderThan(d) } else { TimeTest::Within(d) },
-                or_never,
+        (events, any::<bool>(), any::<bool>(), any::<bool>(), 0i64..50).prop_map(
+            |(events, first, older, or_never, d)| {
+                Expr::When {
+                    events,
+                    which: if first { Which::First } else { Which::Last },
+                    is: if older { TimeTest::OlderThan(d) } else { TimeTest::Within(d) },
+                    or_never,
+                }
             }
-        }),
+        ),
     ];
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![

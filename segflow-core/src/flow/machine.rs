@@ -20,7 +20,9 @@ use crate::merge::{Object, apply_delta, delta};
 pub fn run<F: Future<Output = ()>>(turn: Turn, start: impl FnOnce(Flow) -> F) -> TurnOutcome {
     let flow = match State::new(turn) {
         Ok(state) => Flow::new(state),
-        Err(end) => return TurnOutcome { entries: vec![], effects: vec![], pending: vec![], next_op: 0, end, logs: vec![] },
+        Err(end) => {
+            return TurnOutcome { entries: vec![], effects: vec![], pending: vec![], next_op: 0, end, logs: vec![] };
+        }
     };
     let end = {
         let mut future = pin!(start(flow.clone()));
@@ -35,7 +37,7 @@ pub fn run<F: Future<Output = ()>>(turn: Turn, start: impl FnOnce(Flow) -> F) ->
         // A turn that stops half-way decides nothing.
         entries: if stopped { vec![] } else { std::mem::take(&mut state.fresh) },
         effects: if stopped { vec![] } else { std::mem::take(&mut state.effects) },
-        pending: if end == End::Waiting { state.pending.values().map(|p| p.what.clone()).collect() } else { vec![] },
+        pending: if end == End::Waiting { state.open().map(|p| p.what.clone()).collect() } else { vec![] },
         next_op: state.next_op,
         end,
         logs: std::mem::take(&mut state.logs),
@@ -62,9 +64,9 @@ fn drive(flow: &Flow, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> End
             return end;
         }
         if polled.is_ready() {
-            return match state.unread() {
-                Some(_) => End::Diverged(state.divergence("the end of the flow".into(), String::new())),
-                None => End::Done,
+            return match state.live {
+                true => End::Done,
+                false => End::Diverged(state.divergence("the end of the flow".into(), String::new())),
             };
         }
         // A future that woke itself wants to be polled again before anything else happens.
@@ -73,8 +75,10 @@ fn drive(flow: &Flow, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> End
         }
         match state.deliver_next() {
             Ok(true) => {}
-            Ok(false) if state.pending.is_empty() => {
-                return End::Failed("the flow awaits something that is not an operation of its flow, and would never wake".into());
+            Ok(false) if state.open().next().is_none() => {
+                return End::Failed(
+                    "the flow awaits something that is not an operation of its flow, and would never wake".into(),
+                );
             }
             Ok(false) => return End::Waiting,
             Err(end) => return end,
@@ -86,6 +90,9 @@ pub(super) struct State {
     turn: Turn,
     /// How much of the journal has been replayed.
     cursor: usize,
+    /// Whether the flow is past all that earlier turns saw. The journal's end is not yet there: what follows its last entry, up to
+    /// where the last turn waited, has been done before too.
+    live: bool,
     completions: VecDeque<Completion>,
     pub(super) now: i64,
     next_op: u64,
@@ -115,6 +122,7 @@ impl State {
         let attributes = turn.attributes.read().map_err(|e| End::Failed(format!("the user's attributes: {e}")))?;
         Ok(State {
             cursor: 0,
+            live: turn.journal.is_empty() && turn.completions.is_empty(),
             completions: std::mem::take(&mut turn.completions).into(),
             now: turn.started_at,
             next_op: turn.first_op,
@@ -136,8 +144,9 @@ impl State {
         self.turn.journal.get(self.cursor)
     }
 
-    pub(super) fn replaying(&self) -> bool {
-        self.unread().is_some()
+    /// What the flow has begun and nothing has come of yet.
+    fn open(&self) -> impl Iterator<Item = &PendingOp> {
+        self.pending.values().filter(|p| !p.complete)
     }
 
     pub(super) fn stop(&mut self, end: End) {
@@ -149,7 +158,7 @@ impl State {
     }
 
     pub(super) fn log(&mut self, line: String) {
-        if !self.replaying() && self.logs.len() < MAX_OPS_PER_TURN {
+        if self.live && self.logs.len() < MAX_OPS_PER_TURN {
             self.logs.push(line);
         }
     }
@@ -160,7 +169,7 @@ impl State {
                 let what = if entry.happened == Happened::Cancelled { "the dropping of" } else { "" };
                 format!("{what} {} (operation {})", entry.kind.name(), entry.op).trim_start().to_string()
             }
-            None => "nothing".into(),
+            None => "nothing more before it waits".into(),
         };
         Divergence { entry: self.cursor as u64, expected, got, source }
     }
@@ -175,7 +184,7 @@ impl State {
         if self.is_stopped() {
             return None;
         }
-        if !self.replaying() {
+        if self.live {
             self.ops += 1;
             if self.ops > MAX_OPS_PER_TURN {
                 self.stop(End::Failed(format!(
@@ -207,6 +216,10 @@ impl State {
             let happened = entry.happened.clone();
             self.cursor += 1;
             return Some(happened);
+        }
+        if !self.live {
+            self.diverge(format!("{name} (operation {op})"), place(source));
+            return None;
         }
         let happened = live(self, op);
         self.fresh.push(Entry { op, kind, identity, happened: happened.clone() });
@@ -242,19 +255,20 @@ impl State {
         let cancelled = Entry { op, kind: what.kind, identity: what.identity, happened: Happened::Cancelled };
         match self.unread() {
             Some(entry) if *entry == cancelled => self.cursor += 1,
-            Some(_) => self.diverge(format!("the dropping of {} (operation {op})", what.kind.name()), what.source),
-            None => self.fresh.push(cancelled),
+            None if self.live => self.fresh.push(cancelled),
+            _ => self.diverge(format!("the dropping of {} (operation {op})", what.kind.name()), what.source),
         }
     }
 
     /// Completes the next pending operation, from the journal while there is one, then from the news. `false`: there is none.
     fn deliver_next(&mut self) -> Result<bool, End> {
         if let Some(entry) = self.unread() {
-            let fits = self.pending.get(&entry.op).is_some_and(|p| {
-                !p.complete && (p.what.kind, p.what.identity) == (entry.kind, entry.identity)
-            });
+            let fits = self
+                .pending
+                .get(&entry.op)
+                .is_some_and(|p| !p.complete && (p.what.kind, p.what.identity) == (entry.kind, entry.identity));
             if !fits || entry.happened == Happened::Cancelled {
-                let (got, source) = match self.pending.values().next() {
+                let (got, source) = match self.open().next() {
                     Some(p) => (format!("{} (operation {})", p.what.kind.name(), p.what.op), p.what.source.clone()),
                     None => ("nothing".into(), String::new()),
                 };
@@ -266,8 +280,9 @@ impl State {
             return Ok(true);
         }
         while let Some(Completion { op, happened }) = self.completions.pop_front() {
+            self.live = true;
             // One that an earlier completion made the flow drop is no news any more.
-            let Some(pending) = self.pending.get(&op) else { continue };
+            let Some(pending) = self.pending.get(&op).filter(|p| !p.complete) else { continue };
             let (kind, identity) = (pending.what.kind, pending.what.identity);
             self.complete(op, &happened);
             self.fresh.push(Entry { op, kind, identity, happened });

@@ -47,8 +47,8 @@ impl Flow {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
-            let happened =
-                state.at_once(OpKind::User, identity(OpKind::User, &[]), "user", source, |state, _| state.read_user())?;
+            let happened = state
+                .at_once(OpKind::User, identity(OpKind::User, &[]), "user", source, |state, _| state.read_user())?;
             let user = state.see(&happened);
             Some((state.reading, user))
         })

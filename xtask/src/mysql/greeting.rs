@@ -13,7 +13,7 @@ pub fn read(address: SocketAddr) -> Result<String> {
         TcpStream::connect_timeout(&address, wait).with_context(|| format!("cannot connect to {address}"))?;
     stream.set_read_timeout(Some(wait))?;
     let mut header = [0; 4];
-    stream.read_exact(&mut header).context("it closed the connection without a greeting")?;
+    stream.read_exact(&mut header).context("it sent no greeting")?;
     let length = u32::from_le_bytes([header[0], header[1], header[2], 0]);
     let mut greeting = Vec::new();
     stream.take(length.into()).read_to_end(&mut greeting).context("its greeting broke off")?;

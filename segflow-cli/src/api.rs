@@ -1,0 +1,280 @@
+//! The HTTP contract, as much of it as the commands need.
+
+mod model;
+mod problem;
+mod retry;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, Response, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::target::{self, Target};
+
+pub use model::{Change, Key, Me, NewKey, Page, Plan};
+#[cfg(feature = "server")]
+pub use model::{Clock, Message};
+pub use problem::Problem;
+
+pub struct Api {
+    http: Client,
+    target: Target,
+}
+
+/// One call, before it is made.
+struct Call {
+    method: Method,
+    /// From `/v1` on, encoded.
+    path: String,
+    body: Body,
+    /// Doing it twice is the same as once, so that it may be tried again when nobody knows whether it was done.
+    idempotent: bool,
+    timeout: Duration,
+}
+
+enum Body {
+    Empty,
+    Json(Value),
+    Wasm(Vec<u8>),
+}
+
+impl Api {
+    pub fn new(target: Target) -> Result<Self> {
+        Ok(Self { http: http_client(&target.url)?, target })
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whose key this is.
+    pub async fn me(&self) -> Result<Me> {
+        self.call(Call::get("/me")).await
+    }
+
+    /// Merges attributes into a user (RFC 7396). Without `create`, an unknown user is an error.
+    pub async fn merge(&self, user: &str, attributes: Map<String, Value>, create: bool) -> Result<Value> {
+        let path = format!("/users/{}{}", segment(user)?, if create { "" } else { "?create=false" });
+        self.call(Call::with(Method::PATCH, path, json!({"attributes": attributes})).idempotent()).await
+    }
+
+    /// The id is the caller's, so that a second try of the same event counts once.
+    pub async fn emit(&self, user: &str, event: &Value) -> Result<Value> {
+        let path = format!("/users/{}/events", segment(user)?);
+        self.call(Call::with(Method::POST, path, event.clone()).idempotent()).await
+    }
+
+    /// What a push would do; nothing is changed.
+    pub async fn plan(&self, wasm: Vec<u8>) -> Result<Plan> {
+        self.call(Call::deployment("?dry_run=true".to_owned(), wasm).idempotent()).await
+    }
+
+    /// Pushes. With `base`, only if that is still the current generation.
+    pub async fn deploy(&self, wasm: Vec<u8>, base: Option<i64>, allow_enter: Option<u64>) -> Result<Plan> {
+        let mut query = Vec::new();
+        query.extend(base.map(|base| format!("base={base}")));
+        query.extend(allow_enter.map(|users| format!("allow_enter={users}")));
+        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        self.call(Call::deployment(query, wasm)).await
+    }
+
+    pub async fn create_key(&self, name: &str) -> Result<NewKey> {
+        self.call(Call::with(Method::POST, "/keys".to_owned(), json!({"name": name}))).await
+    }
+
+    pub async fn keys(&self) -> Result<Vec<Key>> {
+        self.all("/keys").await
+    }
+
+    pub async fn revoke_key(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/keys/{}", segment(id)?)).idempotent()).await
+    }
+
+    pub async fn clock(&self) -> Result<Value> {
+        self.call(Call::get("/dev/clock")).await
+    }
+
+    /// Answers when everything due on the way has run, which for months of a busy project takes its time.
+    pub async fn advance(&self, by: &str) -> Result<Value> {
+        let call = Call::with(Method::POST, "/dev/clock".to_owned(), json!({"advance": by}));
+        self.call(Call { timeout: Duration::from_hours(1), ..call }).await
+    }
+
+    #[cfg(feature = "server")]
+    pub async fn messages(&self, query: &str) -> Result<Vec<Message>> {
+        self.all(&format!("/messages{query}")).await
+    }
+
+    /// The messages as the server gives them, for `--json`.
+    #[cfg(feature = "server")]
+    pub async fn raw_messages(&self) -> Result<Vec<Value>> {
+        self.all("/messages").await
+    }
+
+    #[cfg(feature = "server")]
+    pub async fn message(&self, id: &str) -> Result<Message> {
+        self.call(Call::get(format!("/messages/{}", segment(id)?))).await
+    }
+
+    /// Every page of a list.
+    async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut page = format!("{path}{}limit=1000", if path.contains('?') { '&' } else { '?' });
+            if let Some(cursor) = &after {
+                page.push_str(&format!("&after={}", encoded(cursor)));
+            }
+            let Page { items: more, next } = self.call(Call::get(page)).await?;
+            items.extend(more);
+            match next {
+                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        let response = self.send(&call).await?;
+        let status = response.status();
+        if status.is_redirection() {
+            let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
+            bail!(
+                "{} answers that it has moved to {to}: use that URL (this one is from {})",
+                self.target.url,
+                self.target.source
+            );
+        }
+        let body = response.bytes().await.with_context(|| format!("the answer of {} broke off", self.target.url))?;
+        if !status.is_success() {
+            return Err(Problem::new(status, &body, &self.target).into());
+        }
+        // 204 has no body; who asked for a `Value` gets null.
+        let body = if body.is_empty() { &b"null"[..] } else { &body[..] };
+        serde_json::from_slice(body).with_context(|| {
+            format!("{} does not answer as a Segflow server of this version does: is the URL right?", self.target.url)
+        })
+    }
+
+    /// Sends until there is an answer to keep.
+    async fn send(&self, call: &Call) -> Result<Response> {
+        let mut tries = retry::Tries::new(call.idempotent);
+        loop {
+            let answer = self.request(call).send().await;
+            match tries.wait(&answer) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return answer.map_err(|error| problem::unreachable(&error, &self.target)),
+            }
+        }
+    }
+
+    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
+        let request = self
+            .http
+            .request(call.method.clone(), format!("{}/v1{}", self.target.url, call.path))
+            .bearer_auth(&self.target.key)
+            .timeout(call.timeout);
+        match &call.body {
+            Body::Empty => request,
+            Body::Json(value) => request.json(value),
+            Body::Wasm(wasm) => request.header(header::CONTENT_TYPE, "application/wasm").body(wasm.clone()),
+        }
+    }
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: Body::Empty, idempotent: false, timeout: Duration::from_secs(30) }
+    }
+
+    fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path).idempotent()
+    }
+
+    fn with(method: Method, path: String, body: Value) -> Self {
+        Self { body: Body::Json(body), ..Self::new(method, path) }
+    }
+
+    /// The server compiles the module, which takes seconds for a large one, and evaluates segments for everybody.
+    fn deployment(query: String, wasm: Vec<u8>) -> Self {
+        let call = Self::new(Method::POST, format!("/deployments{query}"));
+        Self { body: Body::Wasm(wasm), timeout: Duration::from_mins(10), ..call }
+    }
+
+    fn idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+}
+
+/// A client that fits the URL.
+pub fn http_client(url: &str) -> Result<Client> {
+    // Fails only when a provider is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        // Following one would hand the key, or a changed method, to somebody else.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("segflow-cli/", env!("CARGO_PKG_VERSION")));
+    if target::is_local(url) {
+        builder = builder.no_proxy();
+    }
+    if url.starts_with("http:") {
+        // Otherwise a machine without certificates could not even talk to its own dev server.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().context("no HTTP client could be made")
+}
+
+const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, &KEPT).to_string()
+}
+
+/// An id as a part of a path. A URL cannot carry a part `.` or `..`: every client and proxy resolves it, even percent-encoded.
+fn segment(id: &str) -> Result<String> {
+    match id {
+        "" => Err(crate::failure::usage("an id is empty: ids have 1 to 255 bytes")),
+        "." | ".." => Err(crate::failure::usage(format!(
+            "the id `{id}` cannot stand in a URL; `POST /v1/batch` takes it, because there it is in the body"
+        ))),
+        id => Ok(encoded(id)),
+    }
+}
+
+/// An id that nobody else has.
+pub fn new_event_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(format!("evt_{:032x}", u128::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_a_url() {
+        assert_eq!(segment("o'brien/x ?#%").unwrap(), "o%27brien%2Fx%20%3F%23%25");
+        assert_eq!(segment("ada ").unwrap(), "ada%20");
+        assert_eq!(segment("🦊").unwrap(), "%F0%9F%A6%8A");
+        for id in ["a.b", "...", "a/..", " ", "\n"] {
+            let url = url::Url::parse(&format!("http://x/v1/users/{}/events", segment(id).unwrap())).unwrap();
+            let part = url.path_segments().unwrap().nth(2).unwrap();
+            assert_eq!(percent_encoding::percent_decode_str(part).decode_utf8().unwrap(), id);
+        }
+        for id in ["", ".", ".."] {
+            assert!(segment(id).is_err());
+        }
+    }
+
+    #[test]
+    fn event_ids_differ() {
+        let (one, two) = (new_event_id().unwrap(), new_event_id().unwrap());
+        assert_ne!(one, two);
+        assert_eq!(one.len(), 36);
+    }
+}

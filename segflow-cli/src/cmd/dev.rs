@@ -1,0 +1,227 @@
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+use segflow_server::{Config, Server};
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    api::Api,
+    dev::{DevFolder, LiveLog, Published, Traffic, Watch, settle, show_messages},
+    failure::{Shown, text, usage},
+    plan,
+    printer::{Printer, Tone},
+    stop::Interrupt,
+    target::{DevFile, Target},
+    wasm::{self, Plugin},
+};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  segflow dev                                    the project in this folder
+  segflow dev shop --port 0                      on any free port
+  segflow dev shop --virtual-clock               then `segflow clock advance 3d`
+  segflow dev shop --virtual-clock --play traffic.jsonl --once
+
+Mail is captured: see /v1/messages. stdout has one line, `ready URL key=…`, when the server runs and the project is pushed; all else
+is on stderr. In the project's folder, and with -C DIR elsewhere, the other commands find this server by themselves.
+
+A line for --play: {\"at\": \"2026-01-01T09:00:00Z\", \"user\": \"ada\", \"attributes\": {…}}
+     or an event:  {\"at\": …, \"user\": \"ada\", \"event\": \"purchase\", \"attributes\": {…}}")]
+pub struct Dev {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Where to listen on 127.0.0.1; 0 takes any free port
+    #[arg(long, default_value_t = 3000, value_name = "N")]
+    port: u16,
+    /// sqlite://PATH or mysql://… [default: .segflow/dev.db in DIR]
+    #[arg(long, value_name = "URL")]
+    db: Option<String>,
+    /// Begin with an empty database
+    #[arg(long, conflicts_with = "db")]
+    fresh: bool,
+    /// Play facts from a file of JSON lines
+    #[arg(long, value_name = "FILE")]
+    play: Option<PathBuf>,
+    /// Time stands still until it is moved
+    #[arg(long)]
+    virtual_clock: bool,
+    /// Exit when nothing is left to do, and show the messages
+    #[arg(long)]
+    once: bool,
+}
+
+impl Dev {
+    pub async fn run(self, context: &Context) -> Result<ExitCode> {
+        crate::logs::start("warn");
+        let printer = context.printer;
+        let traffic = self.play.as_deref().map(|file| Traffic::read(file, self.virtual_clock)).transpose()?;
+        // Before anything is made in a folder that may be the wrong one.
+        let dir = wasm::Project::find(&self.dir).await?.dir;
+        let interrupt = Arc::new(Interrupt::listen()?);
+        let folder = DevFolder::make(&dir)?;
+        let (log, config) = self.config(&folder, traffic.as_ref(), printer)?;
+        let listener = listen(self.port)?;
+
+        // A server that cannot start ends the build too; a build that fails leaves the server running.
+        let starting = async { Server::start(config, listener).await.context("the server cannot start") };
+        let building = async { Ok(wasm::build(&dir, &printer).await) };
+        let (server, built) = tokio::select! {
+            both = async { tokio::try_join!(starting, building) } => both?,
+            () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
+        };
+        let session = Session::open(&self, &server, &folder, dir, log, printer).await;
+        let outcome = match session {
+            Ok(session) => tokio::select! {
+                outcome = session.run(built, traffic.as_ref()) => outcome,
+                error = server.failed() => Err(anyhow!(error).context("the server had to stop")),
+                () = interrupt.requested() => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        tokio::select! {
+            _ = server.stop() => {}
+            () = interrupt.again() => {}
+        }
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn config(&self, folder: &DevFolder, traffic: Option<&Traffic>, printer: Printer) -> Result<(LiveLog, Config)> {
+        if self.fresh {
+            folder.forget()?;
+        }
+        let database = match &self.db {
+            Some(url) => url.clone(),
+            None => format!("sqlite://{}", folder.database().to_str().context("the project's path is not UTF-8")?),
+        };
+        let (log, events) = LiveLog::start(printer, self.virtual_clock);
+        let mut config = Config::dev(&database);
+        config.virtual_clock = self.virtual_clock;
+        config.start_at = traffic.and_then(Traffic::starts).filter(|_| self.virtual_clock).map(|at| at.as_millisecond());
+        config.cache = folder.cache();
+        config.events = Some(events);
+        Ok((log, config))
+    }
+}
+
+/// The server runs; what is left is to push, play and watch.
+struct Session {
+    dir: PathBuf,
+    api: Api,
+    log: LiveLog,
+    printer: Printer,
+    virtual_clock: bool,
+    once: bool,
+    // Other commands find the server as long as this lives.
+    _published: Published,
+}
+
+impl Session {
+    async fn open(args: &Dev, server: &Server, folder: &DevFolder, dir: PathBuf, log: LiveLog, printer: Printer) -> Result<Self> {
+        let url = format!("http://{}", server.address());
+        let api = Api::new(Target::new(&url, &server.dev_key().await?, "this server")?)?;
+        let published = folder.publish(DevFile { url, api_key: api.target().key.clone() })?;
+        let (virtual_clock, once) = (args.virtual_clock, args.once);
+        Ok(Self { dir, api, log, printer, virtual_clock, once, _published: published })
+    }
+
+    async fn run(&self, built: Result<Plugin>, traffic: Option<&Traffic>) -> Result<()> {
+        let mut watch = if self.once { None } else { Some(Watch::start(&self.dir)?) };
+        self.push_until_it_works(built, watch.as_mut()).await?;
+        self.ready();
+        if let Some(traffic) = traffic {
+            self.play(traffic).await?;
+        }
+        let Some(mut watch) = watch else { return self.finish().await };
+        loop {
+            watch.changed().await;
+            if let Err(error) = self.push(wasm::build(&self.dir, &self.printer).await).await {
+                self.complain(&error);
+                self.printer.note("the code from before goes on");
+            }
+        }
+    }
+
+    async fn push_until_it_works(&self, mut built: Result<Plugin>, mut watch: Option<&mut Watch>) -> Result<()> {
+        loop {
+            let Err(error) = self.push(built).await else { return Ok(()) };
+            let Some(watch) = watch.as_mut() else { return Err(error) };
+            self.complain(&error);
+            self.printer.note("waiting for a change …");
+            watch.changed().await;
+            built = wasm::build(&self.dir, &self.printer).await;
+        }
+    }
+
+    /// Without asking: it is a server to try things on.
+    async fn push(&self, built: Result<Plugin>) -> Result<()> {
+        let Plugin { wasm, took } = built?;
+        let applied = self.api.deploy(wasm, None, None).await;
+        let plan = applied.map_err(|error| plan::explain(&self.printer, error))?;
+        let pushed = self.printer.err("pushed", Tone::Good);
+        self.printer.note(format!(
+            "{pushed} {} (built in {:.1} s): {}",
+            plan::short(&plan.deployment),
+            took.as_secs_f64(),
+            plan::one_line(&plan)
+        ));
+        for warning in &plan.warnings {
+            self.printer.warning(crate::printer::visible(warning));
+        }
+        Ok(())
+    }
+
+    fn complain(&self, error: &anyhow::Error) {
+        if !error.is::<Shown>() {
+            self.printer.error(text(error));
+        }
+    }
+
+    /// The one line that scripts wait for.
+    fn ready(&self) {
+        let Target { url, key, .. } = self.api.target();
+        if self.printer.json && !self.once {
+            self.printer.document(&json!({"url": url, "api_key": key}));
+        } else if !self.printer.json {
+            self.printer.stdout_line(&format!("ready {url} key={key}"));
+        }
+    }
+
+    async fn play(&self, traffic: &Traffic) -> Result<()> {
+        self.log.hints(false).await;
+        self.printer.note(format!("playing {} facts", traffic.len()));
+        traffic.play(&self.api, self.virtual_clock).await?;
+        self.log.hints(true).await;
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<()> {
+        settle(&self.api, self.virtual_clock, &self.printer).await?;
+        self.log.flush().await;
+        if self.printer.json {
+            let Target { url, key, .. } = self.api.target();
+            self.printer.document(&json!({"url": url, "api_key": key, "messages": self.api.raw_messages().await?}));
+            return Ok(());
+        }
+        self.printer.result("");
+        show_messages(&self.api, &self.printer).await
+    }
+}
+
+fn listen(port: u16) -> Result<TcpListener> {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("port {port} is taken, perhaps by another `segflow dev`: choose another with --port N (0 takes any that is free)")
+        }
+        Err(error) => Err(usage(format!("--port {port}: {error}"))),
+    }
+}

@@ -1,0 +1,139 @@
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+
+use super::{Context, place};
+use crate::{
+    api::{Api, Plan, Problem},
+    failure::{Shown, usage},
+    plan,
+    wasm,
+};
+
+/// With `--exit-code`: there are changes.
+const CHANGES: u8 = 3;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  segflow push                       the project in this folder
+  segflow push flows --yes           where nobody can answer, in CI for example
+  segflow push --dry-run             only show what it would do
+  segflow push --dry-run --exit-code exit with 3 when it would change something
+  segflow push --server eu           to another server of ~/.segflow/credentials.json
+
+Users in the middle of a campaign finish it with the code they started with (--in-flight pin).")]
+pub struct Push {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Exit with 3 when there are changes
+    #[arg(long)]
+    exit_code: bool,
+    /// Let up to N users enter campaigns at once; a production server asks for this above 1,000
+    #[arg(long, value_name = "N")]
+    allow_enter: Option<u64>,
+    /// What happens to users in the middle of a campaign
+    #[arg(long, value_enum, default_value_t = InFlight::Pin, value_name = "HOW")]
+    in_flight: InFlight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum InFlight {
+    /// They finish with the code they started with
+    Pin,
+    /// They go on with the new code where that is possible (not yet)
+    Migrate,
+    /// They start the campaign again (not yet)
+    Restart,
+    /// They leave the campaign (not yet)
+    Cancel,
+}
+
+impl Push {
+    pub async fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.in_flight != InFlight::Pin {
+            return Err(usage("--in-flight: only `pin` is there so far: users in flight finish with the code they started with"));
+        }
+        let printer = &context.printer;
+        let api = context.api(Some(&self.dir)).await?;
+        // Before minutes of compiling: is the server there, and the key good?
+        let me = api.me().await?;
+        let plugin = wasm::build(&self.dir, printer).await?;
+        let place = place(&api, &me.workspace);
+        let planned = match api.plan(plugin.wasm.clone()).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                printer.note(place);
+                return Err(self.refused(error, None, context));
+            }
+        };
+        printer.note(format!("{place} · {}", deployments(&planned)));
+        plan::show(printer, &planned);
+        if self.dry_run || !planned.changed {
+            if !planned.changed {
+                printer.note("Nothing to push.");
+            }
+            printer.document(&planned);
+            return Ok(self.code(&planned));
+        }
+        self.consent(context)?;
+        let applied = self.apply(&api, plugin.wasm, &planned, context).await?;
+        printer.result(format!("  Applied: deployment {}, generation {}", plan::short(&applied.deployment), applied.generation));
+        printer.document(&applied);
+        Ok(self.code(&planned))
+    }
+
+    fn code(&self, plan: &Plan) -> ExitCode {
+        if self.exit_code && plan.changed { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS }
+    }
+
+    fn consent(&self, context: &Context) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !context.printer.can_ask() {
+            return Err(usage("there is nobody to ask whether to apply this: repeat with --yes, or look only with --dry-run"));
+        }
+        let agreed = dialoguer::Confirm::new().with_prompt("  Apply?").default(false).interact().unwrap_or(false);
+        if !agreed {
+            context.printer.note("Nothing was pushed.");
+            bail!(Shown);
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, api: &Api, wasm: Vec<u8>, planned: &Plan, context: &Context) -> Result<Plan> {
+        let applied = api.deploy(wasm, Some(planned.base), self.allow_enter).await;
+        applied.map_err(|error| self.refused(error, Some(planned), context))
+    }
+
+    fn refused(&self, error: anyhow::Error, planned: Option<&Plan>, context: &Context) -> anyhow::Error {
+        match error.downcast_ref::<Problem>() {
+            Some(problem) if problem.code == "generation_passed" => anyhow!(
+                "somebody else has pushed since this plan was made, so it was not applied.\n  Run `segflow push` again to see what it would do now"
+            ),
+            Some(problem) if problem.code == "too_many_enter" => {
+                let users = planned.map_or_else(|| "N".to_owned(), |plan| plan.entering.to_string());
+                anyhow!("{}\n  If that is meant: segflow push --allow-enter {users}", problem.detail)
+            }
+            _ => plan::explain(&context.printer, error),
+        }
+    }
+}
+
+fn deployments(plan: &Plan) -> String {
+    let new = plan::short(&plan.deployment);
+    match &plan.from {
+        Some(from) if *from == plan.deployment => format!("deployment {new}"),
+        Some(from) => format!("deployment {} → {new}", plan::short(from)),
+        None => format!("first deployment {new}"),
+    }
+}

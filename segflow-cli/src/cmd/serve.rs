@@ -1,0 +1,101 @@
+use std::{
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+use segflow_server::{Config, Server};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Context;
+use crate::{failure::usage, stop::Interrupt};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  segflow serve --db mysql://segflow:…@db.internal/segflow --init-key
+  DATABASE_URL=sqlite:///var/lib/segflow/segflow.db segflow serve --host 0.0.0.0
+
+segflow.toml, where options of the command line go before it:
+  db = \"mysql://…\"
+  host = \"0.0.0.0\"
+  port = 3000
+
+stdout has one line, `ready URL`, when it serves, and before it the key of --init-key. Logs are on stderr; RUST_LOG chooses them.
+SIGTERM and Ctrl-C let it finish what it has begun.")]
+pub struct Serve {
+    /// sqlite://PATH or mysql://…
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    db: Option<String>,
+    /// Where to listen; 0 takes any free port [default: 3000]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Read options from a file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Make and print a first key, if this server has none yet
+    #[arg(long)]
+    init_key: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    db: Option<String>,
+    port: Option<u16>,
+    host: Option<IpAddr>,
+}
+
+impl Serve {
+    pub async fn run(self, context: &Context) -> Result<ExitCode> {
+        crate::logs::start("info");
+        let printer = &context.printer;
+        let file = self.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let database = self.db.filter(|url| !url.is_empty()).or(file.db).ok_or_else(|| {
+            usage("which database? --db sqlite://PATH or mysql://…, or DATABASE_URL, or `db` in the file of --config")
+        })?;
+        let host = self.host.or(file.host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let port = self.port.or(file.port).unwrap_or(3000);
+        let interrupt = Interrupt::listen()?;
+        let listener = TcpListener::bind((host, port))
+            .map_err(|error| anyhow!("{host} port {port} cannot be listened on ({error}): choose another with --host and --port"))?;
+        let server = tokio::select! {
+            server = Server::start(Config::production(&database), listener) => server.context("the server cannot start")?,
+            () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
+        };
+        let url = format!("http://{}", server.address());
+        let key = if self.init_key { server.init_key().await? } else { None };
+        if self.init_key && key.is_none() {
+            printer.note("this server has keys already, so --init-key makes none: `segflow keys create NAME` does, with one of them");
+        }
+        if printer.json {
+            printer.document(&json!({"url": url, "api_key": key}));
+        } else {
+            key.iter().for_each(|key| printer.stdout_line(key));
+            printer.stdout_line(&format!("ready {url}"));
+        }
+        let outcome = tokio::select! {
+            error = server.failed() => Err(anyhow!(error).context("the server had to stop")),
+            () = interrupt.requested() => Ok(()),
+        };
+        printer.note("finishing what has begun …");
+        tokio::select! {
+            _ = server.stop() => {}
+            () = interrupt.again() => {}
+        }
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("--config: {} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("--config: {} is not right", path.display()))
+    }
+}

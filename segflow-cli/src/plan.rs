@@ -1,0 +1,143 @@
+//! What a push does, as a person reads it; and why one is refused.
+
+use crate::{
+    api::{Change, Plan, Problem},
+    failure::Shown,
+    printer::{Printer, Tone, columns, visible},
+};
+
+/// The plan on stdout: everything that changes, then what it means for users.
+pub fn show(printer: &Printer, plan: &Plan) {
+    let (same, changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| change.change == "=");
+    let kinds = widest(&changes, |change| &change.kind);
+    let ids = widest(&changes, |change| &change.id);
+    printer.result("");
+    for change in &changes {
+        let mark = printer.out(&change.change, tone(change));
+        let line = format!("{} {}  {}", pad(&change.kind, kinds), pad(&change.id, ids), visible(&change.note));
+        printer.result(format!("  {mark} {}", line.trim_end()));
+    }
+    if !same.is_empty() {
+        let more = if changes.is_empty() { "" } else { "more " };
+        printer.result(printer.out(&format!("  = {} {more}unchanged", thousands(same.len() as u64)), Tone::Faint));
+    }
+    for warning in &plan.warnings {
+        printer.warning(visible(warning));
+    }
+    printer.result("");
+    printer.result(format!("  {}", consequences(plan)));
+}
+
+fn consequences(plan: &Plan) -> String {
+    let mut text = format!("Now: {} enter, {} leave.", thousands(plan.entering), thousands(plan.leaving));
+    if let Some(emails) = plan.emails_24h {
+        text.push_str(&format!("  Next 24 h: about {} emails.", thousands(emails)));
+    }
+    text
+}
+
+/// The changes in one line, for the log of `segflow dev`.
+#[cfg(feature = "server")]
+pub fn one_line(plan: &Plan) -> String {
+    let same = plan.changes.iter().filter(|change| change.change == "=").count();
+    let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.change != "=").collect();
+    if changes.is_empty() {
+        return "nothing changed".to_owned();
+    }
+    let mut parts: Vec<String> =
+        changes.iter().take(3).map(|change| format!("{} {} {}", change.change, change.kind, visible(&change.id))).collect();
+    if changes.len() > 3 {
+        parts.push(format!("{} more", changes.len() - 3));
+    }
+    if same > 0 {
+        parts.push(format!("= {same} unchanged"));
+    }
+    parts.join(", ")
+}
+
+/// `dep_7c1f92…` is known by its first characters.
+pub fn short(deployment: &str) -> String {
+    let id = deployment.strip_prefix("dep_").unwrap_or(deployment);
+    let head: String = id.chars().take(8).collect();
+    if head.len() < id.len() { format!("{head}…") } else { head }
+}
+
+/// A refused push: every problem at once. Other errors pass.
+pub fn explain(printer: &Printer, error: anyhow::Error) -> anyhow::Error {
+    let Some(problem) = error.downcast_ref::<Problem>().filter(|problem| !problem.problems.is_empty()) else {
+        return error;
+    };
+    for finding in &problem.problems {
+        let code = if finding.code.is_empty() { String::new() } else { format!("[{}]", finding.code) };
+        let mut lines = finding.message.lines();
+        let head = printer.err(&format!("error{}:", visible(&code)), Tone::Bad);
+        printer.note(format!("{head} {}", printer.err(&visible(lines.next().unwrap_or_default()), Tone::Strong)));
+        if let Some(place) = &finding.place {
+            printer.note(format!("  {} {}", printer.err("-->", Tone::Faint), visible(place)));
+        }
+        for line in lines {
+            printer.note(format!("  {}", visible(line)));
+        }
+        printer.note("");
+    }
+    let count = problem.problems.len();
+    printer.error(format!("nothing was pushed: {count} problem{}", if count == 1 { "" } else { "s" }));
+    Shown.into()
+}
+
+fn tone(change: &Change) -> Tone {
+    match change.change.as_str() {
+        "+" => Tone::Good,
+        "-" => Tone::Bad,
+        _ => Tone::Changed,
+    }
+}
+
+fn widest(changes: &[&Change], text: impl Fn(&Change) -> &String) -> usize {
+    changes.iter().map(|change| columns(&visible(text(change)))).max().unwrap_or(0)
+}
+
+/// Left-aligned, by columns of the terminal rather than bytes or characters.
+pub fn pad(text: &str, width: usize) -> String {
+    let text = visible(text);
+    let missing = width.saturating_sub(columns(&text));
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// 1284 → 1,284
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_284), "1,284");
+        assert_eq!(thousands(1_000_000), "1,000,000");
+    }
+
+    #[test]
+    fn deployments_are_shortened() {
+        assert_eq!(short("dep_7c1f92ab00"), "7c1f92ab…");
+        assert_eq!(short("dep_7c1f"), "7c1f");
+    }
+
+    #[test]
+    fn consequences_in_a_sentence() {
+        let plan = Plan { entering: 1_284, leaving: 40, emails_24h: Some(1_590), ..Plan::default() };
+        assert_eq!(consequences(&plan), "Now: 1,284 enter, 40 leave.  Next 24 h: about 1,590 emails.");
+    }
+}

@@ -1,0 +1,137 @@
+//! Random manifests.
+
+use std::collections::BTreeMap;
+
+use segflow_core::project::{Project, check};
+use segflow_core::protocol::{
+    Argument, Campaign, Cond, Event, Events, Expr, Field, Guarantee, Manifest, Measure, Mode, Rule, Segment, Template,
+    Test, TimeTest, Transaction, Type, Which,
+};
+use serde_json::json;
+
+use crate::invariants::holds;
+use crate::program::{self, Block, DAY, HOUR};
+use crate::rng::Rng;
+
+pub const ATTRIBUTES: [&str; 3] = ["a", "b", "c"];
+pub const EVENTS: [&str; 2] = ["x", "y"];
+pub const MAILS: [&str; 3] = ["m0", "m1", "m2"];
+
+/// What a push brings: a manifest and the flows of its campaigns.
+#[derive(Clone, Default)]
+pub struct Source {
+    pub manifest: Manifest,
+    pub programs: BTreeMap<String, Block>,
+}
+
+/// A project, made anew or changed from the one before.
+pub fn source(rng: &mut Rng, before: Option<&Source>) -> Source {
+    let kept = |rng: &mut Rng| before.filter(|_| rng.chance(60));
+    let mut rules = vec![];
+    for index in 0..2 + rng.below(4) {
+        let id = format!("s{index}");
+        let old = kept(rng).and_then(|b| b.manifest.segments.iter().find(|s| s.id == id).cloned());
+        rules.push(old.unwrap_or_else(|| Segment { rule: Rule::Expr(expr(rng, index, 2)), id }));
+    }
+    let known: Vec<String> = rules.iter().map(|s| s.id.clone()).collect();
+    let (mut campaigns, mut programs) = (vec![], BTreeMap::new());
+    for index in 0..1 + rng.below(3) {
+        let id = format!("c{index}");
+        let old = kept(rng).and_then(|b| b.manifest.campaigns.iter().find(|c| c.id == id).cloned());
+        let old = old.filter(|c| c.segments.iter().chain(&c.exclude_segments).all(|s| known.contains(s)));
+        let program = kept(rng).and_then(|b| b.programs.get(&id).cloned());
+        programs.insert(id.clone(), program.unwrap_or_else(|| program::block(rng, 0)));
+        campaigns.push(old.unwrap_or_else(|| campaign(rng, id, &known)));
+    }
+    let transaction = |rng: &mut Rng, index: usize| Transaction {
+        id: format!("r{index}"),
+        event: rng.pick(&EVENTS).into(),
+        template: "receipt".into(),
+        argument: "event".into(),
+        guarantee: if rng.chance(70) { Guarantee::AtLeastOnce } else { Guarantee::AtMostOnce },
+    };
+    let template = |id: &str, arguments: Vec<Argument>| Template { id: id.into(), arguments, content: String::new() };
+    let mut templates: Vec<Template> = MAILS.iter().map(|id| template(id, vec![])).collect();
+    templates.push(template("receipt", vec![Argument { name: "event".into(), ty: "Event".into() }]));
+    if rng.chance(50) {
+        rules.reverse();
+    }
+    let field = |name: &str, default| Field { name: name.into(), ty: Type::Integer, required: false, default };
+    let manifest = Manifest {
+        name: "simulated".into(),
+        user: ATTRIBUTES.iter().map(|a| field(a, (*a == "c").then(|| json!(1)))).collect(),
+        events: EVENTS.iter().map(|e| Event { name: e.to_string(), fields: vec![field("v", None)] }).collect(),
+        segments: rules,
+        campaigns,
+        transactions: (0..rng.below(3) as usize).map(|index| transaction(rng, index)).collect(),
+        templates,
+        ..Manifest::default()
+    };
+    let problems = check(&manifest);
+    holds(problems.is_empty(), "the simulator's manifests are valid", || format!("{problems:?}"));
+    Source { manifest, programs }
+}
+
+/// A push of `source` over `before`.
+pub fn project(source: &Source, before: &Project, now: i64) -> Project {
+    let generation = before.generation + 1;
+    let since = source.manifest.campaigns.iter().map(|campaign| {
+        let rule = |c: &Campaign| (c.segments.clone(), c.exclude_segments.clone(), c.mode);
+        let same = before.campaign(&campaign.id).is_some_and(|old| rule(old) == rule(campaign));
+        let since = before.since.get(&campaign.id).copied().filter(|_| same);
+        (campaign.id.clone(), since.unwrap_or(generation))
+    });
+    Project::new(format!("dep{generation}"), generation, source.manifest.clone(), since.collect(), now)
+}
+
+fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
+    let mut all: Vec<&String> = known.iter().collect();
+    let mut take = |rng: &mut Rng| all.remove(rng.below(all.len() as u64) as usize).clone();
+    let mut segments = vec![take(rng)];
+    let exclude_segments = if rng.chance(30) { vec![take(rng)] } else { vec![] };
+    if rng.chance(20) && known.len() > 2 {
+        segments.push(take(rng));
+    }
+    let mode = if rng.chance(60) { Mode::Dynamic } else { Mode::Static };
+    let guarantee = if rng.chance(70) { Guarantee::AtMostOnce } else { Guarantee::AtLeastOnce };
+    Campaign { id, segments, exclude_segments, mode, guarantee }
+}
+
+/// The rule of segment number `index`: it may build on those before it.
+fn expr(rng: &mut Rng, index: u64, depth: u32) -> Expr {
+    let at = |path: &str, is: Test| Cond::At { path: vec![path.into()], is };
+    let age = |rng: &mut Rng| rng.pick(&[HOUR, DAY, 3 * DAY, 30 * DAY]);
+    let small = |rng: &mut Rng| json!(rng.below(3));
+    let events = |rng: &mut Rng| Events {
+        name: rng.pick(&EVENTS).into(),
+        filter: rng.chance(20).then(|| at("v", Test::Ge(json!(1)))),
+        within: rng.chance(60).then(|| age(rng)),
+    };
+    match rng.below(if depth == 0 { 8 } else { 12 }) {
+        0 if rng.chance(30) => Expr::Everyone,
+        0..=2 => {
+            let key = rng.pick(&ATTRIBUTES);
+            let is = match rng.below(3) {
+                0 => Test::Exists,
+                1 => Test::Eq(small(rng)),
+                _ => Test::Ge(small(rng)),
+            };
+            Expr::User(at(key, is))
+        }
+        3 | 4 => {
+            let measure = if rng.chance(70) { Measure::Count } else { Measure::Sum(vec!["v".into()]) };
+            Expr::Measure { events: events(rng), measure, is: Test::Ge(small(rng)) }
+        }
+        5 | 6 => Expr::When {
+            events: events(rng),
+            which: if rng.chance(50) { Which::First } else { Which::Last },
+            is: if rng.chance(50) { TimeTest::OlderThan(age(rng)) } else { TimeTest::Within(age(rng)) },
+            or_never: rng.chance(50),
+        },
+        7 if index > 0 => Expr::Segment(format!("s{}", rng.below(index))),
+        7 => Expr::Everyone,
+        8 | 9 => Expr::Not(Box::new(expr(rng, index, depth - 1))),
+        10 => Expr::All(vec![expr(rng, index, depth - 1), expr(rng, index, depth - 1)]),
+        _ => Expr::Any(vec![expr(rng, index, depth - 1), expr(rng, index, depth - 1)]),
+    }
+}

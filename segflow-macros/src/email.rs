@@ -1,0 +1,276 @@
+//! `#[email("id")]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Token, Type};
+
+use crate::fields::scalar;
+
+pub fn expand(id: TokenId, function: ItemFn) -> Result<TokenStream> {
+    let email = Email::read(function)?;
+    let constructor = email.constructor(&id.0);
+    let registration = email.registration(&id.0);
+    Ok(quote! { #constructor #registration })
+}
+
+/// What is in the parentheses.
+pub struct TokenId(LitStr);
+
+impl Parse for TokenId {
+    fn parse(input: ParseStream) -> Result<TokenId> {
+        if input.is_empty() {
+            return Err(Error::new(Span::call_site(), "an email needs an id: `#[email(\"welcome-email\")]`"));
+        }
+        let id: LitStr = input.parse()?;
+        if id.value().is_empty() {
+            return Err(Error::new(id.span(), "the id of an email cannot be empty"));
+        }
+        Ok(TokenId(id))
+    }
+}
+
+struct Email {
+    function: ItemFn,
+    /// `U` of the `user: &U`.
+    user: Type,
+    arguments: Vec<Argument>,
+}
+
+struct Argument {
+    name: Ident,
+    ty: Type,
+    is_user: bool,
+}
+
+impl Argument {
+    /// The type that the argument is read into when the message is rendered.
+    fn owned(&self) -> TokenStream {
+        match &self.ty {
+            Type::Reference(reference) => match &*reference.elem {
+                Type::Slice(slice) => {
+                    let element = &slice.elem;
+                    quote! { ::std::vec::Vec<#element> }
+                }
+                elem if is_str(elem) => quote! { ::std::string::String },
+                elem => quote! { #elem },
+            },
+            ty => quote! { #ty },
+        }
+    }
+
+    fn by_reference(&self) -> bool {
+        matches!(self.ty, Type::Reference(_))
+    }
+}
+
+fn is_str(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("str"))
+}
+
+impl Email {
+    fn read(function: ItemFn) -> Result<Email> {
+        let signature = &function.sig;
+        if let Some(asyncness) = signature.asyncness {
+            return Err(Error::new_spanned(asyncness, "an email is rendered at once, not by an async function"));
+        }
+        if let Some(parameter) = signature.generics.params.first() {
+            return Err(Error::new_spanned(parameter, "an email cannot be generic: its arguments are stored as JSON"));
+        }
+        let arguments = signature.inputs.iter().map(argument).collect::<Result<Vec<_>>>()?;
+        let user = match arguments.iter().find(|argument| argument.is_user).map(|argument| &argument.ty) {
+            Some(Type::Reference(reference)) if reference.mutability.is_none() => (*reference.elem).clone(),
+            Some(other) => return Err(Error::new_spanned(other, "the user is given as a reference, `user: &Shopper`")),
+            None => {
+                let message = "an email is for a user: it needs an argument `user: &…` of the type that derives Attributes";
+                return Err(Error::new(signature.paren_token.span.join(), message));
+            }
+        };
+        Ok(Email { function, user, arguments })
+    }
+
+    fn travelling(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().filter(|argument| !argument.is_user)
+    }
+
+    /// The function that flows call.
+    fn constructor(&self, id: &LitStr) -> TokenStream {
+        let (attrs, vis, name, user) = (&self.function.attrs, &self.function.vis, &self.function.sig.ident, &self.user);
+        let (names, types): (Vec<_>, Vec<_>) = self.travelling().map(|a| (&a.name, &a.ty)).unzip();
+        let keys = names.iter().map(|name| key(name));
+        quote! {
+            #(#attrs)*
+            #[must_use = "a message is sent by `flow.send(…).await`"]
+            #vis fn #name(#(#names: #types),*) -> ::segflow::Message<#user> {
+                ::segflow::Message::of(#id, &[#((#keys, ::segflow::__private::argument(&#names))),*])
+            }
+        }
+    }
+
+    /// The function as it was written, and the entry by which it is found when a message is rendered.
+    fn registration(&self, id: &LitStr) -> TokenStream {
+        let (user, block, output) = (&self.user, &self.function.block, &self.function.sig.output);
+        let (constructor, inputs) = (&self.function.sig.ident, &self.function.sig.inputs);
+        let attrs = self.function.attrs.iter().filter(|attr| !attr.path().is_ident("doc"));
+        let locals: Vec<Ident> = (0..self.arguments.len()).map(|i| format_ident!("__argument_{i}")).collect();
+        let reads = self.arguments.iter().zip(&locals).map(|(argument, local)| {
+            let (ty, key) = (argument.owned(), key(&argument.name));
+            match argument.is_user {
+                true => quote! { let #local: #ty = ::segflow::__private::read_user(__user)?; },
+                false => quote! { let #local: #ty = __arguments.take(#key)?; },
+            }
+        });
+        let passed = self.arguments.iter().zip(&locals).map(|(argument, local)| match argument.by_reference() {
+            true => quote! { &#local },
+            false => quote! { #local },
+        });
+        let arguments = self.travelling().map(|argument| {
+            let (name, ty) = (key(&argument.name), written(&argument.ty));
+            quote! { (#name, #ty) }
+        });
+        let uses = self.templates().into_iter().map(|template| {
+            let path = &template.path;
+            let variables = template.variables.iter().map(|name| {
+                let shape = self.shape(name);
+                let name = key(name);
+                quote! { (#name, #shape) }
+            });
+            quote! {
+                ::segflow::__private::TemplateUse {
+                    file: ::segflow::__template_file!(#path),
+                    variables: || ::std::vec![#(#variables),*],
+                }
+            }
+        });
+        let code = fnv(&block.stmts.iter().map(|s| quote!(#s).to_string()).collect::<Vec<_>>().join(" "));
+        quote! {
+            const _: () = {
+                #(#attrs)*
+                fn __segflow_email(#inputs) #output #block
+
+                fn __segflow_render(
+                    __user: &::segflow::__private::Json,
+                    __arguments: &::segflow::__private::Json,
+                ) -> ::core::result::Result<::segflow::Email, ::std::string::String> {
+                    let mut __arguments = ::segflow::__private::Arguments::read(__arguments)?;
+                    #(#reads)*
+                    ::core::result::Result::Ok(__segflow_email(#(#passed),*))
+                }
+
+                ::segflow::__private::inventory::submit! {
+                    ::segflow::__private::EmailDeclaration {
+                        id: #id,
+                        user: || ::core::any::TypeId::of::<#user>(),
+                        constructor: || ::segflow::__private::type_id_of(&#constructor),
+                        arguments: &[#(#arguments),*],
+                        templates: &[#(#uses),*],
+                        code: #code,
+                        render: __segflow_render,
+                    }
+                }
+            };
+        }
+    }
+
+    /// What can be known of a template's variable: its type, when it is one of the function's arguments.
+    fn shape(&self, name: &Ident) -> TokenStream {
+        let Some(argument) = self.arguments.iter().find(|argument| argument.name == *name) else {
+            return quote! { ::segflow::__private::Shape::Any };
+        };
+        let inner = match &argument.ty {
+            Type::Reference(reference) => &*reference.elem,
+            ty => ty,
+        };
+        match scalar(inner) {
+            Some(_) => quote! { ::segflow::__private::Shape::Scalar },
+            None if matches!(inner, Type::Path(_)) => quote! {{
+                #[allow(unused_imports)]
+                use ::segflow::__private::{AnyShape as _, KnownShape as _};
+                (&::segflow::__private::Probe::<#inner>::new()).shape()
+            }},
+            None => quote! { ::segflow::__private::Shape::Any },
+        }
+    }
+
+    fn templates(&self) -> Vec<Template> {
+        struct Find(Vec<Template>);
+        impl<'ast> Visit<'ast> for Find {
+            fn visit_macro(&mut self, found: &'ast syn::Macro) {
+                if found.path.segments.last().is_some_and(|last| last.ident == "template") {
+                    // One that cannot be read is an error where it is expanded.
+                    self.0.extend(Template::parse.parse2(found.tokens.clone()));
+                }
+            }
+        }
+        let mut find = Find(vec![]);
+        find.visit_block(&self.function.block);
+        find.0
+    }
+}
+
+fn argument(input: &FnArg) -> Result<Argument> {
+    let FnArg::Typed(typed) = input else {
+        return Err(Error::new_spanned(input, "an email is a free function, not a method"));
+    };
+    let Pat::Ident(pat) = &*typed.pat else {
+        return Err(Error::new_spanned(&typed.pat, "an argument needs a plain name: it is stored under it"));
+    };
+    if let Type::ImplTrait(_) = &*typed.ty {
+        return Err(Error::new_spanned(&typed.ty, "an email cannot be generic: its arguments are stored as JSON"));
+    }
+    if let Type::Reference(reference) = &*typed.ty {
+        if let Some(mutability) = reference.mutability {
+            return Err(Error::new(mutability.span(), "the arguments of an email are stored, so they cannot be changed"));
+        }
+    }
+    let is_user = pat.ident == "user" || pat.ident == "_user";
+    Ok(Argument { name: pat.ident.clone(), ty: (*typed.ty).clone(), is_user })
+}
+
+/// One `template!("file", a, b = …)` of the body.
+struct Template {
+    path: LitStr,
+    variables: Vec<Ident>,
+}
+
+impl Template {
+    fn parse(input: ParseStream) -> Result<Template> {
+        let path = input.parse()?;
+        let mut variables = vec![];
+        if input.parse::<Option<Token![,]>>()?.is_some() {
+            for expr in Punctuated::<Expr, Token![,]>::parse_terminated(input)? {
+                let name = match &expr {
+                    Expr::Assign(assign) => &assign.left,
+                    expr => expr,
+                };
+                match name {
+                    Expr::Path(path) => variables.extend(path.path.get_ident().cloned()),
+                    _ => return Err(Error::new_spanned(name, "a variable needs a name")),
+                }
+            }
+        }
+        Ok(Template { path, variables })
+    }
+}
+
+/// The name under which an argument is stored.
+fn key(name: &Ident) -> String {
+    name.to_string().trim_start_matches("r#").to_string()
+}
+
+/// A type as one would write it.
+fn written(ty: &Type) -> String {
+    let mut text = quote!(#ty).to_string();
+    for (spaced, tight) in [("& ", "&"), (" < ", "<"), (" >", ">"), (" :: ", "::"), (" ,", ",")] {
+        text = text.replace(spaced, tight);
+    }
+    text
+}
+
+/// FNV-1a, 64 bits.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}

@@ -1,0 +1,119 @@
+//! The emails of a program, as `#[email]` registers them.
+
+use std::any::TypeId;
+
+use segflow_protocol::{self as protocol, Json, Rendered};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Email, Shape, TemplateFile};
+use crate::Attributes;
+
+/// One `#[email]`.
+pub struct EmailDeclaration {
+    pub id: &'static str,
+    /// The type of users it is for.
+    pub user: fn() -> TypeId,
+    /// The type of the constructor function, by which a transaction names it.
+    pub constructor: fn() -> TypeId,
+    /// Names and types, as written.
+    pub arguments: &'static [(&'static str, &'static str)],
+    pub templates: &'static [TemplateUse],
+    /// A hash of the function's body.
+    pub code: u64,
+    pub render: fn(&Json, &Json) -> Result<Email, String>,
+}
+
+/// One `template!` in the body of an email.
+pub struct TemplateUse {
+    pub file: TemplateFile,
+    /// What the template sees, and what can be known of it before it is rendered.
+    pub variables: fn() -> Vec<(&'static str, Shape)>,
+}
+
+inventory::collect!(EmailDeclaration);
+
+impl EmailDeclaration {
+    /// What the manifest says of it. The content changes when the function or one of its files does.
+    fn template(&self) -> protocol::Template {
+        let arguments = self.arguments.iter();
+        let files = self.templates.iter().flat_map(|template| template.file.source.bytes());
+        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        protocol::Template {
+            id: self.id.to_string(),
+            arguments: arguments.map(|(n, t)| protocol::Argument { name: n.to_string(), ty: t.to_string() }).collect(),
+            content: format!("{:016x}", files.fold(self.code, fnv)),
+        }
+    }
+
+    pub fn render(&self, user: &Json, arguments: &Json) -> Result<Rendered, String> {
+        (self.render)(user, arguments)?.finish()
+    }
+}
+
+/// The emails for one type of users, by id.
+pub fn of_user<U: Attributes>() -> Vec<&'static EmailDeclaration> {
+    let mut emails: Vec<&EmailDeclaration> = vec![];
+    for email in inventory::iter::<EmailDeclaration> {
+        if (email.user)() == TypeId::of::<U>() {
+            emails.insert(emails.partition_point(|earlier| earlier.id <= email.id), email);
+        }
+    }
+    emails
+}
+
+pub fn find<U: Attributes>(id: &str) -> Option<&'static EmailDeclaration> {
+    of_user::<U>().into_iter().find(|email| email.id == id)
+}
+
+/// The email that a constructor function makes messages of.
+pub fn of_constructor(constructor: TypeId) -> Option<&'static EmailDeclaration> {
+    inventory::iter::<EmailDeclaration>.into_iter().find(|email| (email.constructor)() == constructor)
+}
+
+/// What the manifest says of the emails for `U`, and what is wrong with them.
+pub fn templates<U: Attributes>() -> (Vec<protocol::Template>, Vec<protocol::Problem>) {
+    let emails = of_user::<U>();
+    let mut problems = vec![];
+    emails.iter().for_each(|email| super::check::problems(email, &mut problems));
+    (emails.iter().map(|email| email.template()).collect(), problems)
+}
+
+pub fn type_id_of<F: 'static>(_: &F) -> TypeId {
+    TypeId::of::<F>()
+}
+
+pub fn argument<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
+    serde_json::to_value(value).map_err(|e| e.to_string())
+}
+
+/// The arguments that came with a message.
+pub struct Arguments(Map<String, Value>);
+
+impl Arguments {
+    pub fn read(arguments: &Json) -> Result<Arguments, String> {
+        arguments.read().map(Arguments).map_err(|e| format!("the arguments are not a JSON object: {e}"))
+    }
+
+    pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
+        let value = self.0.remove(name).unwrap_or(Value::Null);
+        serde_json::from_value(value).map_err(|e| format!("the argument `{name}` does not fit: {e}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_do_not_fit_are_named() {
+        let mut arguments = Arguments::read(&Json(r#"{"percent": "ten", "gone": null}"#.into())).expect("an object");
+        assert_eq!(
+            arguments.take::<u32>("percent").expect_err("a string"),
+            "the argument `percent` does not fit: invalid type: string \"ten\", expected u32"
+        );
+        assert_eq!(arguments.take::<Option<u32>>("gone"), Ok(None));
+        assert!(Arguments::read(&Json("[]".into())).is_err());
+    }
+}

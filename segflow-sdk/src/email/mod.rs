@@ -1,0 +1,120 @@
+//! Emails: functions that are rendered just before a message is sent.
+//!
+//! `#[email("welcome-email")] pub fn welcome(user: &Shopper, percent: u32) -> Email { … }` leaves a function `welcome(percent)` that makes
+//! a [`Message`]. The message carries the email's id and its arguments; the user is read when it is rendered, so that a correction of
+//! the user or of the email reaches messages that are already decided.
+
+mod check;
+mod declaration;
+mod file;
+mod probe;
+mod text;
+
+use std::marker::PhantomData;
+
+use segflow_protocol::{Json, Rendered};
+use serde_json::{Map, Value};
+
+pub(crate) use declaration::{find, of_constructor, templates};
+pub use declaration::{Arguments, EmailDeclaration, TemplateUse, argument, type_id_of};
+pub use file::TemplateFile;
+pub use probe::{AnyShape, AnyValue, Given, KnownShape, KnownValue, Probe, Shape};
+
+/// A message to a user of type `U` that is not sent yet. A function with `#[email("…")]` makes it.
+#[must_use = "a message is sent by `flow.send(…).await`"]
+pub struct Message<U> {
+    pub(crate) template: &'static str,
+    /// The arguments by name; or why they cannot be written as JSON.
+    pub(crate) arguments: Result<Map<String, Value>, String>,
+    user: PhantomData<fn() -> U>,
+}
+
+impl<U> Clone for Message<U> {
+    fn clone(&self) -> Self {
+        Message { template: self.template, arguments: self.arguments.clone(), user: PhantomData }
+    }
+}
+
+impl<U> Message<U> {
+    #[doc(hidden)]
+    pub fn of(template: &'static str, arguments: &[(&str, Result<Value, String>)]) -> Message<U> {
+        let mut named = Ok(Map::new());
+        for (name, value) in arguments {
+            match (&mut named, value) {
+                (Ok(named), Ok(value)) => drop(named.insert(name.to_string(), value.clone())),
+                (Ok(_), Err(why)) => {
+                    named = Err(format!("the argument `{name}` of `{template}` cannot be written as JSON: {why}"));
+                }
+                (Err(_), _) => {}
+            }
+        }
+        Message { template, arguments: named, user: PhantomData }
+    }
+
+    pub(crate) fn json(self) -> Result<Json, String> {
+        self.arguments.map(|arguments| Json(Value::Object(arguments).to_string()))
+    }
+}
+
+/// What an `#[email]` function returns: subject, HTML and text, or why there are none. Made by [`template!`](crate::template!).
+pub struct Email(Result<Rendered, String>);
+
+impl Email {
+    pub(crate) fn finish(self) -> Result<Rendered, String> {
+        self.0
+    }
+
+    #[doc(hidden)]
+    pub fn from_file(file: &TemplateFile, variables: &[(&str, Value)]) -> Email {
+        Email(file.render(variables))
+    }
+}
+
+/// An [`Email`] from a minijinja file of the crate, embedded when it is built: `template!("emails/welcome.html", user, percent)`.
+///
+/// The path is relative to the crate's `Cargo.toml`. The names after it are variables of the function that the file sees; a computed
+/// one is `total = purchase.value * 1.2`. The file has a subject, HTML, and if the HTML alone does not give a good plain text, that too:
+///
+/// ```text
+/// subject: Welcome, {{ user.username }}!
+/// ---
+/// <p>Hello {{ user.username }}, have {{ percent }} % off.</p>
+/// --- text
+/// Hello {{ user.username }}, have {{ percent }} % off.
+/// ```
+///
+/// Values are HTML-escaped in the HTML and nowhere else; an attribute without a value prints nothing. A name that does not exist is
+/// found when the project is pushed.
+#[macro_export]
+macro_rules! template {
+    ($path:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {
+        $crate::Email::from_file(
+            &$crate::__template_file!($path),
+            &[$((::core::stringify!($name), $crate::__template_value!($name $(= $value)?))),*],
+        )
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __template_file {
+    ($path:literal) => {
+        $crate::__private::TemplateFile {
+            path: $path,
+            source: ::core::include_str!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $path)),
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __template_value {
+    ($name:ident) => {
+        $crate::__template_value!($name = $name)
+    };
+    ($name:ident = $value:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::{AnyValue as _, KnownValue as _};
+        (&$crate::__private::Given(&$value)).value()
+    }};
+}

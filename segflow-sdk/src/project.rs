@@ -1,0 +1,169 @@
+//! Projects: everything that a push brings to a server.
+
+use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test};
+use serde_json::Value;
+
+use crate::email::{Message, templates};
+use crate::provider::Provider;
+use crate::{Attributes, Campaign, Event, Segment, Transaction, schema};
+
+/// What belongs together: users of one type, their segments, campaigns, transactions and providers.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+/// # async fn welcome(_: Flow<Shopper>) {}
+/// #[segflow::project]
+/// pub fn shop() -> Project<Shopper> {
+///     Project::new("shop")
+///         .from("The shop <hello@shop.example>")
+///         .campaign(Campaign::new("welcome", welcome).enters(everyone()))
+///         .provider(Capture)
+/// }
+/// ```
+#[must_use]
+pub struct Project<U> {
+    name: String,
+    from: Option<String>,
+    segments: Vec<Segment<U>>,
+    campaigns: Vec<Campaign<U>>,
+    transactions: Vec<Transaction>,
+    providers: Vec<Provider>,
+}
+
+impl<U: Attributes> Project<U> {
+    /// An empty project.
+    pub fn new(name: impl Into<String>) -> Project<U> {
+        Project {
+            name: name.into(),
+            from: None,
+            segments: vec![],
+            campaigns: vec![],
+            transactions: vec![],
+            providers: vec![],
+        }
+    }
+
+    /// The sender of every message: `Segflow <hello@segflow.example>`.
+    pub fn from(mut self, mailbox: impl Into<String>) -> Project<U> {
+        self.from = Some(mailbox.into());
+        self
+    }
+
+    /// Adds segments. Those that a campaign or another segment names are part of the project anyway.
+    pub fn segments(mut self, segments: impl IntoIterator<Item = Segment<U>>) -> Project<U> {
+        self.segments.extend(segments);
+        self
+    }
+
+    /// Adds a campaign.
+    pub fn campaign(mut self, campaign: Campaign<U>) -> Project<U> {
+        self.campaigns.push(campaign);
+        self
+    }
+
+    /// Adds a transaction: `email` answers each event of the type that it takes, at least once.
+    pub fn transaction<E: Event, F: Fn(&E) -> Message<U> + 'static>(self, id: impl Into<String>, email: F) -> Project<U> {
+        self.transaction_with(Transaction::new(id, email))
+    }
+
+    /// Adds a transaction that says more: `Transaction::new("purchase", order_confirmed).at_most_once()`.
+    pub fn transaction_with(mut self, transaction: Transaction) -> Project<U> {
+        self.transactions.push(transaction);
+        self
+    }
+
+    /// Adds a provider: [`Capture`](crate::Capture) or [`Smtp::url`](crate::Smtp::url).
+    pub fn provider(mut self, provider: impl Into<Provider>) -> Project<U> {
+        self.providers.push(provider.into());
+        self
+    }
+
+    pub(crate) fn campaign_of(&self, id: &str) -> Option<&Campaign<U>> {
+        self.campaigns.iter().find(|campaign| campaign.id() == id)
+    }
+
+    /// All that is declared, and what is wrong with it.
+    pub fn manifest(&self) -> Manifest {
+        let (templates, mut problems) = templates::<U>();
+        let (transactions, unknown): (Vec<_>, Vec<_>) =
+            self.transactions.iter().map(Transaction::declaration).partition(Result::is_ok);
+        problems.extend(unknown.into_iter().filter_map(Result::err));
+        let segments = self.all_segments();
+        problems.extend(segments.iter().filter(|segment| compares_with_null(&segment.rule)).map(not_a_number));
+        Manifest {
+            name: self.name.clone(),
+            sdk: env!("CARGO_PKG_VERSION").to_string(),
+            from: self.from.clone(),
+            user: U::fields(),
+            address: U::ADDRESS.map(String::from),
+            time_zone: U::TIME_ZONE.map(String::from),
+            events: schema::declared_events(),
+            segments,
+            campaigns: self.campaigns.iter().map(Campaign::declaration).collect(),
+            transactions: transactions.into_iter().filter_map(Result::ok).collect(),
+            templates,
+            providers: self.providers.iter().map(|provider| provider.0.clone()).collect(),
+            problems,
+        }
+    }
+
+    /// Those that are listed, those that campaigns name, and all that these name. The same one is listed once; one id with two rules is
+    /// listed twice, for the server to refuse.
+    fn all_segments(&self) -> Vec<protocol::Segment> {
+        fn add<U>(segment: &Segment<U>, to: &mut Vec<protocol::Segment>) {
+            let declaration = segment.declaration();
+            if !to.contains(&declaration) {
+                to.push(declaration);
+                segment.uses.iter().for_each(|used| add(used, to));
+            }
+        }
+        let mut all = vec![];
+        let named = self.campaigns.iter().flat_map(Campaign::segments);
+        named.chain(&self.segments).for_each(|segment| add(segment, &mut all));
+        all
+    }
+}
+
+/// JSON has no NaN and no infinity: comparing with one is written as comparing with null.
+fn compares_with_null(rule: &Rule) -> bool {
+    fn test(test: &Test) -> bool {
+        match test {
+            Test::Exists => false,
+            Test::OneOf(values) => values.iter().any(Value::is_null),
+            Test::Eq(v) | Test::Ne(v) | Test::Lt(v) | Test::Le(v) | Test::Gt(v) | Test::Ge(v) | Test::Contains(v) => {
+                v.is_null()
+            }
+        }
+    }
+    fn condition(cond: &Cond) -> bool {
+        match cond {
+            Cond::All(parts) | Cond::Any(parts) => parts.iter().any(condition),
+            Cond::Not(part) => condition(part),
+            Cond::At { is, .. } => test(is),
+        }
+    }
+    fn expression(expr: &Expr) -> bool {
+        match expr {
+            Expr::Everyone | Expr::Segment(_) => false,
+            Expr::All(parts) | Expr::Any(parts) => parts.iter().any(expression),
+            Expr::Not(part) => expression(part),
+            Expr::User(cond) => condition(cond),
+            Expr::Measure { events, is, .. } => test(is) || events.filter.as_ref().is_some_and(condition),
+            Expr::When { events, .. } => events.filter.as_ref().is_some_and(condition),
+        }
+    }
+    match rule {
+        Rule::Expr(expr) => expression(expr),
+        Rule::Sql(_) => false,
+    }
+}
+
+fn not_a_number(segment: &protocol::Segment) -> Problem {
+    Problem {
+        code: "not_a_number".into(),
+        message: format!("segment `{}` compares with a value that JSON does not have (NaN, infinity, null)", segment.id),
+        place: Some(format!("segment {}", segment.id)),
+    }
+}

@@ -1,0 +1,98 @@
+//! The HTTP API. Each resource is a file with its routes; what they share is how a request is read ([`body`], [`params`], [`path`],
+//! [`check`]), how a list is answered ([`page`]) and what can go wrong ([`problem`]).
+//!
+//! An answer of 2xx means committed. Nothing here decides or sends: facts go to the store, and [`Drive`] wakes those who decide.
+
+mod auth;
+mod batch;
+mod body;
+mod campaigns;
+mod check;
+mod clock;
+mod deployments;
+mod enrollments;
+mod events;
+mod health;
+mod keys;
+mod me;
+mod messages;
+mod observe;
+mod page;
+mod params;
+mod path;
+mod problem;
+mod segments;
+mod users;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::deploy::Deploy;
+use crate::drive::Drive;
+use crate::store::Store;
+
+/// What the API works on.
+#[derive(Clone)]
+pub struct Api {
+    pub store: Store,
+    pub deploy: Deploy,
+    pub drive: Drive,
+    /// Whether mistakes reach real people: a push that lets many enter must say so.
+    pub production: bool,
+    pub metrics: PrometheusHandle,
+    /// Whether this server takes traffic: false while it starts and while it drains.
+    pub ready: Arc<AtomicBool>,
+}
+
+/// All routes, ready to be served.
+pub fn router(api: Api) -> Router {
+    let app = App(Arc::new(Inner { api, keys: auth::Keys::default() }));
+    let with_key = Router::new()
+        .merge(batch::routes())
+        .merge(campaigns::routes())
+        .merge(clock::routes())
+        .merge(deployments::routes())
+        .merge(enrollments::routes())
+        .merge(events::routes())
+        .merge(keys::routes())
+        .merge(me::routes())
+        .merge(messages::routes())
+        .merge(segments::routes())
+        .merge(users::routes())
+        .route_layer(from_fn_with_state(app.clone(), auth::require_key));
+    with_key
+        .merge(health::routes())
+        .fallback(problem::no_route)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(observe::observe))
+        .with_state(app)
+}
+
+/// The state of every handler: one pointer.
+#[derive(Clone)]
+struct App(Arc<Inner>);
+
+struct Inner {
+    api: Api,
+    keys: auth::Keys,
+}
+
+impl App {
+    /// Business time, ms UTC.
+    fn now(&self) -> i64 {
+        self.drive.clock().now()
+    }
+}
+
+impl Deref for App {
+    type Target = Api;
+    fn deref(&self) -> &Api {
+        &self.0.api
+    }
+}

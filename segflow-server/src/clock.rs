@@ -1,0 +1,71 @@
+//! Business time: what users see. Nothing else in the server reads a clock for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// The business clock: the system's, or a virtual one that only moves when it is told to.
+#[derive(Clone)]
+pub struct Clock(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    System,
+    Virtual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    pub fn system() -> Clock {
+        Clock(Kind::System)
+    }
+
+    /// A clock that stands at `now`, ms UTC.
+    pub fn virtual_at(now: i64) -> Clock {
+        Clock(Kind::Virtual(Arc::new(AtomicI64::new(now))))
+    }
+
+    pub fn is_virtual(&self) -> bool {
+        matches!(self.0, Kind::Virtual(_))
+    }
+
+    /// ms UTC.
+    pub fn now(&self) -> i64 {
+        match &self.0 {
+            Kind::System => system_now(),
+            Kind::Virtual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a virtual clock; it never goes back.
+    pub fn set(&self, to: i64) {
+        if let Kind::Virtual(now) = &self.0 {
+            now.fetch_max(to, Ordering::SeqCst);
+        }
+    }
+}
+
+/// The system's wall clock, ms UTC.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+pub(crate) fn system_now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// The operational clock, for leases, call time-outs and measurements.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+pub(crate) fn monotonic() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// RFC 3339 UTC with milliseconds where there are any.
+pub fn rfc3339(ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => time.to_string(),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
+/// ms UTC of an RFC 3339 instant.
+pub fn parse(text: &str) -> Result<i64, String> {
+    text.parse::<jiff::Timestamp>()
+        .map(|t| t.as_millisecond())
+        .map_err(|e| format!("`{text}` is not an RFC 3339 instant such as 2026-01-31T09:00:00Z: {e}"))
+}

@@ -1,0 +1,93 @@
+//! The provider of development and tests: keeps what it is given, and behaves badly where it is told to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use segflow_core::ledger::Outcome;
+use tokio::sync::Semaphore;
+
+use super::provider::{Email, Provider};
+
+/// What the capture provider does with one message to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    Refuse(String),
+    /// Says to come again.
+    Busy(String),
+    /// Accepts after a while.
+    Stall(Duration),
+    /// Accepts and never says so.
+    Cut,
+}
+
+/// Keeps all mail. What it is scripted to do it does once per entry, then it accepts again.
+pub struct Capture {
+    slots: Arc<Semaphore>,
+    script: Mutex<BTreeMap<String, VecDeque<Act>>>,
+    /// Ids of messages in the order in which they were accepted, whether the caller learnt it or not.
+    accepted: Mutex<Vec<String>>,
+}
+
+/// How many messages it takes at once.
+const SLOTS: usize = 64;
+
+impl Default for Capture {
+    fn default() -> Capture {
+        Capture { slots: Arc::new(Semaphore::new(SLOTS)), script: Mutex::default(), accepted: Mutex::default() }
+    }
+}
+
+impl Capture {
+    /// Adds to what happens with messages to an address.
+    pub fn script(&self, address: &str, act: Act) {
+        self.script.lock().expect("no panic while held").entry(address.to_string()).or_default().push_back(act);
+    }
+
+    pub fn accepted(&self) -> Vec<String> {
+        self.accepted.lock().expect("no panic while held").clone()
+    }
+
+    fn next_act(&self, address: &str) -> Option<Act> {
+        self.script.lock().expect("no panic while held").get_mut(address)?.pop_front()
+    }
+
+    fn accept(&self, email: &Email) -> Outcome {
+        let mut accepted = self.accepted.lock().expect("no panic while held");
+        // Only tests look at it; a long-lived dev server must not grow by it.
+        if accepted.len() < 1_000_000 {
+            accepted.push(email.id.clone());
+        }
+        Outcome::Accepted { provider_id: None }
+    }
+}
+
+impl Provider for Capture {
+    fn id(&self) -> &str {
+        "captured"
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    fn send<'a>(&'a self, email: &'a Email) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(async move {
+            match self.next_act(&email.to) {
+                None => self.accept(email),
+                Some(Act::Refuse(why)) => Outcome::Refused(why),
+                Some(Act::Busy(why)) => Outcome::Retry(why),
+                Some(Act::Stall(time)) => {
+                    tokio::time::sleep(time).await;
+                    self.accept(email)
+                }
+                Some(Act::Cut) => {
+                    self.accept(email);
+                    Outcome::Ambiguous("the connection was cut before the answer".into())
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,296 @@
+//! SMTP, command by command, so that it is known whether the body had been handed over when something went wrong.
+//!
+//! Before the body everything that fails is certainly not accepted: a connection that cannot be made, a time-out, a 4xx are tried
+//! again, a 5xx is refused. From the first byte of the body on, only an answer counts: without one the outcome is ambiguous.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::message::{Mailbox, Message, MultiPart};
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use segflow_core::ledger::Outcome;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::provider::{Email, Provider};
+
+/// How many connections are kept.
+const CONNECTIONS: usize = 8;
+
+/// The longest wait for one answer before the body.
+const STEP: Duration = Duration::from_secs(20);
+
+/// The longest wait for the answer to the body; RFC 5321 asks for ten minutes, and nobody takes them.
+const BODY: Duration = Duration::from_secs(60);
+
+/// The longest that one call may take in all; what is heard of it later is heard from nobody.
+pub const CALL: Duration = Duration::from_secs(6 * 20 + 60);
+
+/// An SMTP server.
+pub struct Smtp {
+    id: String,
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
+    slots: Arc<Semaphore>,
+    idle: Mutex<Vec<AsyncSmtpConnection>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    None,
+    /// From the first byte (`smtps://`).
+    Wrapped,
+    /// STARTTLS or nothing (`?tls=required`).
+    Required,
+    /// STARTTLS where it is offered (`?tls=opportunistic`).
+    Opportunistic,
+}
+
+impl Smtp {
+    /// From `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic]` or `smtps://…`. The error does not repeat the address:
+    /// there may be a password in it.
+    pub fn new(id: &str, url: &str) -> Result<Smtp, String> {
+        let url = url::Url::parse(url).map_err(|e| format!("not an address such as smtp://HOST:25: {e}"))?;
+        let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
+        let (tls, port) = match (url.scheme(), asked.as_deref()) {
+            ("smtps", None) => (Tls::Wrapped, 465),
+            ("smtp", None) => (Tls::None, 25),
+            ("smtp", Some("required")) => (Tls::Required, 587),
+            ("smtp", Some("opportunistic")) => (Tls::Opportunistic, 25),
+            (_, Some(_)) => return Err("`tls` is `required` or `opportunistic`, with smtp://".into()),
+            (other, None) => return Err(format!("`{other}://` is not smtp:// or smtps://")),
+        };
+        let host = url.host_str().ok_or("there is no host in it")?.to_string();
+        let decode = |text: &str| percent_decode(text);
+        let credentials = match (url.username(), url.password()) {
+            ("", _) => None,
+            (user, password) => Some(Credentials::new(decode(user)?, decode(password.unwrap_or_default())?)),
+        };
+        Ok(Smtp {
+            id: id.to_string(),
+            host,
+            port: url.port().unwrap_or(port),
+            tls,
+            credentials,
+            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            idle: Mutex::default(),
+        })
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+        let say = |e: Error| format!("no connection to the SMTP server: {e}");
+        let hello = ClientId::default();
+        let parameters = || TlsParameters::new(self.host.clone()).map_err(say);
+        let wrapped = if self.tls == Tls::Wrapped { Some(parameters()?) } else { None };
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1((self.host.as_str(), self.port), Some(STEP), &hello, wrapped, None)
+                .await
+                .map_err(say)?;
+        let offered = connection.can_starttls();
+        if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && offered) {
+            connection.starttls(parameters()?, &hello).await.map_err(say)?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(say)?;
+        }
+        Ok(connection)
+    }
+
+    /// A connection with the envelope given and DATA accepted.
+    async fn envelope(&self, from: &Address, to: &Address, eight_bit: bool) -> Result<AsyncSmtpConnection, Outcome> {
+        let kept = self.idle.lock().expect("no panic while held").pop();
+        // A kept connection may have been closed meanwhile; that is no reason to try the message later.
+        if let Some(connection) = kept {
+            match self.begin(connection, from, to, eight_bit).await {
+                Err(Begin::Broken(_)) => {}
+                Err(Begin::Answered(outcome)) => return Err(outcome),
+                Ok(connection) => return Ok(connection),
+            }
+        }
+        let connecting = timeout(STEP, self.connect()).await;
+        let connection = connecting
+            .map_err(|_| Outcome::Retry("no connection to the SMTP server in time".into()))?
+            .map_err(Outcome::Retry)?;
+        self.begin(connection, from, to, eight_bit).await.map_err(|begin| match begin {
+            Begin::Answered(outcome) => outcome,
+            Begin::Broken(why) => Outcome::Retry(why),
+        })
+    }
+
+    async fn begin(
+        &self,
+        mut connection: AsyncSmtpConnection,
+        from: &Address,
+        to: &Address,
+        eight_bit: bool,
+    ) -> Result<AsyncSmtpConnection, Begin> {
+        let info = connection.server_info();
+        let mut options = vec![];
+        if !from.is_ascii_only() || !to.is_ascii_only() {
+            if !info.supports_feature(Extension::SmtpUtfEight) {
+                self.keep(connection);
+                return Err(Begin::Answered(Outcome::Refused("the SMTP server takes no addresses beyond ASCII".into())));
+            }
+            options.push(MailParameter::SmtpUtfEight);
+        }
+        if eight_bit && info.supports_feature(Extension::EightBitMime) {
+            options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        for command in [
+            Mail::new(Some(from.clone()), options).to_string(),
+            Rcpt::new(to.clone(), vec![]).to_string(),
+            Data.to_string(),
+        ] {
+            match timeout(STEP, connection.command(command)).await {
+                Err(_) => return Err(Begin::Broken("the SMTP server did not answer in time".into())),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => match answered(&error) {
+                    None => return Err(Begin::Broken(format!("the SMTP connection broke: {error}"))),
+                    Some(outcome) => {
+                        // The server spoke, so it is well; the next message starts afresh.
+                        if matches!(timeout(STEP, connection.command(Rset)).await, Ok(Ok(_))) {
+                            self.keep(connection);
+                        }
+                        return Err(Begin::Answered(outcome));
+                    }
+                },
+            }
+        }
+        Ok(connection)
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle.lock().expect("no panic while held");
+        if idle.len() < CONNECTIONS {
+            idle.push(connection);
+        }
+    }
+
+    async fn deliver(&self, email: &Email) -> Outcome {
+        let (from, to, body) = match compose(email) {
+            Ok(composed) => composed,
+            Err(why) => return Outcome::Refused(why),
+        };
+        let mut connection = match self.envelope(&from, &to, !body.is_ascii()).await {
+            Ok(connection) => connection,
+            Err(outcome) => return outcome,
+        };
+        match timeout(BODY, connection.message(&body)).await {
+            Err(_) => Outcome::Ambiguous("the SMTP server did not answer the message in time".into()),
+            Ok(Ok(response)) => {
+                self.keep(connection);
+                let said = response.first_line().map(|line| line.chars().take(200).collect());
+                Outcome::Accepted { provider_id: said }
+            }
+            Ok(Err(error)) => match answered(&error) {
+                Some(outcome) => {
+                    self.keep(connection);
+                    outcome
+                }
+                None => Outcome::Ambiguous(format!("the SMTP connection broke after the message: {error}")),
+            },
+        }
+    }
+}
+
+/// Why an envelope was not given.
+enum Begin {
+    /// The server said so.
+    Answered(Outcome),
+    /// The connection is of no use.
+    Broken(String),
+}
+
+/// What an error says if it is an answer of the server.
+fn answered(error: &Error) -> Option<Outcome> {
+    if error.is_permanent() {
+        Some(Outcome::Refused(format!("the SMTP server refused: {error}")))
+    } else if error.is_transient() {
+        Some(Outcome::Retry(format!("the SMTP server asks to come again: {error}")))
+    } else {
+        None
+    }
+}
+
+trait AsciiOnly {
+    fn is_ascii_only(&self) -> bool;
+}
+
+impl AsciiOnly for Address {
+    fn is_ascii_only(&self) -> bool {
+        AsRef::<str>::as_ref(self).is_ascii()
+    }
+}
+
+/// The message as it goes over the wire. Its Message-ID is the ledger's id, at the sender's domain.
+fn compose(email: &Email) -> Result<(Address, Address, Vec<u8>), String> {
+    let from: Mailbox = email.from.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
+    let to: Address = email.to.parse().map_err(|_| "the recipient is not an address".to_string())?;
+    let message = Message::builder()
+        .message_id(Some(format!("<{}@{}>", email.id, from.email.domain())))
+        .from(from.clone())
+        .to(Mailbox::new(None, to.clone()))
+        .subject(&email.content.subject)
+        .multipart(MultiPart::alternative_plain_html(email.content.text.clone(), email.content.html.clone()))
+        .map_err(|e| format!("the email cannot be composed: {e}"))?;
+    Ok((from.email, to, message.formatted()))
+}
+
+fn percent_decode(text: &str) -> Result<String, String> {
+    let mut bytes = vec![];
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digits = [*high, *low];
+                let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                bytes.push(code.ok_or("a % that is not followed by two hex digits")?);
+                tail
+            }
+            (byte, tail) => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+    String::from_utf8(bytes).map_err(|_| "user and password must be UTF-8".into())
+}
+
+impl Provider for Smtp {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    fn send<'a>(&'a self, email: &'a Email) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(self.deliver(email))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let smtp = Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required").map_err(|e| panic!("{e}"));
+        let smtp = smtp.expect("parsed");
+        assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
+        assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
+        for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"] {
+            assert!(Smtp::new("smtp", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Planning and applying a push.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use segflow_core::Plugin;
+use segflow_core::project::Project;
+use segflow_core::protocol::{Manifest, Problem};
+use segflow_core::step::preview;
+
+use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, validate};
+use crate::plugin::sha256;
+use crate::store::deployments::{self, Deployment};
+use crate::store::{self, engine as rows, random_id};
+
+/// How many users are looked at together.
+const CHUNK: usize = 256;
+
+impl Deploy {
+    /// Plans a push, and applies it unless it is a dry run. All of it or none of it.
+    pub async fn push(&self, workspace: &str, wasm: Bytes, options: PushOptions) -> Result<Plan, PushError> {
+        let inner = &self.inner;
+        let db = &inner.store.db;
+        let now = inner.clock.now();
+        let sha = sha256(&wasm);
+        let before = deployments::current(db, workspace).await?;
+        let base = before.as_ref().map_or(0, |d| d.generation);
+        if options.base.is_some_and(|expected| expected != base) {
+            return Err(PushError::Passed { current: base });
+        }
+        let same = before.as_ref().filter(|d| d.sha256 == sha);
+        let (manifest, plugin) = match same {
+            Some(d) => (d.manifest.clone(), None),
+            None => {
+                let (manifest, plugin) = self.describe(&sha, &wasm).await?;
+                (manifest, Some(plugin))
+            }
+        };
+        if let Some(plugin) = plugin {
+            let problems = validate::problems(db, plugin, &manifest, now).await;
+            if !problems.is_empty() {
+                return Err(refused(problems));
+            }
+        }
+        let old = before.as_ref().map(|d| &d.manifest);
+        let generation = if same.is_some() { base } else { base + 1 };
+        let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
+        let deployment = same.map_or_else(|| random_id("dep"), |d| d.id.clone());
+        let mut plan = Plan {
+            applied: false,
+            changed: same.is_none(),
+            base,
+            generation,
+            from: before.as_ref().map(|d| d.id.clone()),
+            deployment: deployment.clone(),
+            size: wasm.len(),
+            changes: diff::changes(old, &manifest),
+            entering: 0,
+            leaving: 0,
+            emails_24h: None,
+            warnings: validate::warnings(&manifest, |name| inner.secrets.get(name).is_some()),
+        };
+        if !plan.changed {
+            return Ok(plan);
+        }
+        if diff::entries_differ(old, &manifest) {
+            let candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now);
+            self.count(workspace, Arc::new(candidate), now, &mut plan).await?;
+        }
+        if options.dry_run {
+            return Ok(plan);
+        }
+        let allowed = options.allow_enter.unwrap_or(ALLOWED_WITHOUT_A_WORD);
+        if inner.production && plan.entering > allowed {
+            return Err(PushError::TooMany { entering: plan.entering });
+        }
+        let new = Deployment {
+            id: deployment,
+            workspace: workspace.into(),
+            generation,
+            sha256: sha,
+            manifest,
+            since,
+            created_at: now,
+        };
+        if let Err(current) = deployments::apply(db, new, wasm.to_vec(), base).await? {
+            return Err(PushError::Passed { current });
+        }
+        plan.applied = true;
+        inner.pushed.lock().expect("no panic while held").insert(workspace.to_string());
+        inner.wake.notify_one();
+        Ok(plan)
+    }
+
+    async fn describe(&self, sha: &str, wasm: &Bytes) -> Result<(Manifest, Arc<dyn Plugin>), PushError> {
+        let (inner, sha, wasm) = (self.inner.clone(), sha.to_string(), wasm.clone());
+        let asking = tokio::task::spawn_blocking(move || {
+            let module = inner.host.load(&sha, &wasm).map_err(|rejected| PushError::Refused {
+                code: rejected.code,
+                detail: rejected.message.clone(),
+                problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
+            })?;
+            let manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
+            Ok((manifest, module as Arc<dyn Plugin>))
+        });
+        asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?
+    }
+
+    /// Holds every user against the new project, and counts who would enter and leave what.
+    async fn count(&self, workspace: &str, candidate: Arc<Project>, now: i64, plan: &mut Plan) -> Result<(), PushError> {
+        let db = &self.inner.store.db;
+        let (mut entering, mut leaving, mut members) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut after = String::new();
+        loop {
+            let users = deployments::users_after(db, workspace, &after, CHUNK).await?;
+            let Some(last) = users.last() else { break };
+            after = last.clone();
+            let users: BTreeSet<String> = users.into_iter().collect();
+            let loaded = rows::load(db, &candidate, workspace, &users, now).await?;
+            let project = candidate.clone();
+            let looking = tokio::task::spawn_blocking(move || {
+                let all = loaded.work.into_iter();
+                all.map(|(work, needs)| preview(&project, work, &needs, now)).collect::<Vec<_>>()
+            });
+            let previews = looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?;
+            for preview in previews {
+                preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
+                preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
+                preview.members.into_iter().for_each(|id| *members.entry(id).or_insert(0u64) += 1);
+            }
+        }
+        plan.entering = entering.values().sum();
+        plan.leaving = leaving.values().sum();
+        for change in &mut plan.changes {
+            change.note = match (change.kind, change.change) {
+                ("segment", '+' | '~') => format!("{} users", members.get(&change.id).copied().unwrap_or(0)),
+                ("campaign", _) => {
+                    let of = |counts: &BTreeMap<String, u64>| counts.get(&change.id).copied().unwrap_or(0);
+                    match (of(&entering), of(&leaving)) {
+                        (0, 0) => String::new(),
+                        (enter, 0) => format!("{enter} enter"),
+                        (0, leave) => format!("{leave} leave"),
+                        (enter, leave) => format!("{enter} enter, {leave} leave"),
+                    }
+                }
+                _ => String::new(),
+            };
+        }
+        Ok(())
+    }
+}
+
+fn refused(problems: Vec<Problem>) -> PushError {
+    let detail = match problems.as_slice() {
+        [one] => one.message.clone(),
+        many => format!("{} problems; the first: {}", many.len(), many[0].message),
+    };
+    PushError::Refused { code: "invalid_project", detail, problems }
+}

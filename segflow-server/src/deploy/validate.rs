@@ -1,0 +1,128 @@
+//! All that is checked before a push changes anything.
+
+use std::sync::Arc;
+
+use segflow_core::project;
+use segflow_core::protocol::{
+    Campaign, Effect, End, Json, Manifest, Problem, ProviderKind, Request, Response, Rule, Turn, Type,
+};
+use segflow_core::{Plugin, PluginError};
+use serde_json::{Map, Value, json};
+
+use crate::store::db::Db;
+use crate::store::segments;
+
+/// Asks a module what it declares.
+pub fn describe(plugin: &dyn Plugin) -> Result<Manifest, Problem> {
+    let problem = |message: String| Problem { code: "describe".into(), message, place: None };
+    match plugin.call(&Request::Describe) {
+        Ok(Response::Manifest(json)) => {
+            json.read().map_err(|e| problem(format!("what the project declares cannot be read: {e}")))
+        }
+        Ok(Response::Refused(why)) => Err(problem(why)),
+        Ok(_) => Err(problem("the plugin did not say what it declares".into())),
+        Err(error) => Err(problem(format!("the project could not describe itself: {error}"))),
+    }
+}
+
+/// Everything that is wrong with a project, at once.
+pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now: i64) -> Vec<Problem> {
+    let mut problems = project::check(manifest);
+    sender(manifest, &mut problems);
+    for segment in &manifest.segments {
+        if let Rule::Sql(sql) = &segment.rule {
+            if let Err(why) = segments::check(db, sql).await {
+                problems.push(Problem { code: "bad_sql".into(), message: why, place: Some(format!("segment {}", segment.id)) });
+            }
+        }
+    }
+    let tried = manifest.clone();
+    let flows = tokio::task::spawn_blocking(move || {
+        tried.campaigns.iter().filter_map(|c| try_flow(plugin.as_ref(), &tried, c, now)).collect::<Vec<_>>()
+    });
+    problems.extend(flows.await.unwrap_or_default());
+    problems
+}
+
+fn sender(manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let mut say = |message: String| {
+        problems.push(Problem { code: "sender".into(), message, place: Some("project".into()) });
+    };
+    match &manifest.from {
+        None if manifest.templates.is_empty() => {}
+        None => say("nobody to send from: add `.from(\"Name <address>\")` to the project".into()),
+        Some(from) => {
+            if let Err(e) = from.parse::<lettre::message::Mailbox>() {
+                say(format!("`{from}` is not a sender such as `Shop <hello@shop.example>`: {e}"));
+            }
+        }
+    }
+}
+
+/// Runs a flow to its first wait, for a made-up user.
+fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: i64) -> Option<Problem> {
+    let turn = Turn {
+        campaign: campaign.id.clone(),
+        user_id: "sample".into(),
+        seed: 0,
+        first_op: 0,
+        started_at: now,
+        now,
+        attributes: Json(sample(manifest).to_string()),
+        journal: vec![],
+        completions: vec![],
+    };
+    let (code, message) = match plugin.call(&Request::Turn(turn)) {
+        Ok(Response::Turn(outcome)) => match outcome.end {
+            // A made-up user may lack what a type of the project's own needs: that says nothing about the flow.
+            End::Failed(_) if manifest.user.iter().any(|f| f.required && f.ty == Type::Any) => return None,
+            End::Failed(why) => ("flow_fails", format!("its flow fails before its first wait: {why}")),
+            End::Diverged(d) => ("flow_fails", format!("its flow does not do the same twice: {d}")),
+            End::Waiting | End::Done => {
+                let known = |id: &str| manifest.templates.iter().any(|t| t.id == id);
+                let unknown = outcome.effects.iter().find_map(|effect| match effect {
+                    Effect::Send { template, .. } if !known(template) => Some(template),
+                    _ => None,
+                })?;
+                ("unknown_template", format!("its flow sends template `{unknown}`, which is not there"))
+            }
+        },
+        Ok(Response::Refused(why)) => ("flow_fails", why),
+        Ok(_) => ("flow_fails", "the plugin answered something else than a turn".into()),
+        Err(PluginError::Trap(why)) => ("flow_traps", format!("its flow stops before its first wait: {why}")),
+        Err(PluginError::Unavailable(why)) => ("flow_traps", format!("its flow could not be tried: {why}")),
+    };
+    Some(Problem { code: code.into(), message, place: Some(format!("campaign {}", campaign.id)) })
+}
+
+/// A user with something in every required attribute.
+fn sample(manifest: &Manifest) -> Value {
+    fn value(ty: &Type) -> Option<Value> {
+        Some(match ty {
+            Type::Bool => json!(false),
+            Type::Integer => json!(1),
+            Type::Number => json!(1.5),
+            Type::String => json!("sample@example.com"),
+            Type::List(_) => json!([]),
+            Type::Any => return None,
+        })
+    }
+    let required = manifest.user.iter().filter(|f| f.required);
+    Value::Object(required.filter_map(|f| Some((f.name.clone(), value(&f.ty)?))).collect::<Map<_, _>>())
+}
+
+/// Things that keep nothing from being applied but should be known.
+pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut warnings = vec![];
+    if manifest.providers.is_empty() && !manifest.templates.is_empty() {
+        warnings.push("no provider: messages stay pending until one is declared with `.provider(…)`".into());
+    }
+    for provider in &manifest.providers {
+        if let ProviderKind::Smtp { url } = &provider.kind {
+            if !secret(url) {
+                warnings.push(format!("secret {url} is not set on the server: messages wait for it"));
+            }
+        }
+    }
+    warnings
+}

@@ -1,0 +1,250 @@
+//! The engine's loop body: find users with something to do, load them, decide, commit; again until nothing is left.
+//!
+//! One tick runs at a time, so at most one decision per user is in flight. Deciding is pure and runs on blocking threads.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use segflow_core::project::Project;
+use segflow_core::step::{Decision, Needs, Work, step};
+use segflow_core::{Code, PluginError};
+
+use crate::clock::{Clock, monotonic};
+use crate::deploy::Deploy;
+use crate::live::Live;
+use crate::ownership::Ownership;
+use crate::store::decide::{self, Group};
+use crate::store::{Error, Result, Store, engine as rows};
+
+/// The most users in one commit.
+const GROUP: usize = 256;
+
+/// How long a user whose step could not be run is left alone.
+const COOL_DOWN: Duration = Duration::from_secs(5);
+
+pub struct Engine {
+    store: Store,
+    deploy: Deploy,
+    clock: Clock,
+    ownership: Arc<Ownership>,
+    live: Live,
+    turnstile: tokio::sync::Mutex<()>,
+    /// Workspaces in which some users may not have been held against the current generation.
+    behind: Mutex<BTreeSet<String>>,
+    /// Users whose step could not be run, and until when they are left alone.
+    cooling: Mutex<HashMap<(String, String), Instant>>,
+}
+
+impl Engine {
+    pub fn new(store: Store, deploy: Deploy, clock: Clock, ownership: Arc<Ownership>, live: Live) -> Engine {
+        Engine {
+            store,
+            deploy,
+            clock,
+            ownership,
+            live,
+            turnstile: tokio::sync::Mutex::new(()),
+            behind: Mutex::default(),
+            cooling: Mutex::default(),
+        }
+    }
+
+    /// After a push, or a start: users may be behind in this workspace.
+    pub fn may_be_behind(&self, workspace: &str) {
+        self.behind.lock().expect("no panic while held").insert(workspace.to_string());
+    }
+
+    /// Runs ticks until nothing is due. Returns whether there was anything.
+    pub async fn drain(&self) -> Result<bool> {
+        let mut worked = false;
+        while self.tick().await? {
+            worked = true;
+        }
+        Ok(worked)
+    }
+
+    /// Works for some of the users who are due now. `false`: there are none.
+    pub async fn tick(&self) -> Result<bool> {
+        let _turn = self.turnstile.lock().await;
+        let now = self.clock.now();
+        let buckets = self.ownership.buckets();
+        if buckets.is_empty() {
+            return Ok(false);
+        }
+        let mut busy = rows::busy(&self.store.db, &buckets, now, 2 * GROUP).await?;
+        for workspace in self.deploy.take_pushed() {
+            self.may_be_behind(&workspace);
+        }
+        let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
+        for workspace in behind {
+            let project = self.deploy.project(&workspace).await?;
+            let users =
+                rows::behind(&self.store.db, &buckets, &workspace, project.generation, GROUP).await?;
+            if users.is_empty() {
+                self.behind.lock().expect("no panic while held").remove(&workspace);
+            } else {
+                busy.entry(workspace).or_default().extend(users);
+            }
+        }
+        let mut worked = false;
+        for (workspace, mut users) in busy {
+            self.leave_cooling(&workspace, &mut users);
+            let users: Vec<String> = users.into_iter().collect();
+            for part in users.chunks(GROUP) {
+                let part: BTreeSet<String> = part.iter().cloned().collect();
+                worked |= self.work_for(&workspace, &part, now).await?;
+            }
+        }
+        Ok(worked)
+    }
+
+    fn leave_cooling(&self, workspace: &str, users: &mut BTreeSet<String>) {
+        let mut cooling = self.cooling.lock().expect("no panic while held");
+        if !cooling.is_empty() {
+            let now = monotonic();
+            cooling.retain(|_, until| *until > now);
+            users.retain(|user| !cooling.contains_key(&(workspace.to_string(), user.clone())));
+        }
+    }
+
+    fn cool(&self, workspace: &str, user: &str) {
+        let until = monotonic() + COOL_DOWN;
+        self.cooling.lock().expect("no panic while held").insert((workspace.into(), user.into()), until);
+    }
+
+    async fn work_for(&self, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
+        let project = self.deploy.project(workspace).await?;
+        let loaded = rows::load(&self.store.db, &project, workspace, users, now).await?;
+        if loaded.work.is_empty() && loaded.orphans.is_empty() {
+            return Ok(false);
+        }
+        let codes = self.codes(&project, &loaded.work).await;
+        let decided = decide_all(project.clone(), loaded.work, codes, now).await?;
+        let mut decisions = vec![];
+        for (user, result) in decided {
+            match result {
+                Ok(decision) => decisions.push(decision),
+                Err(error) => {
+                    tracing::warn!(workspace, user, %error, "a step could not be run; it is tried again");
+                    self.cool(workspace, &user);
+                }
+            }
+        }
+        let group = Group {
+            incarnation: self.ownership.incarnation.clone(),
+            workspace: workspace.to_string(),
+            generation: project.generation,
+            decisions,
+            orphans: loaded.orphans,
+            now,
+        };
+        self.commit(group).await?;
+        Ok(true)
+    }
+
+    /// The code that these steps run: of the current deployment, and of those that enrollments have started on.
+    async fn codes(&self, project: &Project, work: &[(Work, Needs)]) -> HashMap<String, Result<Code, PluginError>> {
+        let old = work.iter().flat_map(|(work, _)| &work.enrollments).map(|e| e.deployment.clone());
+        let wanted: BTreeSet<String> = old.chain([project.deployment.clone()]).filter(|id| !id.is_empty()).collect();
+        let mut codes = HashMap::new();
+        for id in wanted {
+            let code = self.deploy.code(&id).await.map_err(|e| PluginError::Unavailable(e.to_string()));
+            codes.insert(id, code);
+        }
+        codes
+    }
+
+    /// Commits a group. What makes a whole group fail is found by halving it; it is parked, and the others are committed.
+    async fn commit(&self, group: Group) -> Result<()> {
+        let mut groups = vec![group];
+        while let Some(group) = groups.pop() {
+            let group = Arc::new(group);
+            match decide::commit(&self.store.db, group.clone()).await {
+                Ok(committed) => {
+                    let done = group.decisions.iter().zip(&committed).filter(|(_, done)| **done);
+                    for (decision, _) in done {
+                        self.live.decision(decision, group.now);
+                        metrics::counter!("segflow_messages_decided_total").increment(decision.messages.len() as u64);
+                    }
+                    let dropped = committed.iter().filter(|done| !**done).count();
+                    metrics::counter!("segflow_decisions_total").increment((committed.len() - dropped) as u64);
+                    metrics::counter!("segflow_decisions_dropped_total").increment(dropped as u64);
+                }
+                Err(error) if error.is_away() || matches!(error, Error::Fenced) => return Err(error),
+                Err(error) if group.decisions.len() > 1 => {
+                    tracing::warn!(workspace = group.workspace, %error, "a group could not be committed; looking for the culprit");
+                    let (left, right) = group.decisions.split_at(group.decisions.len() / 2);
+                    for (decisions, orphans) in [(left, group.orphans.clone()), (right, vec![])] {
+                        groups.push(Group {
+                            incarnation: group.incarnation.clone(),
+                            workspace: group.workspace.clone(),
+                            generation: group.generation,
+                            decisions: decisions.to_vec(),
+                            orphans,
+                            now: group.now,
+                        });
+                    }
+                }
+                Err(error) => self.park(&group, &error).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Parks the enrollments of a decision that cannot be committed, so that they say why and nothing else is held up.
+    async fn park(&self, group: &Group, error: &Error) {
+        let Some(decision) = group.decisions.first() else { return };
+        let workspace = &group.workspace;
+        tracing::error!(workspace, user = decision.user, %error, "a decision could not be committed");
+        self.cool(workspace, &decision.user);
+        let reason = format!("what it decided could not be stored: {error}");
+        let ids = decision.enrollments.iter().map(|e| (e.id.clone(), e.version)).collect();
+        if let Err(error) = decide::park(&self.store.db, &group.incarnation, ids, reason, group.now).await {
+            tracing::error!(workspace, %error, "and it could not be parked");
+        }
+    }
+
+    /// The earliest instant at which something is due.
+    pub async fn next_due(&self) -> Result<Option<i64>> {
+        rows::next_due(&self.store.db).await
+    }
+}
+
+type Decided = Vec<(String, Result<Decision, PluginError>)>;
+
+/// Decides for a batch of users, on as many threads as there are cores.
+async fn decide_all(
+    project: Arc<Project>,
+    work: Vec<(Work, Needs)>,
+    codes: HashMap<String, Result<Code, PluginError>>,
+    now: i64,
+) -> Result<Decided> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len().max(1));
+    let mut parts: BTreeMap<usize, Vec<(Work, Needs)>> = BTreeMap::new();
+    for (index, item) in work.into_iter().enumerate() {
+        parts.entry(index % threads).or_default().push(item);
+    }
+    let codes = Arc::new(codes);
+    let tasks: Vec<_> = parts
+        .into_values()
+        .map(|part| {
+            let (project, codes) = (project.clone(), codes.clone());
+            tokio::task::spawn_blocking(move || {
+                let plugins = |id: &str| {
+                    codes.get(id).cloned().unwrap_or_else(|| Err(PluginError::Unavailable(format!("no deployment {id}"))))
+                };
+                let decide = |(work, needs): (Work, Needs)| {
+                    let user = work.user.id.clone();
+                    (user, step(&project, work, &needs, &plugins, now))
+                };
+                part.into_iter().map(decide).collect::<Decided>()
+            })
+        })
+        .collect();
+    let mut decided = vec![];
+    for task in tasks {
+        decided.extend(task.await.map_err(|e| Error::Internal(format!("deciding failed: {e}")))?);
+    }
+    Ok(decided)
+}

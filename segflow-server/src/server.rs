@@ -1,0 +1,216 @@
+//! A running server: everything wired together, started and stopped.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::clock::{Clock, system_now};
+use crate::config::{Config, Mode};
+use crate::delivery::Delivery;
+use crate::deploy::Deploy;
+use crate::drive::Drive;
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::lock::Lock;
+use crate::loops::Loops;
+use crate::ownership::Ownership;
+use crate::plugin::Host;
+use crate::secrets::Secrets;
+use crate::store::{Store, clock as stored, deployments, keys, ledger};
+
+/// The workspace that every server has.
+pub const MAIN: &str = "main";
+
+/// How long a stopping server waits for what is being sent.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A server that runs until it is stopped.
+pub struct Server {
+    address: SocketAddr,
+    store: Store,
+    clock: Clock,
+    stop: CancellationToken,
+    ready: Arc<AtomicBool>,
+    delivery: Arc<Delivery>,
+    ownership: Arc<Ownership>,
+    http: JoinHandle<()>,
+    failed: watch::Receiver<Option<String>>,
+    _lock: Option<Lock>,
+}
+
+impl Server {
+    /// Opens the database, starts the loops and serves HTTP on a listener.
+    pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
+        let sqlite = config.db.strip_prefix("sqlite://").map(Path::new);
+        let lock = sqlite.map(Lock::take).transpose()?;
+        let store = Store::open(&config.db, config.commit_delay).await.context("cannot open the database")?;
+        stored::born_as(&store.db, config.mode.name()).await?;
+        let clock = open_clock(&config, &store).await?;
+        deployments::make_workspace(&store.db, MAIN, clock.now()).await?;
+
+        // The lock says that no other server lives on this file, so nothing of an earlier one can still be going on.
+        let alone = lock.is_some();
+        let ownership = Arc::new(Ownership::join(&store.db, config.lease, alone).await?);
+        let grace = if alone { Duration::ZERO } else { config.grace };
+        let lost = ledger::recover(&store.db, grace, clock.now()).await?;
+        if lost > 0 {
+            tracing::warn!(messages = lost, "the server died while sending; these messages are accounted for");
+        }
+
+        let wake = store.ingest.committed();
+        let decided = Arc::new(Notify::new());
+        let stop = CancellationToken::new();
+        let live = Live::new(config.events.clone());
+        let secrets = Secrets::new(config.secrets.clone());
+        let production = config.mode == Mode::Production;
+        let host = Host::new(config.cache.clone())?;
+        let deploy = Deploy::new(store.clone(), host, clock.clone(), secrets.clone(), production, wake.clone());
+        let engine =
+            Arc::new(Engine::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), live.clone()));
+        for (workspace, _) in deployments::workspaces(&store.db).await? {
+            engine.may_be_behind(&workspace);
+        }
+        let delivery = Arc::new(Delivery::new(
+            store.clone(),
+            deploy.clone(),
+            clock.clone(),
+            ownership.clone(),
+            live,
+            secrets,
+            config.capture.clone(),
+            !production,
+        ));
+        let (drive, advances) = Drive::new(clock.clone(), wake.clone());
+        let loops = Arc::new(Loops {
+            store: store.clone(),
+            clock: clock.clone(),
+            engine,
+            delivery: delivery.clone(),
+            ownership: ownership.clone(),
+            wake,
+            decided,
+            stop: stop.clone(),
+            grace,
+        });
+
+        let ready = Arc::new(AtomicBool::new(true));
+        let api = Api { store: store.clone(), deploy, drive, production, metrics: prometheus(), ready: ready.clone() };
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let address = listener.local_addr()?;
+        let stopping = stop.clone();
+        let http = tokio::spawn(async move {
+            let serving = axum::serve(listener, api::router(api)).with_graceful_shutdown(stopping.cancelled_owned());
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "HTTP ended");
+            }
+        });
+        let (say, failed) = watch::channel(None);
+        let unready = ready.clone();
+        tokio::spawn(async move {
+            if let Err(error) = loops.run(advances).await {
+                tracing::error!(%error, "the server stops itself");
+                unready.store(false, Ordering::SeqCst);
+                let _ = say.send(Some(error.to_string()));
+            }
+        });
+        Ok(Server { address, store, clock, stop, ready, delivery, ownership, http, failed, _lock: lock })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The key of a development server: the same one for one database.
+    pub async fn dev_key(&self) -> anyhow::Result<String> {
+        if let Some(key) = stored::get(&self.store.db, "dev_key").await? {
+            return Ok(key);
+        }
+        let (_, key) = self.make_key(MAIN, "dev").await?;
+        stored::set(&self.store.db, "dev_key", key.clone()).await?;
+        Ok(key)
+    }
+
+    /// A first key; none if there are keys already.
+    pub async fn init_key(&self) -> anyhow::Result<Option<String>> {
+        if !keys::list(&self.store.db, MAIN, None, 1).await?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.make_key(MAIN, "first").await?.1))
+    }
+
+    /// A key for a workspace, which is made if it is not there. Returns the key's id and the key.
+    pub async fn make_key(&self, workspace: &str, name: &str) -> anyhow::Result<(String, String)> {
+        deployments::make_workspace(&self.store.db, workspace, self.clock.now()).await?;
+        Ok(keys::create(&self.store.db, workspace, name, system_now()).await?)
+    }
+
+    /// Resolves when the server had to stop itself, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.failed.clone();
+        loop {
+            if let Some(why) = failed.borrow_and_update().clone() {
+                return why;
+            }
+            if failed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Takes no more requests, finishes what has begun, gives its users back.
+    pub async fn stop(self) {
+        self.ready.store(false, Ordering::SeqCst);
+        self.stop.cancel();
+        if tokio::time::timeout(DRAIN, self.delivery.settle()).await.is_err() {
+            tracing::warn!("some messages were still being sent; they are accounted for at the next start");
+        }
+        if tokio::time::timeout(DRAIN, self.http).await.is_err() {
+            tracing::warn!("some requests were still open");
+        }
+        self.ownership.leave(&self.store.db).await;
+        if let Err(error) = self.store.db.checkpoint().await {
+            tracing::warn!(%error, "the log was not moved into the database file");
+        }
+        self.store.db.close().await;
+    }
+}
+
+async fn open_clock(config: &Config, store: &Store) -> anyhow::Result<Clock> {
+    if !config.virtual_clock {
+        return Ok(Clock::system());
+    }
+    anyhow::ensure!(config.mode == Mode::Dev, "a production server has no virtual clock");
+    let now = match stored::virtual_now(&store.db).await? {
+        Some(now) => now,
+        None => {
+            let now = config.start_at.unwrap_or_else(system_now);
+            stored::set_virtual_now(&store.db, now).await?;
+            now
+        }
+    };
+    Ok(Clock::virtual_at(now))
+}
+
+/// One recorder per process, however many servers a test starts in it.
+fn prometheus() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // Somebody else's recorder stays; ours then shows nothing.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}

@@ -1,0 +1,354 @@
+//! The two databases behind one small face: `?` placeholders, a handful of value types, transactions that know how to retry.
+//!
+//! SQLite has one writer at a time, so there is one write connection, handed from one transaction to the next in the order they
+//! asked; reads have a pool of their own. MySQL has one pool.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{Error, Result};
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    MySql,
+}
+
+/// A value to be bound.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+macro_rules! into_value {
+    ($($from:ty => $make:expr),* $(,)?) => { $(impl From<$from> for Value { fn from(v: $from) -> Value { #[allow(clippy::redundant_closure_call)] ($make)(v) } })* };
+}
+
+into_value! {
+    i64 => Value::Int,
+    i32 => |v| Value::Int(i64::from(v)),
+    u32 => |v| Value::Int(i64::from(v)),
+    u16 => |v| Value::Int(i64::from(v)),
+    bool => |v| Value::Int(i64::from(v)),
+    &str => |v: &str| Value::Text(v.to_string()),
+    &String => |v: &String| Value::Text(v.clone()),
+    String => Value::Text,
+    Vec<u8> => Value::Blob,
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(v: Option<T>) -> Value {
+        v.map_or(Value::Null, Into::into)
+    }
+}
+
+/// The values of a statement, in the order of its placeholders.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::db::Value::from($value)),*] };
+}
+
+/// A row of either database. Columns are read by position; a column of another type is an error of the program.
+pub enum Row {
+    Sqlite(SqliteRow),
+    MySql(MySqlRow),
+}
+
+macro_rules! read_column {
+    ($row:expr, $at:expr, $ty:ty) => {
+        // Unchecked: MySQL's JSON columns are text to us, and its integers come in many widths.
+        match $row {
+            Row::Sqlite(row) => row.try_get_unchecked::<$ty, _>($at),
+            Row::MySql(row) => row.try_get_unchecked::<$ty, _>($at),
+        }
+        .map_err(Error::from)
+    };
+}
+
+impl Row {
+    pub fn int(&self, at: usize) -> Result<i64> {
+        read_column!(self, at, i64)
+    }
+    pub fn opt_int(&self, at: usize) -> Result<Option<i64>> {
+        read_column!(self, at, Option<i64>)
+    }
+    pub fn flag(&self, at: usize) -> Result<bool> {
+        Ok(self.int(at)? != 0)
+    }
+    pub fn text(&self, at: usize) -> Result<String> {
+        read_column!(self, at, String)
+    }
+    pub fn opt_text(&self, at: usize) -> Result<Option<String>> {
+        read_column!(self, at, Option<String>)
+    }
+    pub fn blob(&self, at: usize) -> Result<Vec<u8>> {
+        read_column!(self, at, Vec<u8>)
+    }
+}
+
+/// SQLite's one write connection. `open` survives a transaction that was dropped half-way: the next one rolls it back.
+pub struct Writer {
+    connection: SqliteConnection,
+    open: bool,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite { writer: Arc<Mutex<Writer>>, readers: SqlitePool },
+    MySql(MySqlPool),
+}
+
+/// An open database.
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+    /// Added to every commit: what a slower disk would do to the figures of a benchmark.
+    commit_delay: Duration,
+}
+
+/// A write transaction. Dropped without [`Tx::commit`], it is rolled back.
+pub struct Tx {
+    inner: Inner,
+    commit_delay: Duration,
+}
+
+enum Inner {
+    Sqlite(OwnedMutexGuard<Writer>),
+    MySql(Transaction<'static, MySql>),
+}
+
+impl Db {
+    /// Opens `sqlite://PATH` (created if it is not there) or `mysql://…`, and brings its schema up to date.
+    pub async fn open(url: &str, commit_delay: Duration) -> Result<Db> {
+        let pools = if let Some(path) = url.strip_prefix("sqlite://") {
+            let options = SqliteConnectOptions::new()
+                .filename(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(5))
+                .statement_cache_capacity(400)
+                // What is deleted is overwritten: erasing a person means it.
+                .pragma("secure_delete", "ON")
+                .pragma("cache_size", "-65536")
+                .foreign_keys(false);
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
+            let readers = SqlitePoolOptions::new()
+                .max_connections(4)
+                .connect_with(options.read_only(true).pragma("query_only", "ON"))
+                .await?;
+            Pools::Sqlite { writer: Arc::new(Mutex::new(Writer { connection, open: false })), readers }
+        } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            let options: MySqlConnectOptions = url.parse()?;
+            let options = options.statement_cache_capacity(400).timezone(Some("+00:00".into()));
+            let pool = MySqlPoolOptions::new()
+                .max_connections(16)
+                .acquire_timeout(Duration::from_secs(10))
+                .after_connect(|connection, _| Box::pin(prepare_mysql(connection)))
+                .connect_with(options)
+                .await?;
+            sqlx::migrate!("../migrations/mysql").run(&pool).await?;
+            Pools::MySql(pool)
+        } else {
+            return Err(Error::Url(url.split(':').next().unwrap_or_default().to_string()));
+        };
+        Ok(Db { pools, commit_delay })
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.pools {
+            Pools::Sqlite { .. } => Kind::Sqlite,
+            Pools::MySql(_) => Kind::MySql,
+        }
+    }
+
+    /// Begins a write transaction.
+    pub async fn begin(&self) -> Result<Tx> {
+        let inner = match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                let mut writer = writer.clone().lock_owned().await;
+                if writer.open {
+                    writer.connection.execute("ROLLBACK").await?;
+                    writer.open = false;
+                }
+                writer.connection.execute("BEGIN IMMEDIATE").await?;
+                writer.open = true;
+                Inner::Sqlite(writer)
+            }
+            Pools::MySql(pool) => Inner::MySql(pool.begin().await?),
+        };
+        Ok(Tx { inner, commit_delay: self.commit_delay })
+    }
+
+    /// Runs `work` in a transaction of its own task, again after a deadlock or a lock time-out. The caller may go away: what was
+    /// begun is finished.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl for<'t> Fn(&'t mut Tx) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 't>> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut tries = 0;
+            loop {
+                let mut tx = db.begin().await?;
+                let result = match work(&mut tx).await {
+                    Ok(value) => tx.commit().await.map(|()| value),
+                    Err(error) => {
+                        drop(tx);
+                        Err(error)
+                    }
+                };
+                tries += 1;
+                match result {
+                    Err(error) if error.is_transient() && tries < 10 => {
+                        tokio::time::sleep(Duration::from_millis(5 << tries.min(6))).await;
+                    }
+                    other => return other,
+                }
+            }
+        });
+        task.await.map_err(|e| Error::Internal(format!("a write did not finish: {e}")))?
+    }
+
+    /// Rows as they are committed now.
+    pub async fn read(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<Row>> {
+        let sql = sql.into();
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => sqlite_rows(&mut *readers.acquire().await?, sql, args).await,
+            Pools::MySql(pool) => mysql_rows(&mut *pool.acquire().await?, sql, args).await,
+        }
+    }
+
+    pub async fn read_one(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Option<Row>> {
+        Ok(self.read(sql, args).await?.into_iter().next())
+    }
+
+    /// Moves what SQLite's log still holds into the file and empties the log.
+    pub async fn checkpoint(&self) -> Result<()> {
+        if let Pools::Sqlite { writer, .. } = &self.pools {
+            let mut writer = writer.lock().await;
+            if writer.open {
+                writer.connection.execute("ROLLBACK").await?;
+                writer.open = false;
+            }
+            writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        }
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.close().await,
+            Pools::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn prepare_mysql(connection: &mut MySqlConnection) -> std::result::Result<(), sqlx::Error> {
+    // A lock that a stopped server holds must not outlive its lease by long, so its session is short as well.
+    connection
+        .execute(
+            "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 2, \
+             sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+        )
+        .await?;
+    Ok(())
+}
+
+impl Tx {
+    pub fn kind(&self) -> Kind {
+        match self.inner {
+            Inner::Sqlite(_) => Kind::Sqlite,
+            Inner::MySql(_) => Kind::MySql,
+        }
+    }
+
+    /// Runs a statement; the number of rows it touched.
+    pub async fn run(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<u64> {
+        let sql = AssertSqlSafe(sql.into());
+        Ok(match &mut self.inner {
+            Inner::Sqlite(writer) => {
+                sqlx::query_with(sql, sqlite_args(args)?).execute(&mut writer.connection).await?.rows_affected()
+            }
+            Inner::MySql(tx) => sqlx::query_with(sql, mysql_args(args)?).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    pub async fn rows(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<Row>> {
+        match &mut self.inner {
+            Inner::Sqlite(writer) => sqlite_rows(&mut writer.connection, sql.into(), args).await,
+            Inner::MySql(tx) => mysql_rows(&mut *tx, sql.into(), args).await,
+        }
+    }
+
+    pub async fn row(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<Option<Row>> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    pub async fn commit(mut self) -> Result<()> {
+        if !self.commit_delay.is_zero() {
+            tokio::time::sleep(self.commit_delay).await;
+        }
+        match &mut self.inner {
+            Inner::Sqlite(writer) => {
+                writer.connection.execute("COMMIT").await?;
+                writer.open = false;
+                Ok(())
+            }
+            Inner::MySql(_) => {
+                let Inner::MySql(tx) = self.inner else { unreachable!("matched above") };
+                Ok(tx.commit().await?)
+            }
+        }
+    }
+}
+
+async fn sqlite_rows(connection: &mut SqliteConnection, sql: String, args: Vec<Value>) -> Result<Vec<Row>> {
+    let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
+async fn mysql_rows(connection: &mut MySqlConnection, sql: String, args: Vec<Value>) -> Result<Vec<Row>> {
+    let rows = sqlx::query_with(AssertSqlSafe(sql), mysql_args(args)?).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Row::MySql).collect())
+}
+
+macro_rules! bind {
+    ($arguments:ty, $args:expr) => {{
+        use sqlx::Arguments;
+        let mut bound = <$arguments>::default();
+        for value in $args {
+            match value {
+                Value::Null => bound.add(Option::<String>::None),
+                Value::Int(v) => bound.add(v),
+                Value::Text(v) => bound.add(v),
+                Value::Blob(v) => bound.add(v),
+            }
+            .map_err(|e| Error::Internal(format!("a value that cannot be bound: {e}")))?;
+        }
+        Ok(bound)
+    }};
+}
+
+fn sqlite_args(args: Vec<Value>) -> Result<SqliteArguments> {
+    bind!(SqliteArguments, args)
+}
+
+fn mysql_args(args: Vec<Value>) -> Result<MySqlArguments> {
+    bind!(MySqlArguments, args)
+}

@@ -1,0 +1,334 @@
+//! What the engine reads and writes: users with something new or due, and the decisions about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use segflow_core::enrollment::{Enrollment, Status, Waiting};
+use segflow_core::eval::EventFact;
+use segflow_core::project::Project;
+use segflow_core::protocol::{Entry, Rule, decode};
+use segflow_core::step::{Fact, Needs, User, What, Work, needs};
+
+use super::db::{Db, Row, Value};
+use super::ingest::object;
+use super::many::{On, select_in};
+use super::{Error, Result, segments};
+use crate::args;
+
+/// The most facts of one user in one step; the rest comes in the next.
+const FACTS: usize = 1_000;
+
+/// Users with something to do, by workspace.
+pub type Busy = BTreeMap<String, BTreeSet<String>>;
+
+/// Finds at most about `limit` users of these buckets for whom something is new or due.
+pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Busy> {
+    let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
+    let mut busy = Busy::new();
+    let mut add = |rows: Vec<Row>| -> Result<()> {
+        for row in rows {
+            busy.entry(row.text(0)?).or_default().insert(row.text(1)?);
+        }
+        Ok(())
+    };
+    let limit = limit as i64;
+    if buckets.len() == usize::from(segflow_core::ids::BUCKETS) {
+        add(db.read("SELECT workspace, user_id FROM inbox ORDER BY id LIMIT ?", args![limit]).await?)?;
+    } else {
+        let sql = format!("SELECT workspace, user_id FROM inbox WHERE bucket IN ({{}}) ORDER BY id LIMIT {limit}");
+        add(select_in(&mut On::Db(db), &sql, &[], &list).await?)?;
+    }
+    for sql in [
+        format!("SELECT workspace, user_id FROM enrollments WHERE wake_at <= ? AND bucket IN ({{}}) LIMIT {limit}"),
+        format!("SELECT workspace, user_id FROM flips WHERE flip_at <= ? AND bucket IN ({{}}) LIMIT {limit}"),
+    ] {
+        add(select_in(&mut On::Db(db), &sql, &args![now], &list).await?)?;
+    }
+    Ok(busy)
+}
+
+/// Users of a workspace that have not been held against a generation yet.
+pub async fn behind(
+    db: &Db,
+    buckets: &BTreeSet<u16>,
+    workspace: &str,
+    generation: i64,
+    limit: usize,
+) -> Result<BTreeSet<String>> {
+    let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
+    let sql = format!("SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {limit}");
+    let rows = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// The earliest instant at which an enrollment or a segment is due.
+pub async fn next_due(db: &Db) -> Result<Option<i64>> {
+    let mut earliest = None;
+    for sql in ["SELECT MIN(wake_at) FROM enrollments WHERE wake_at IS NOT NULL", "SELECT MIN(flip_at) FROM flips"] {
+        if let Some(at) = db.read_one(sql, vec![]).await?.map(|row| row.opt_int(0)).transpose()?.flatten() {
+            earliest = Some(earliest.map_or(at, |e: i64| e.min(at)));
+        }
+    }
+    Ok(earliest)
+}
+
+/// What was loaded for a batch of users.
+#[derive(Default)]
+pub struct Loaded {
+    pub work: Vec<(Work, Needs)>,
+    /// Inbox rows of users who are gone.
+    pub orphans: Vec<i64>,
+}
+
+/// Loads all that the steps of these users work on. The inbox is read first, then what it refers to.
+pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<Loaded> {
+    let ids: Vec<Value> = users.iter().map(Value::from).collect();
+    let mut on = On::Db(db);
+    let before = args![workspace];
+    let inbox = select_in(
+        &mut on,
+        "SELECT user_id, id, event_id, hops, historical FROM inbox WHERE workspace = ? AND user_id IN ({}) ORDER BY id",
+        &before,
+        &ids,
+    )
+    .await?;
+    let mut told: BTreeMap<String, Vec<(i64, Option<String>, u32, bool)>> = BTreeMap::new();
+    for row in &inbox {
+        let facts = told.entry(row.text(0)?).or_default();
+        if facts.len() < FACTS {
+            facts.push((row.int(1)?, row.opt_text(2)?, row.int(3)? as u32, row.flag(4)?));
+        }
+    }
+    let mut work = load_users(&mut on, workspace, &ids).await?;
+    let mut loaded = Loaded::default();
+    let event_ids: BTreeSet<&String> = told.values().flatten().filter_map(|(_, event, ..)| event.as_ref()).collect();
+    let mut events = load_events(db, workspace, &told, &event_ids).await?;
+    for (user, facts) in told {
+        let Some(work) = work.get_mut(&user) else {
+            loaded.orphans.extend(facts.iter().map(|(id, ..)| *id));
+            continue;
+        };
+        for (inbox, event, hops, historical) in facts {
+            let what = match event {
+                None => What::Attributes,
+                Some(id) => match events.remove(&(user.clone(), id)) {
+                    Some(what) => what,
+                    None => continue,
+                },
+            };
+            work.facts.push(Fact { inbox, what, hops, historical });
+        }
+    }
+    for row in select_in(
+        &mut on,
+        "SELECT user_id, segment FROM memberships WHERE workspace = ? AND user_id IN ({})",
+        &before,
+        &ids,
+    )
+    .await?
+    {
+        if let Some(work) = work.get_mut(&row.text(0)?) {
+            work.members.insert(row.text(1)?);
+        }
+    }
+    for row in select_in(
+        &mut on,
+        "SELECT user_id, segment, flip_at FROM flips WHERE workspace = ? AND user_id IN ({})",
+        &before,
+        &ids,
+    )
+    .await?
+    {
+        if let Some(work) = work.get_mut(&row.text(0)?) {
+            work.flips.insert(row.text(1)?, row.int(2)?);
+        }
+    }
+    load_enrollments(&mut on, workspace, &ids, &mut work).await?;
+    let mut needed: Vec<(Work, Needs)> = work
+        .into_values()
+        .map(|work| {
+            let needs = needs(project, &work, now);
+            (work, needs)
+        })
+        .collect();
+    load_history(&mut on, workspace, &mut needed).await?;
+    evaluate_sql(db, project, workspace, &mut needed, now).await?;
+    loaded.work = needed;
+    Ok(loaded)
+}
+
+async fn load_users(on: &mut On<'_>, workspace: &str, ids: &[Value]) -> Result<BTreeMap<String, Work>> {
+    let sql = "SELECT id, incarnation, attributes, seq, evaluated FROM users WHERE workspace = ? AND id IN ({})";
+    let mut work = BTreeMap::new();
+    for row in select_in(on, sql, &args![workspace], ids).await? {
+        let user = User {
+            id: row.text(0)?,
+            incarnation: row.text(1)?,
+            attributes: object(&row.text(2)?)?,
+            seq: row.int(3)?,
+            evaluated: row.int(4)?,
+        };
+        work.insert(user.id.clone(), Work { workspace: workspace.into(), user, ..Work::default() });
+    }
+    Ok(work)
+}
+
+type Told = BTreeMap<String, Vec<(i64, Option<String>, u32, bool)>>;
+
+async fn load_events(
+    db: &Db,
+    workspace: &str,
+    told: &Told,
+    ids: &BTreeSet<&String>,
+) -> Result<BTreeMap<(String, String), What>> {
+    let mut events = BTreeMap::new();
+    if ids.is_empty() {
+        return Ok(events);
+    }
+    let users: Vec<&String> =
+        told.iter().filter(|(_, f)| f.iter().any(|(_, e, ..)| e.is_some())).map(|(u, _)| u).collect();
+    let ids: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    for part in users.chunks(128) {
+        let size = part.len().next_power_of_two();
+        let mut before = args![workspace];
+        before.extend(
+            part.iter().chain(std::iter::repeat_n(&part[part.len() - 1], size - part.len())).map(|u| Value::from(*u)),
+        );
+        let sql = format!(
+            "SELECT user_id, id, name, attributes, occurred_at FROM events \
+             WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
+            vec!["?"; size].join(",")
+        );
+        for row in select_in(&mut On::Db(db), &sql, &before, &ids).await? {
+            let (user, id) = (row.text(0)?, row.text(1)?);
+            let what = What::Event {
+                id: id.clone(),
+                name: row.text(2)?,
+                attributes: object(&row.text(3)?)?,
+                occurred_at: row.int(4)?,
+            };
+            events.insert((user, id), what);
+        }
+    }
+    Ok(events)
+}
+
+async fn load_enrollments(
+    on: &mut On<'_>,
+    workspace: &str,
+    ids: &[Value],
+    work: &mut BTreeMap<String, Work>,
+) -> Result<()> {
+    let sql = "SELECT user_id, campaign, MAX(run) FROM enrollments WHERE workspace = ? AND user_id IN ({}) \
+               GROUP BY user_id, campaign";
+    for row in select_in(on, sql, &args![workspace], ids).await? {
+        if let Some(work) = work.get_mut(&row.text(0)?) {
+            work.runs.insert(row.text(1)?, row.int(2)? as u32);
+        }
+    }
+    let sql = "SELECT user_id, id, campaign, run, deployment, status, reason, version, first_op, next_op, started_at, hops, \
+               pending, journal, chunks FROM enrollments \
+               WHERE workspace = ? AND user_id IN ({}) AND status IN ('active', 'parked') ORDER BY started_at, id";
+    for row in select_in(on, sql, &args![workspace], ids).await? {
+        let mut enrollment = enrollment(&row)?;
+        if enrollment.chunks > 0 {
+            enrollment.journal = with_chunks(on, &enrollment).await?;
+        }
+        enrollment.chunked = enrollment.journal.len() - decode_entries(&row.blob(13)?)?.len();
+        if let Some(work) = work.get_mut(&row.text(0)?) {
+            work.enrollments.push(enrollment);
+        }
+    }
+    Ok(())
+}
+
+fn enrollment(row: &Row) -> Result<Enrollment> {
+    let status = row.text(5)?;
+    let pending: Vec<Waiting> = serde_json::from_str(&row.text(12)?)
+        .map_err(|e| Error::Internal(format!("what an enrollment waits for cannot be read: {e}")))?;
+    Ok(Enrollment {
+        id: row.text(1)?,
+        campaign: row.text(2)?,
+        run: row.int(3)? as u32,
+        deployment: row.text(4)?,
+        status: Status::parse(&status).ok_or_else(|| Error::Internal(format!("an enrollment is `{status}`")))?,
+        reason: row.opt_text(6)?,
+        version: row.int(7)?,
+        first_op: row.int(8)? as u64,
+        next_op: row.int(9)? as u64,
+        started_at: row.int(10)?,
+        hops: row.int(11)? as u32,
+        pending,
+        journal: decode_entries(&row.blob(13)?)?,
+        chunks: row.int(14)? as u32,
+        chunked: 0,
+    })
+}
+
+async fn with_chunks(on: &mut On<'_>, enrollment: &Enrollment) -> Result<Vec<Entry>> {
+    let sql = "SELECT entries FROM journal_chunks WHERE enrollment IN ({}) ORDER BY chunk";
+    let mut all = vec![];
+    for row in select_in(on, sql, &[], &args![&enrollment.id]).await? {
+        all.extend(decode_entries(&row.blob(0)?)?);
+    }
+    all.extend(enrollment.journal.iter().cloned());
+    Ok(all)
+}
+
+/// Journal entries as they are stored.
+pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>> {
+    if bytes.is_empty() {
+        return Ok(vec![]);
+    }
+    decode(bytes).map_err(|e| Error::Internal(format!("a stored journal cannot be read: {e}")))
+}
+
+/// Loads the events that the evaluation of these users' segments reads: only of the names that are needed.
+async fn load_history(on: &mut On<'_>, workspace: &str, needed: &mut [(Work, Needs)]) -> Result<()> {
+    let names: BTreeSet<String> = needed.iter().flat_map(|(_, needs)| needs.events.iter().cloned()).collect();
+    for name in names {
+        let wanting: BTreeMap<String, usize> = needed
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, needs))| needs.events.contains(&name))
+            .map(|(index, (work, _))| (work.user.id.clone(), index))
+            .collect();
+        let ids: Vec<Value> = wanting.keys().map(Value::from).collect();
+        let sql = "SELECT user_id, attributes, occurred_at FROM events WHERE workspace = ? AND name = ? AND user_id IN ({}) \
+                   ORDER BY occurred_at, id";
+        for row in select_in(on, sql, &args![workspace, &name], &ids).await? {
+            if let Some(&index) = wanting.get(&row.text(0)?) {
+                let fact = EventFact { occurred_at: row.int(2)?, attributes: object(&row.text(1)?)? };
+                needed[index].0.history.entry(name.clone()).or_default().push(fact);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn evaluate_sql(
+    db: &Db,
+    project: &Project,
+    workspace: &str,
+    needed: &mut [(Work, Needs)],
+    now: i64,
+) -> Result<()> {
+    let asked: BTreeSet<usize> = needed.iter().flat_map(|(_, needs)| needs.sql.iter().copied()).collect();
+    for index in asked {
+        let segment = &project.manifest.segments[index];
+        let Rule::Sql(sql) = &segment.rule else { continue };
+        let wanting = || needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
+        let ids: Vec<String> = wanting().map(|(work, _)| work.user.id.clone()).collect();
+        match segments::members(db, workspace, sql, &ids, now).await {
+            Ok(members) => {
+                for (work, needs) in needed.iter_mut() {
+                    if needs.sql.contains(&index) {
+                        work.sql.insert(segment.id.clone(), members.contains(&work.user.id));
+                    }
+                }
+            }
+            // The membership stays as it is; the next fact asks again.
+            Err(error) => tracing::warn!(segment = segment.id, %error, "a raw SQL segment could not be evaluated"),
+        }
+    }
+    Ok(())
+}

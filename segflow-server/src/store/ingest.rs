@@ -1,0 +1,320 @@
+//! Facts coming in. Each is answered after it is committed, together with its inbox row; what arrives at the same time shares a commit.
+//!
+//! One task takes all that is waiting as one group. Within a group the order of arrival is kept, so the facts of one user are stored
+//! in the order in which they were sent over one connection. A caller that goes away changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use segflow_core::ids;
+use segflow_core::merge::{Object, merge};
+use serde_json::Value as Json;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::db::{Db, Tx, Value};
+use super::many::{Existing, On, Table, insert, select_in};
+use super::{Error, Result, for_update, random_id};
+use crate::args;
+
+/// One fact, as a caller reports it. Sizes and shapes have been checked.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    pub workspace: String,
+    pub user: String,
+    pub what: What,
+    /// Counts for segments and triggers nothing.
+    pub historical: bool,
+    /// The instant of the report, ms UTC.
+    pub now: i64,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    /// An RFC 7396 patch. `create: false` refuses a user who does not exist.
+    Merge {
+        patch: Object,
+        create: bool,
+    },
+    /// The whole person.
+    Replace {
+        attributes: Object,
+    },
+    Event {
+        id: String,
+        name: String,
+        attributes: Object,
+        occurred_at: i64,
+        only_new: bool,
+    },
+}
+
+/// What was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// The user as it is now, and whether it was created.
+    User { attributes: Object, created: bool },
+    /// `false`: this event id was there already.
+    Event { new: bool },
+}
+
+/// The most facts in one commit.
+const GROUP: usize = 512;
+
+struct Job {
+    fact: Fact,
+    answer: oneshot::Sender<Result<Stored>>,
+}
+
+/// The queue of facts to be stored.
+#[derive(Clone)]
+pub struct Ingest {
+    jobs: mpsc::Sender<Job>,
+    committed: Arc<Notify>,
+}
+
+impl Ingest {
+    pub fn start(db: Db) -> Ingest {
+        let (jobs, queue) = mpsc::channel(4 * GROUP);
+        let committed = Arc::new(Notify::new());
+        tokio::spawn(serve(db, queue, committed.clone()));
+        Ingest { jobs, committed }
+    }
+
+    /// Stores a fact; answers when it is committed.
+    pub async fn store(&self, fact: Fact) -> Result<Stored> {
+        self.enqueue(fact).await?.await.map_err(|_| Error::Away("the server is stopping".into()))?
+    }
+
+    /// Stores many, in order; the answers come in the same order.
+    pub async fn store_all(&self, facts: Vec<Fact>) -> Result<Vec<Result<Stored>>> {
+        let mut waiting = Vec::with_capacity(facts.len());
+        for fact in facts {
+            waiting.push(self.enqueue(fact).await?);
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            answers.push(answer.await.map_err(|_| Error::Away("the server is stopping".into()))?);
+        }
+        Ok(answers)
+    }
+
+    async fn enqueue(&self, fact: Fact) -> Result<oneshot::Receiver<Result<Stored>>> {
+        let (answer, receiver) = oneshot::channel();
+        let job = Job { fact, answer };
+        self.jobs.send(job).await.map_err(|_| Error::Away("the server is stopping".into()))?;
+        Ok(receiver)
+    }
+
+    /// Wakes whoever waits for news, as a commit of facts does.
+    pub fn committed(&self) -> Arc<Notify> {
+        self.committed.clone()
+    }
+}
+
+async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
+    let mut jobs = Vec::with_capacity(GROUP);
+    while queue.recv_many(&mut jobs, GROUP).await > 0 {
+        let facts: Arc<Vec<Fact>> = Arc::new(jobs.iter().map(|j| j.fact.clone()).collect());
+        let result = commit(&db, facts).await;
+        committed.notify_one();
+        match result {
+            Ok(stored) => {
+                for (job, stored) in jobs.drain(..).zip(stored) {
+                    let _ = job.answer.send(stored);
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                tracing::warn!(error = %text, facts = jobs.len(), "facts could not be stored");
+                for job in jobs.drain(..) {
+                    let _ = job.answer.send(Err(Error::Away(text.clone())));
+                }
+            }
+        }
+    }
+}
+
+async fn commit(db: &Db, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
+    loop {
+        let facts = facts.clone();
+        let result = db.write(move |tx| Box::pin(store_group(tx, facts.clone()))).await;
+        match result {
+            // Another server created one of these users, or stored one of these events, in the same instant: look again.
+            Err(error) if error.is_duplicate() => continue,
+            other => return other,
+        }
+    }
+}
+
+/// A user as locked by this transaction.
+struct Locked {
+    incarnation: String,
+    attributes: Object,
+    created: bool,
+    changed: bool,
+}
+
+/// Workspace and user.
+type Key = (String, String);
+
+async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
+    let mut users = lock_users(tx, &facts).await?;
+    let mut known = known_events(tx, &facts).await?;
+    let mut stored = Vec::with_capacity(facts.len());
+    let (mut events, mut inbox) = (vec![], vec![]);
+    for fact in facts.iter() {
+        let key = (fact.workspace.clone(), fact.user.clone());
+        let exists = users.contains_key(&key);
+        if !exists && matches!(fact.what, What::Merge { create: false, .. }) {
+            stored.push(Err(Error::NotFound(format!("user `{}`", fact.user))));
+            continue;
+        }
+        if let What::Event { id, .. } = &fact.what {
+            if !known.insert((key.clone(), id.clone())) {
+                stored.push(Ok(Stored::Event { new: false }));
+                continue;
+            }
+        }
+        let user = users.entry(key).or_insert_with(|| Locked {
+            incarnation: random_id("usr"),
+            attributes: Object::new(),
+            created: true,
+            changed: true,
+        });
+        let bucket = ids::bucket(&fact.workspace, &fact.user);
+        let mut event_id = None;
+        stored.push(Ok(match &fact.what {
+            What::Merge { patch, .. } => {
+                merge(&mut user.attributes, patch);
+                user.changed = true;
+                Stored::User { attributes: user.attributes.clone(), created: !exists }
+            }
+            What::Replace { attributes } => {
+                user.attributes = attributes.clone();
+                user.changed = true;
+                Stored::User { attributes: user.attributes.clone(), created: !exists }
+            }
+            What::Event { id, name, attributes, occurred_at, .. } => {
+                let attributes = Json::Object(attributes.clone()).to_string();
+                events.push(args![&fact.workspace, &fact.user, id, name, attributes, *occurred_at, fact.now]);
+                event_id = Some(id.clone());
+                Stored::Event { new: true }
+            }
+        }));
+        inbox.push(args![bucket, &fact.workspace, &fact.user, event_id, 0, fact.historical]);
+    }
+    let now = facts.iter().map(|f| f.now).max().unwrap_or_default();
+    write_users(tx, users, now).await?;
+    insert(tx, &EVENTS, events).await?;
+    insert(tx, &INBOX, inbox).await?;
+    Ok(stored)
+}
+
+async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>> {
+    let mut by_workspace: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for fact in facts {
+        by_workspace.entry(&fact.workspace).or_default().insert(&fact.user);
+    }
+    let sql = format!(
+        "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let mut locked = BTreeMap::new();
+    for (workspace, ids) in by_workspace {
+        let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+        for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &ids).await? {
+            let attributes = object(&row.text(2)?)?;
+            let user = Locked { incarnation: row.text(1)?, attributes, created: false, changed: false };
+            locked.insert((workspace.to_string(), row.text(0)?), user);
+        }
+    }
+    Ok(locked)
+}
+
+/// Which of these events are stored already. The locks on their users keep others from storing them now.
+async fn known_events(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeSet<(Key, String)>> {
+    let mut asked: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for fact in facts {
+        if let What::Event { id, only_new: false, .. } = &fact.what {
+            let (users, ids) = asked.entry(&fact.workspace).or_default();
+            users.insert(&fact.user);
+            ids.insert(id);
+        }
+    }
+    let mut known = BTreeSet::new();
+    for (workspace, (users, ids)) in asked {
+        let users: Vec<Value> = users.into_iter().map(Value::from).collect();
+        let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+        // Two lists in one statement: the first is spelt out here, the second by select_in.
+        for part in users.chunks(256) {
+            let size = part.len().next_power_of_two();
+            let sql = format!(
+                "SELECT user_id, id FROM events WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
+                vec!["?"; size].join(",")
+            );
+            let mut before = args![workspace];
+            before.extend(part.iter().cloned());
+            before.extend(std::iter::repeat_n(part[part.len() - 1].clone(), size - part.len()));
+            for row in select_in(&mut On::Tx(tx), &sql, &before, &ids).await? {
+                known.insert(((workspace.to_string(), row.text(0)?), row.text(1)?));
+            }
+        }
+    }
+    Ok(known)
+}
+
+async fn write_users(tx: &mut Tx, users: BTreeMap<Key, Locked>, now: i64) -> Result<()> {
+    let (mut new, mut changed) = (vec![], vec![]);
+    for ((workspace, id), user) in users.into_iter().filter(|(_, user)| user.changed) {
+        let bucket = ids::bucket(&workspace, &id);
+        let email = email(&user.attributes);
+        let attributes = Json::Object(user.attributes).to_string();
+        let row = args![workspace, id, bucket, user.incarnation, attributes, email, 0i64, 0i64, now, now];
+        if user.created { new.push(row) } else { changed.push(row) }
+    }
+    insert(tx, &NEW_USERS, new).await?;
+    insert(tx, &CHANGED_USERS, changed).await
+}
+
+/// The address a user is found by: `email`, when it is a string that fits.
+pub fn email(attributes: &Object) -> Option<String> {
+    attributes.get("email")?.as_str().filter(|e| e.len() <= 320).map(str::to_string)
+}
+
+/// Stored attributes.
+pub fn object(text: &str) -> Result<Object> {
+    serde_json::from_str(text).map_err(|e| Error::Internal(format!("stored attributes are not an object: {e}")))
+}
+
+const USER_COLUMNS: &[&str] = &[
+    "workspace",
+    "id",
+    "bucket",
+    "incarnation",
+    "attributes",
+    "email",
+    "seq",
+    "evaluated",
+    "created_at",
+    "updated_at",
+];
+const NEW_USERS: Table =
+    Table { name: "users", columns: USER_COLUMNS, key: &["workspace", "id"], existing: Existing::Fails };
+const CHANGED_USERS: Table = Table {
+    name: "users",
+    columns: USER_COLUMNS,
+    key: &["workspace", "id"],
+    existing: Existing::Takes(&["attributes", "email", "updated_at"]),
+};
+const EVENTS: Table = Table {
+    name: "events",
+    columns: &["workspace", "user_id", "id", "name", "attributes", "occurred_at", "received_at"],
+    key: &["workspace", "user_id", "id"],
+    existing: Existing::Fails,
+};
+pub(super) const INBOX: Table = Table {
+    name: "inbox",
+    columns: &["bucket", "workspace", "user_id", "event_id", "hops", "historical"],
+    key: &["id"],
+    existing: Existing::Fails,
+};

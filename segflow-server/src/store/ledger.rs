@@ -1,0 +1,267 @@
+//! The ledger in the database: claiming messages for sending, and recording what became of them.
+//!
+//! Outcomes are facts: they are accepted from `sending` and `unknown` for the attempt they belong to, whoever owns the message by then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use segflow_core::ledger::{Outcome, Transition, after, lost};
+use segflow_core::merge::Object;
+use segflow_core::protocol::Guarantee;
+
+use super::db::{Db, Tx, Value};
+use super::decide::parse_guarantee;
+use super::ingest::object;
+use super::many::{Existing, On, Table, insert, run_in, select_in};
+use super::{Result, fence, for_update};
+use crate::args;
+
+/// A message that this server may send now, once.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub id: String,
+    pub workspace: String,
+    pub user: String,
+    /// The campaign or transaction.
+    pub origin: String,
+    pub template: String,
+    pub deployment: String,
+    /// The template's arguments, a JSON object.
+    pub args: String,
+    pub attempt: u32,
+    /// The recipient's attributes as they are now.
+    pub attributes: Object,
+}
+
+/// Messages of these buckets that are due, by workspace.
+pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<BTreeMap<String, Vec<String>>> {
+    let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
+    let sql = format!("SELECT workspace, id FROM messages WHERE due_at <= ? AND bucket IN ({{}}) LIMIT {limit}");
+    let mut due: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in select_in(&mut On::Db(db), &sql, &args![now], &list).await? {
+        due.entry(row.text(0)?).or_default().push(row.text(1)?);
+    }
+    Ok(due)
+}
+
+/// Puts messages off that cannot be sent for a reason that is not theirs. Counts as no attempt.
+pub async fn postpone(db: &Db, ids: Vec<String>, until: i64, reason: String) -> Result<()> {
+    db.write(move |tx| {
+        let (ids, reason) = (ids.clone(), reason.clone());
+        Box::pin(async move {
+            let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+            let sql = "UPDATE messages SET due_at = ?, reason = ? WHERE status = 'pending' AND id IN ({})";
+            run_in(tx, sql, &args![until, reason], &ids).await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// The earliest instant at which a message is due.
+pub async fn next_due(db: &Db) -> Result<Option<i64>> {
+    let row = db.read_one("SELECT MIN(due_at) FROM messages WHERE due_at IS NOT NULL", vec![]).await?;
+    Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
+}
+
+/// Takes messages to `sending`. The caller has a connection slot in hand for each. Those that something else has happened to in the
+/// meantime are left out.
+pub async fn claim(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> Result<Vec<Claimed>> {
+    let (incarnation, ids) = (incarnation.to_string(), Arc::new(ids));
+    db.write(move |tx| Box::pin(claim_in(tx, incarnation.clone(), ids.clone(), now))).await
+}
+
+async fn claim_in(tx: &mut Tx, incarnation: String, ids: Arc<Vec<String>>, now: i64) -> Result<Vec<Claimed>> {
+    fence::hold(tx, &incarnation).await?;
+    let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+    // Users before messages: whoever erases or unsubscribes a user comes either wholly before this claim or wholly after it.
+    let sql = "SELECT DISTINCT workspace, user_id FROM messages WHERE id IN ({}) AND status = 'pending'";
+    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), sql, &[], &ids).await? {
+        users.entry(row.text(0)?).or_default().insert(row.text(1)?);
+    }
+    let mut recipients: BTreeMap<(String, String), (String, Object)> = BTreeMap::new();
+    for (workspace, ids) in users {
+        let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+        let sql = format!(
+            "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+            for_update(tx.kind())
+        );
+        for row in select_in(&mut On::Tx(tx), &sql, &args![&workspace], &ids).await? {
+            recipients.insert((workspace.clone(), row.text(0)?), (row.text(1)?, object(&row.text(2)?)?));
+        }
+    }
+    let sql = format!(
+        "SELECT id, workspace, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
+         COALESCE(campaign, transaction_id) FROM messages \
+         WHERE id IN ({{}}) AND status = 'pending' AND due_at <= {now} ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let (mut claimed, mut taken, mut late) = (vec![], vec![], vec![]);
+    for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
+        let key = (row.text(1)?, row.text(2)?);
+        let Some((of, attributes)) = recipients.get(&key) else { continue };
+        if *of != row.text(3)? {
+            continue;
+        }
+        if row.opt_int(8)?.is_some_and(|at| at <= now) {
+            late.push(Value::from(row.text(0)?));
+            continue;
+        }
+        taken.push(Value::from(row.text(0)?));
+        claimed.push(Claimed {
+            id: row.text(0)?,
+            workspace: key.0,
+            user: key.1,
+            origin: row.text(9)?,
+            template: row.text(4)?,
+            deployment: row.text(5)?,
+            args: row.text(6)?,
+            attempt: row.int(7)? as u32 + 1,
+            attributes: attributes.clone(),
+        });
+    }
+    let sql = "UPDATE messages SET status = 'cancelled', reason = 'too late to be sent', due_at = NULL, updated_at = ? \
+               WHERE id IN ({})";
+    run_in(tx, sql, &args![now], &late).await?;
+    let claimed_at = fence::now(tx).await?;
+    let sql = "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = ?, \
+               updated_at = ? WHERE id IN ({})";
+    run_in(tx, sql, &args![&incarnation, claimed_at, now], &taken).await?;
+    Ok(claimed)
+}
+
+/// What became of one attempt.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub id: String,
+    pub attempt: u32,
+    pub outcome: Outcome,
+    pub provider: String,
+    /// What was sent; `None` when nothing could be rendered.
+    pub sent: Option<SentAs>,
+}
+
+/// A message as it went out.
+#[derive(Debug, Clone)]
+pub struct SentAs {
+    pub deployment: String,
+    pub context: String,
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub body_hash: String,
+}
+
+/// Records outcomes. Returns the message and its new status for those that were accepted.
+pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(String, Transition)>> {
+    let reports = Arc::new(reports);
+    db.write(move |tx| Box::pin(outcomes_in(tx, reports.clone(), now))).await
+}
+
+async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
+    let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
+    let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+    let sql = format!(
+        "SELECT id, attempt, guarantee, user_id FROM messages \
+         WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let mut open: BTreeMap<String, (u32, Guarantee, bool)> = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
+        let erased = row.text(3)?.is_empty();
+        open.insert(row.text(0)?, (row.int(1)? as u32, parse_guarantee(&row.text(2)?)?, erased));
+    }
+    let (mut changed, mut attempts) = (vec![], vec![]);
+    for report in reports.iter() {
+        let Some((attempt, guarantee, erased)) = open.get(&report.id) else { continue };
+        if *attempt != report.attempt {
+            continue;
+        }
+        let transition = after(&report.outcome, &report.id, *attempt, *guarantee, now);
+        let (word, detail, provider_id) = match &report.outcome {
+            Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
+            Outcome::Retry(why) => ("retry", Some(why), None),
+            Outcome::Refused(why) => ("refused", Some(why), None),
+            Outcome::Ambiguous(why) => ("unknown", Some(why), None),
+        };
+        // Of a person who was erased only the count is kept.
+        let keep = |text: Option<String>| if *erased { None } else { text };
+        let sent = report.sent.as_ref();
+        let sent_at = matches!(report.outcome, Outcome::Accepted { .. }).then_some(now);
+        tx.run(
+            "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ?, \
+             provider = ?, provider_message_id = ?, sent_at = ?, deployment = COALESCE(?, deployment), context = ?, \
+             sender_address = ?, recipient = ?, subject = ?, body_hash = ? WHERE id = ?",
+            args![
+                transition.status.name(),
+                keep(transition.reason.clone()),
+                transition.due_at,
+                now,
+                &report.provider,
+                keep(provider_id),
+                sent_at,
+                sent.map(|s| s.deployment.clone()),
+                keep(sent.map(|s| s.context.clone())),
+                keep(sent.map(|s| s.from.clone())),
+                keep(sent.map(|s| s.to.clone())),
+                keep(sent.map(|s| s.subject.clone())),
+                keep(sent.map(|s| s.body_hash.clone())),
+                &report.id
+            ],
+        )
+        .await?;
+        let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
+        attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        changed.push((report.id.clone(), transition));
+    }
+    insert(tx, &ATTEMPTS, attempts).await?;
+    Ok(changed)
+}
+
+/// Accounts for what servers were sending when they died: nobody will report it any more. `grace` is how long a call may still have
+/// been going on after its server was declared dead.
+pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
+    let mut recovered = 0;
+    for dead in fence::unaccounted(db, grace).await? {
+        recovered += db
+            .write(move |tx| {
+                let dead = dead.clone();
+                Box::pin(async move { recover_in(tx, &dead, now).await })
+            })
+            .await?;
+    }
+    Ok(recovered)
+}
+
+async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
+    let sql = format!(
+        "SELECT id, attempt, guarantee FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let rows = tx.rows(sql, args![dead]).await?;
+    let mut attempts = vec![];
+    for row in &rows {
+        let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
+        let why = "the server stopped while sending";
+        let transition = lost(why, &id, attempt, parse_guarantee(&row.text(2)?)?, now);
+        tx.run(
+            "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
+             WHERE id = ?",
+            args![transition.status.name(), transition.reason, transition.due_at, now, &id],
+        )
+        .await?;
+        attempts.push(args![&id, attempt, now, Option::<String>::None, "unknown", why]);
+    }
+    insert(tx, &ATTEMPTS, attempts).await?;
+    fence::accounted(tx, dead).await?;
+    Ok(rows.len())
+}
+
+const ATTEMPTS: Table = Table {
+    name: "attempts",
+    columns: &["message", "attempt", "at", "provider", "outcome", "detail"],
+    key: &["message", "attempt"],
+    existing: Existing::Takes(&["at", "provider", "outcome", "detail"]),
+};

@@ -1,0 +1,156 @@
+//! The store: everything that is kept, and the only module that contains SQL (raw segments, which users write, are run here too).
+//!
+//! Facts come in through [`ingest`], the engine reads work and commits decisions through [`engine`], delivery claims messages and
+//! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
+//! rows, taken in one order everywhere: fence, workspace, users, enrollments, messages; several of a kind by key.
+
+pub mod clock;
+pub mod db;
+pub mod decide;
+pub mod deployments;
+pub mod engine;
+pub mod erase;
+pub mod fence;
+pub mod ingest;
+pub mod keys;
+pub mod ledger;
+pub mod many;
+pub mod read;
+pub mod segments;
+
+use std::time::Duration;
+
+use db::{Db, Kind};
+
+/// One database with its ingest queue.
+#[derive(Clone)]
+pub struct Store {
+    pub db: Db,
+    pub ingest: ingest::Ingest,
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date and starts the ingest queue.
+    pub async fn open(url: &str, commit_delay: Duration) -> Result<Store> {
+        let db = Db::open(url, commit_delay).await?;
+        let ingest = ingest::Ingest::start(db.clone());
+        Ok(Store { db, ingest })
+    }
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the store can say to its callers. It knows nothing of HTTP.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no such thing.
+    NotFound(String),
+    /// Something else came first.
+    Conflict(String),
+    /// The database is away or busy beyond patience; the same call may work later.
+    Away(String),
+    /// Not a database address that is understood; its scheme.
+    Url(String),
+    /// This server is no longer the owner of what it tried to write.
+    Fenced,
+    /// The database was born for another mode.
+    Mode(String),
+    /// A bug.
+    Internal(String),
+    Sql(Box<sqlx::Error>),
+}
+
+impl Error {
+    /// Whether trying again at once is worth it: deadlocks and lock time-outs.
+    pub fn is_transient(&self) -> bool {
+        let Error::Sql(error) = self else { return false };
+        let Some(error) = error.as_database_error() else { return false };
+        match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            // 1205: lock wait timeout, 1213: deadlock.
+            Some(mysql) => matches!(mysql.number(), 1205 | 1213),
+            // 5: SQLITE_BUSY, 6: SQLITE_LOCKED, with their extended codes.
+            None => error.code().and_then(|c| c.parse::<u32>().ok()).is_some_and(|c| matches!(c & 0xff, 5 | 6)),
+        }
+    }
+
+    /// Whether the database is away, rather than refusing.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Error::Away(_) => true,
+            Error::Sql(error) => match error.as_ref() {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,
+                // 10: SQLITE_IOERR, 13: SQLITE_FULL; 1053, 1077, 1079, 3169: MySQL shutting down or killing the session.
+                sqlx::Error::Database(e) => match e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                    Some(mysql) => matches!(mysql.number(), 1053 | 1077 | 1079 | 3169 | 1205 | 1213),
+                    None => e.code().and_then(|c| c.parse::<u32>().ok()).is_some_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13)),
+                },
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether a unique key was already there.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Error::Sql(e) if e.as_database_error().is_some_and(|e| e.is_unique_violation()))
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Error {
+        Error::Sql(Box::new(error))
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Error {
+        Error::Internal(format!("the schema could not be brought up to date: {error}"))
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::NotFound(what) => write!(f, "there is no {what}"),
+            Error::Conflict(what) | Error::Away(what) | Error::Internal(what) | Error::Mode(what) => f.write_str(what),
+            Error::Url(scheme) => {
+                write!(f, "`{scheme}` is not a database: give sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/NAME")
+            }
+            Error::Fenced => f.write_str("another server has taken over"),
+            Error::Sql(error) => write!(f, "the database says: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The database's own clock, ms UTC: for leases and call time-outs, never for business.
+pub(crate) fn database_now(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        Kind::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+    }
+}
+
+/// What follows a SELECT to lock its rows against everybody; SQLite's writer is alone anyway.
+pub(crate) fn for_update(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "",
+        Kind::MySql => " FOR UPDATE",
+    }
+}
+
+/// What follows a SELECT to keep its rows from changing.
+pub(crate) fn for_share(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "",
+        Kind::MySql => " FOR SHARE",
+    }
+}
+
+/// An unguessable id: the prefix and 128 random bits in hex.
+pub fn random_id(prefix: &str) -> String {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random numbers");
+    format!("{prefix}_{}", segflow_core::ids::hex(&bytes))
+}

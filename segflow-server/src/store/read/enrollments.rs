@@ -1,0 +1,97 @@
+use segflow_core::enrollment::Waiting;
+use segflow_protocol::{Entry, decode};
+
+use super::{Query, TimeAndId};
+use crate::args;
+use crate::store::db::{Db, Row};
+use crate::store::{Error, Result};
+
+/// An enrollment as it is shown. Times are ms UTC.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enrollment {
+    pub id: String,
+    /// `None` once the person was erased.
+    pub user_id: Option<String>,
+    pub campaign: String,
+    pub run: i64,
+    pub deployment: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub started_at: i64,
+    pub updated_at: i64,
+    pub wake_at: Option<i64>,
+    pub pending: Vec<Waiting>,
+}
+
+/// Which enrollments are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EnrollmentFilter<'a> {
+    pub user: Option<&'a str>,
+    pub campaign: Option<&'a str>,
+    pub status: Option<&'a str>,
+}
+
+const ENROLLMENTS: &str = "SELECT id, user_id, campaign, run, deployment, status, reason, started_at, updated_at, \
+                           wake_at, pending FROM enrollments WHERE workspace = ?";
+
+pub async fn enrollment(db: &Db, workspace: &str, id: &str) -> Result<Option<Enrollment>> {
+    let rows = Query::new(ENROLLMENTS, workspace).and("id =", Some(id)).rows(db, 1).await?;
+    rows.first().map(read_enrollment).transpose()
+}
+
+/// By when they began.
+pub async fn enrollments(
+    db: &Db,
+    workspace: &str,
+    filter: EnrollmentFilter<'_>,
+    after: Option<&TimeAndId>,
+    limit: i64,
+) -> Result<Vec<Enrollment>> {
+    let query = Query::new(ENROLLMENTS, workspace)
+        .and("user_id =", filter.user)
+        .and("campaign =", filter.campaign)
+        .and("status =", filter.status)
+        .by_time("started_at", after);
+    query.rows(db, limit).await?.iter().map(read_enrollment).collect()
+}
+
+fn read_enrollment(row: &Row) -> Result<Enrollment> {
+    let id = row.text(0)?;
+    let user_id = row.text(1)?;
+    let pending = serde_json::from_str(&row.text(10)?)
+        .map_err(|e| Error::Internal(format!("what enrollment {id} waits for cannot be read: {e}")))?;
+    Ok(Enrollment {
+        // Erasing a person puts the enrollment's own id in the person's place.
+        user_id: Some(user_id).filter(|user| *user != id),
+        id,
+        campaign: row.text(2)?,
+        run: row.int(3)?,
+        deployment: row.text(4)?,
+        status: row.text(5)?,
+        reason: row.opt_text(6)?,
+        started_at: row.int(7)?,
+        updated_at: row.int(8)?,
+        wake_at: row.opt_int(9)?,
+        pending,
+    })
+}
+
+/// All that an enrollment has done, oldest first.
+pub async fn journal(db: &Db, workspace: &str, id: &str) -> Result<Vec<Entry>> {
+    let sql = "SELECT journal, chunks FROM enrollments WHERE workspace = ? AND id = ?";
+    let Some(row) = db.read_one(sql, args![workspace, id]).await? else { return Ok(vec![]) };
+    let (tail, chunks) = (row.blob(0)?, row.int(1)?);
+    // Chunks are only ever added, so those that this tail follows are still as they were.
+    let sql = "SELECT entries FROM journal_chunks WHERE enrollment = ? AND chunk < ? ORDER BY chunk";
+    let older = if chunks > 0 { db.read(sql, args![id, chunks]).await? } else { vec![] };
+    let mut entries = vec![];
+    for part in older.iter().map(|row| row.blob(0)).chain([Ok(tail)]) {
+        let part = part?;
+        if !part.is_empty() {
+            let read: Vec<Entry> =
+                decode(&part).map_err(|e| Error::Internal(format!("the journal of {id} cannot be read: {e}")))?;
+            entries.extend(read);
+        }
+    }
+    Ok(entries)
+}

@@ -1,0 +1,159 @@
+use super::{Query, TimeAndId};
+use crate::args;
+use crate::store::Result;
+use crate::store::db::{Db, Row};
+
+/// A message of the ledger. Times are ms UTC.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub id: String,
+    /// `None` once the person was erased.
+    pub user_id: Option<String>,
+    pub status: String,
+    pub reason: Option<String>,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub enrollment: Option<String>,
+    pub op: Option<i64>,
+    pub transaction: Option<String>,
+    pub event_id: Option<String>,
+    pub deployment: String,
+    pub guarantee: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub due_at: Option<i64>,
+    pub attempt: i64,
+    pub provider: Option<String>,
+    pub provider_message_id: Option<String>,
+    pub sent_at: Option<i64>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub subject: Option<String>,
+    /// JSON.
+    pub args: String,
+    /// JSON: the user's declared attributes when it was sent.
+    pub context: Option<String>,
+    pub body_hash: Option<String>,
+}
+
+/// Which messages are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MessageFilter<'a> {
+    pub user: Option<&'a str>,
+    pub status: Option<&'a str>,
+    pub campaign: Option<&'a str>,
+    pub transaction: Option<&'a str>,
+}
+
+const MESSAGES: &str = "SELECT id, user_id, status, reason, template, campaign, enrollment, op, transaction_id, event_id, \
+                        deployment, guarantee, created_at, updated_at, due_at, attempt, provider, provider_message_id, \
+                        sent_at, sender_address, recipient, subject, args, context, body_hash \
+                        FROM messages WHERE workspace = ?";
+
+pub async fn message(db: &Db, workspace: &str, id: &str) -> Result<Option<Message>> {
+    let rows = Query::new(MESSAGES, workspace).and("id =", Some(id)).rows(db, 1).await?;
+    rows.first().map(read_message).transpose()
+}
+
+/// By when they were decided.
+pub async fn messages(
+    db: &Db,
+    workspace: &str,
+    filter: MessageFilter<'_>,
+    after: Option<&TimeAndId>,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let query = Query::new(MESSAGES, workspace)
+        .and("user_id =", filter.user)
+        .and("status =", filter.status)
+        .and("campaign =", filter.campaign)
+        .and("transaction_id =", filter.transaction)
+        .by_time("created_at", after);
+    query.rows(db, limit).await?.iter().map(read_message).collect()
+}
+
+fn read_message(row: &Row) -> Result<Message> {
+    Ok(Message {
+        id: row.text(0)?,
+        user_id: Some(row.text(1)?).filter(|user| !user.is_empty()),
+        status: row.text(2)?,
+        reason: row.opt_text(3)?,
+        template: row.text(4)?,
+        campaign: row.opt_text(5)?,
+        enrollment: row.opt_text(6)?,
+        op: row.opt_int(7)?,
+        transaction: row.opt_text(8)?,
+        event_id: row.opt_text(9)?,
+        deployment: row.text(10)?,
+        guarantee: row.text(11)?,
+        created_at: row.int(12)?,
+        updated_at: row.int(13)?,
+        due_at: row.opt_int(14)?,
+        attempt: row.int(15)?,
+        provider: row.opt_text(16)?,
+        provider_message_id: row.opt_text(17)?,
+        sent_at: row.opt_int(18)?,
+        from: row.opt_text(19)?,
+        to: row.opt_text(20)?,
+        subject: row.opt_text(21)?,
+        args: row.text(22)?,
+        context: row.opt_text(23)?,
+        body_hash: row.opt_text(24)?,
+    })
+}
+
+/// One try to send a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    pub attempt: i64,
+    /// ms UTC.
+    pub at: i64,
+    pub provider: Option<String>,
+    pub outcome: String,
+    pub detail: Option<String>,
+}
+
+/// The tries of a message, which the caller has found in its own workspace.
+pub async fn attempts(db: &Db, message: &str) -> Result<Vec<Attempt>> {
+    let sql = "SELECT attempt, at, provider, outcome, detail FROM attempts WHERE message = ? ORDER BY attempt";
+    let rows = db.read(sql, args![message]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Attempt {
+                attempt: row.int(0)?,
+                at: row.int(1)?,
+                provider: row.opt_text(2)?,
+                outcome: row.text(3)?,
+                detail: row.opt_text(4)?,
+            })
+        })
+        .collect()
+}
+
+/// A message that an enrollment decided, for the list of its steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Send {
+    pub op: i64,
+    pub message: String,
+    pub template: String,
+    pub status: String,
+    /// ms UTC.
+    pub created_at: i64,
+}
+
+pub async fn sends(db: &Db, workspace: &str, enrollment: &str) -> Result<Vec<Send>> {
+    let sql = "SELECT op, id, template, status, created_at FROM messages \
+               WHERE workspace = ? AND enrollment = ? AND op IS NOT NULL";
+    let rows = db.read(sql, args![workspace, enrollment]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Send {
+                op: row.int(0)?,
+                message: row.text(1)?,
+                template: row.text(2)?,
+                status: row.text(3)?,
+                created_at: row.int(4)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,81 @@
+use std::collections::BTreeMap;
+
+use segflow_protocol::{Field, Manifest};
+
+use super::Query;
+use crate::args;
+use crate::store::db::{Db, Row};
+use crate::store::{Error, Result};
+
+/// An applied push.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    pub id: String,
+    pub generation: i64,
+    pub sha256: String,
+    /// ms UTC.
+    pub created_at: i64,
+    /// Whether it is the one that decides now.
+    pub current: bool,
+}
+
+/// By generation.
+pub async fn deployments(db: &Db, workspace: &str, after: Option<i64>, limit: i64) -> Result<Vec<Deployment>> {
+    let sql = "SELECT deployment FROM workspaces WHERE id = ?";
+    let current = db.read_one(sql, args![workspace]).await?.map(|row| row.opt_text(0)).transpose()?.flatten();
+    let mut query =
+        Query::new("SELECT id, generation, sha256, created_at FROM deployments WHERE workspace = ?", workspace)
+            .and("generation >", after);
+    query.sql.push_str(" ORDER BY generation");
+    let rows = query.rows(db, limit).await?;
+    rows.iter()
+        .map(|row| {
+            let id = row.text(0)?;
+            let current = current.as_ref() == Some(&id);
+            Ok(Deployment { id, generation: row.int(1)?, sha256: row.text(2)?, created_at: row.int(3)?, current })
+        })
+        .collect()
+}
+
+/// The attributes that a deployment declares; a message is rendered from these and no others.
+pub async fn fields_of(db: &Db, workspace: &str, deployment: &str) -> Result<Option<Vec<Field>>> {
+    let sql = "SELECT manifest FROM deployments WHERE workspace = ? AND id = ?";
+    let Some(row) = db.read_one(sql, args![workspace, deployment]).await? else { return Ok(None) };
+    let manifest: Manifest = serde_json::from_str(&row.text(0)?)
+        .map_err(|e| Error::Internal(format!("the manifest of {deployment} cannot be read: {e}")))?;
+    Ok(Some(manifest.user))
+}
+
+/// How many there are, by name and status.
+pub type Counts = BTreeMap<String, BTreeMap<String, i64>>;
+
+/// By segment: how many users are in it.
+pub async fn member_counts(db: &Db, workspace: &str, segment: Option<&str>) -> Result<BTreeMap<String, i64>> {
+    let mut query = Query::new("SELECT segment, COUNT(*) FROM memberships WHERE workspace = ?", workspace)
+        .and("segment =", segment);
+    query.sql.push_str(" GROUP BY segment");
+    let rows = db.read(query.sql, query.args).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+/// By campaign and status: how many enrollments there have been.
+pub async fn enrollment_counts(db: &Db, workspace: &str, campaign: Option<&str>) -> Result<Counts> {
+    by_campaign(db, "SELECT campaign, status, COUNT(*) FROM enrollments WHERE workspace = ?", workspace, campaign).await
+}
+
+/// By campaign and status: how many messages were decided.
+pub async fn message_counts(db: &Db, workspace: &str, campaign: Option<&str>) -> Result<Counts> {
+    let select = "SELECT campaign, status, COUNT(*) FROM messages WHERE campaign IS NOT NULL AND workspace = ?";
+    by_campaign(db, select, workspace, campaign).await
+}
+
+async fn by_campaign(db: &Db, select: &str, workspace: &str, campaign: Option<&str>) -> Result<Counts> {
+    let mut query = Query::new(select, workspace).and("campaign =", campaign);
+    query.sql.push_str(" GROUP BY campaign, status");
+    let rows: Vec<Row> = db.read(query.sql, query.args).await?;
+    let mut counts = Counts::new();
+    for row in rows {
+        counts.entry(row.text(0)?).or_default().insert(row.text(1)?, row.int(2)?);
+    }
+    Ok(counts)
+}
