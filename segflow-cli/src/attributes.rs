@@ -30,7 +30,9 @@ impl Attributes {
 fn object(text: &str) -> anyhow::Result<Map<String, Value>> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(usage(format!("-j wants a JSON object such as '{{\"username\": \"Ada\"}}', and this is none: {text}"))),
+        Ok(_) => {
+            Err(usage(format!("-j wants a JSON object such as '{{\"username\": \"Ada\"}}', and this is none: {text}")))
+        }
         Err(error) => Err(usage(format!(
             "-j is not valid JSON: {error}\n  {text}\nWrite it as one quoted argument: -j '{{\"username\": \"Ada\"}}'"
         ))),
@@ -44,10 +46,14 @@ fn pairs(pairs: &[String]) -> anyhow::Result<Map<String, Value>> {
             return Err(usage(format!("`{pair}` is no attribute: write key=value, for example `username=Ada`")));
         };
         if key.split('.').any(|part| part.is_empty()) {
-            return Err(usage(format!("`{pair}` has an empty name before the `=`: write key=value, or a.b=value to nest")));
+            return Err(usage(format!(
+                "`{pair}` has an empty name before the `=`: write key=value, or a.b=value to nest"
+            )));
         }
         insert(&mut object, key, value(key, text)?).map_err(|clash| {
-            usage(format!("`{pair}` contradicts an attribute before it: `{clash}` is already given. Give each attribute once"))
+            usage(format!(
+                "`{pair}` contradicts an attribute before it: `{clash}` is already given. Give each attribute once"
+            ))
         })?;
     }
     Ok(object)
@@ -59,11 +65,7 @@ fn insert(object: &mut Map<String, Value>, key: &str, value: Value) -> Result<()
     let mut rest = key;
     while let Some((head, tail)) = rest.split_once('.') {
         let taken = || key[..key.len() - tail.len() - 1].to_owned();
-        object = object
-            .entry(head)
-            .or_insert_with(|| Value::Object(Map::new()))
-            .as_object_mut()
-            .ok_or_else(taken)?;
+        object = object.entry(head).or_insert_with(|| Value::Object(Map::new())).as_object_mut().ok_or_else(taken)?;
         rest = tail;
     }
     match object.insert(rest.to_owned(), value) {
@@ -91,7 +93,9 @@ fn loses_digits(text: &str, number: &serde_json::Number) -> bool {
 }
 
 fn too_large(key: &str, text: &str) -> anyhow::Error {
-    usage(format!("`{key}={text}` is a number too large to keep exactly. To keep it as text, quote it: '{key}=\"{text}\"'"))
+    usage(format!(
+        "`{key}={text}` is a number too large to keep exactly. To keep it as text, quote it: '{key}=\"{text}\"'"
+    ))
 }
 
 #[cfg(test)]
@@ -130,7 +134,10 @@ mod tests {
 
     #[test]
     fn what_only_resembles_json_is_text() {
-        for text in ["+1", "1.", ".5", " 1", "1 ", "NaN", "Infinity", "True", "nil", "0x10", "1_000", "{x", "[1", "\"open", "a=b", "-", "1e", "o'brien"] {
+        for text in [
+            "+1", "1.", ".5", " 1", "1 ", "NaN", "Infinity", "True", "nil", "0x10", "1_000", "{x", "[1", "\"open",
+            "a=b", "-", "1e", "o'brien",
+        ] {
             assert_eq!(parsed(&[&format!("key={text}")]), json!({"key": text}), "{text}");
         }
     }

@@ -27,7 +27,8 @@ use crate::printer::Printer;
 fn main() -> ExitCode {
     let cli = cmd::Cli::parse();
     let printer = Printer::new(cli.json);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives us threads");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives us threads");
     let outcome = runtime.block_on(cmd::run(cli, printer));
     // Whatever still runs (a compiler that was asked to stop) is not waited for.
     runtime.shutdown_background();

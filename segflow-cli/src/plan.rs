@@ -44,8 +44,11 @@ pub fn one_line(plan: &Plan) -> String {
     if changes.is_empty() {
         return "nothing changed".to_owned();
     }
-    let mut parts: Vec<String> =
-        changes.iter().take(3).map(|change| format!("{} {} {}", change.change, change.kind, visible(&change.id))).collect();
+    let mut parts: Vec<String> = changes
+        .iter()
+        .take(3)
+        .map(|change| format!("{} {} {}", change.change, change.kind, visible(&change.id)))
+        .collect();
     if changes.len() > 3 {
         parts.push(format!("{} more", changes.len() - 3));
     }

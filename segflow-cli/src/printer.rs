@@ -125,9 +125,14 @@ fn painted(text: &str, tone: Tone, colour: bool) -> String {
 
 /// Foreign text as it may be shown: a user's id is any string, so it must not move the cursor or clear the screen.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if text.contains(steers) {
-        text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect::<String>().into()
+        text.chars()
+            .map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() })
+            .collect::<String>()
+            .into()
     } else {
         text.into()
     }

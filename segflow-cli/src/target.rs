@@ -11,7 +11,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::failure::usage;
 
-pub use credentials::{Credentials, write_private};
+pub use credentials::Credentials;
+#[cfg(feature = "server")]
+pub use credentials::write_private;
 pub use dev_file::DevFile;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +32,19 @@ impl Target {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("the key from {source} is no key: keys look like sk_… and have no blanks");
         }
-        Ok(Self { url: server_url(url).with_context(|| format!("the server's URL from {source}"))?, key: key.to_owned(), source })
+        Ok(Self {
+            url: server_url(url).with_context(|| format!("the server's URL from {source}"))?,
+            key: key.to_owned(),
+            source,
+        })
     }
 }
 
 /// Checks a server's URL and brings it into the one form that paths are appended to.
 pub fn server_url(text: &str) -> Result<String> {
     let example = "write it like https://mail.shop.example";
-    let url = url::Url::parse(text.trim()).map_err(|error| usage(format!("`{text}` is no URL ({error}): {example}")))?;
+    let url =
+        url::Url::parse(text.trim()).map_err(|error| usage(format!("`{text}` is no URL ({error}): {example}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(usage(format!("`{text}` is no http or https URL: {example}")));
     }
@@ -70,7 +77,8 @@ impl Surroundings {
     /// `project` is the folder that the command was given, if any.
     pub fn here(project: Option<&Path>) -> Self {
         let cwd = std::env::current_dir().ok();
-        let crate_root = cwd.as_deref().and_then(|cwd| cwd.ancestors().find(|folder| folder.join("Cargo.toml").is_file()));
+        let crate_root =
+            cwd.as_deref().and_then(|cwd| cwd.ancestors().find(|folder| folder.join("Cargo.toml").is_file()));
         let mut folders: Vec<PathBuf> = Vec::new();
         for folder in [project, cwd.as_deref(), crate_root].into_iter().flatten() {
             let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -114,7 +122,8 @@ pub async fn find(server: Option<&str>, surroundings: &Surroundings) -> Result<T
 }
 
 fn named(name: &str, surroundings: &Surroundings) -> Result<Target> {
-    let path = surroundings.credentials.as_ref().context("there is no home folder to read .segflow/credentials.json from")?;
+    let path =
+        surroundings.credentials.as_ref().context("there is no home folder to read .segflow/credentials.json from")?;
     let credentials = Credentials::read(path)?;
     match credentials.target(Some(name), path)? {
         Some(target) => Ok(target),

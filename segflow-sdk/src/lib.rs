@@ -62,6 +62,8 @@ mod schema;
 mod segment;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod transaction;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]

@@ -1,13 +1,8 @@
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use segflow_server::{Config, Server};
+use segflow_server::{Config, Mode, Server};
 use serde_json::json;
 
 use super::Context;
@@ -82,7 +77,7 @@ impl Dev {
         let outcome = match session {
             Ok(session) => tokio::select! {
                 outcome = session.run(built, traffic.as_ref()) => outcome,
-                error = server.failed() => Err(anyhow!(error).context("the server had to stop")),
+                error = server.failed() => Err(anyhow!("the server had to stop: {error}")),
                 () = interrupt.requested() => Ok(()),
             },
             Err(error) => Err(error),
@@ -105,8 +100,9 @@ impl Dev {
         let (log, events) = LiveLog::start(printer, self.virtual_clock);
         let mut config = Config::dev(&database);
         config.virtual_clock = self.virtual_clock;
-        config.start_at = traffic.and_then(Traffic::starts).filter(|_| self.virtual_clock).map(|at| at.as_millisecond());
-        config.cache = folder.cache();
+        config.start_at =
+            traffic.and_then(Traffic::starts).filter(|_| self.virtual_clock).map(|at| at.as_millisecond());
+        config.cache = Some(folder.cache());
         config.events = Some(events);
         Ok((log, config))
     }
@@ -125,7 +121,14 @@ struct Session {
 }
 
 impl Session {
-    async fn open(args: &Dev, server: &Server, folder: &DevFolder, dir: PathBuf, log: LiveLog, printer: Printer) -> Result<Self> {
+    async fn open(
+        args: &Dev,
+        server: &Server,
+        folder: &DevFolder,
+        dir: PathBuf,
+        log: LiveLog,
+        printer: Printer,
+    ) -> Result<Self> {
         let url = format!("http://{}", server.address());
         let api = Api::new(Target::new(&url, &server.dev_key().await?, "this server")?)?;
         let published = folder.publish(DevFile { url, api_key: api.target().key.clone() })?;
@@ -220,7 +223,9 @@ fn listen(port: u16) -> Result<TcpListener> {
     match TcpListener::bind(("127.0.0.1", port)) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("port {port} is taken, perhaps by another `segflow dev`: choose another with --port N (0 takes any that is free)")
+            bail!(
+                "port {port} is taken, perhaps by another `segflow dev`: choose another with --port N (0 takes any that is free)"
+            )
         }
         Err(error) => Err(usage(format!("--port {port}: {error}"))),
     }

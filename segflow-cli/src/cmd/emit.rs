@@ -37,7 +37,12 @@ impl Emit {
         let event = json!({"name": self.event, "attributes": attributes, "id": id});
         let answer = api.emit(&self.user_id, &event).await?;
         let id = answer["id"].as_str().unwrap_or(&id).to_owned();
-        context.printer.result(format!("{} of {}: event {}", visible(&self.event), visible(&self.user_id), visible(&id)));
+        context.printer.result(format!(
+            "{} of {}: event {}",
+            visible(&self.event),
+            visible(&self.user_id),
+            visible(&id)
+        ));
         context.printer.document(&json!({"id": id}));
         Ok(ExitCode::SUCCESS)
     }

@@ -65,7 +65,8 @@ fn next_steps(dir: &Path) -> String {
 
 /// The folder's name, as cargo wants a package to be named.
 fn package_name(dir: &Path) -> Result<String> {
-    let folder = dir.components().next_back().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
+    let folder =
+        dir.components().next_back().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
     let name: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
     let name = name.trim_matches('-').to_owned();
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
@@ -75,7 +76,10 @@ fn package_name(dir: &Path) -> Result<String> {
     }
     // These would name the library like a crate it uses, or like a word of the language.
     let taken = ["segflow", "segflow-sdk", "serde", "std", "core", "alloc", "test", "proc-macro"];
-    let keyword = ["async", "crate", "dyn", "enum", "extern", "fn", "match", "mod", "move", "self", "static", "struct", "super", "type", "use"];
+    let keyword = [
+        "async", "crate", "dyn", "enum", "extern", "fn", "match", "mod", "move", "self", "static", "struct", "super",
+        "type", "use",
+    ];
     if taken.contains(&name.as_str()) || keyword.contains(&name.as_str()) {
         return Ok(format!("{name}-flows"));
     }

@@ -7,8 +7,7 @@ use super::{Context, place};
 use crate::{
     api::{Api, Plan, Problem},
     failure::{Shown, usage},
-    plan,
-    wasm,
+    plan, wasm,
 };
 
 /// With `--exit-code`: there are changes.
@@ -60,13 +59,17 @@ enum InFlight {
 impl Push {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
         if self.in_flight != InFlight::Pin {
-            return Err(usage("--in-flight: only `pin` is there so far: users in flight finish with the code they started with"));
+            return Err(usage(
+                "--in-flight: only `pin` is there so far: users in flight finish with the code they started with",
+            ));
         }
         let printer = &context.printer;
         let api = context.api(Some(&self.dir)).await?;
         // Before minutes of compiling: is the server there, and the key good?
         let me = api.me().await?;
         let plugin = wasm::build(&self.dir, printer).await?;
+        let kib = plan::thousands(plugin.wasm.len().div_ceil(1024) as u64);
+        printer.note(format!("built in {:.1} s, {kib} KiB", plugin.took.as_secs_f64()));
         let place = place(&api, &me.workspace);
         let planned = match api.plan(plugin.wasm.clone()).await {
             Ok(plan) => plan,
@@ -86,7 +89,11 @@ impl Push {
         }
         self.consent(context)?;
         let applied = self.apply(&api, plugin.wasm, &planned, context).await?;
-        printer.result(format!("  Applied: deployment {}, generation {}", plan::short(&applied.deployment), applied.generation));
+        printer.result(format!(
+            "  Applied: deployment {}, generation {}",
+            plan::short(&applied.deployment),
+            applied.generation
+        ));
         printer.document(&applied);
         Ok(self.code(&planned))
     }
@@ -100,7 +107,9 @@ impl Push {
             return Ok(());
         }
         if !context.printer.can_ask() {
-            return Err(usage("there is nobody to ask whether to apply this: repeat with --yes, or look only with --dry-run"));
+            return Err(usage(
+                "there is nobody to ask whether to apply this: repeat with --yes, or look only with --dry-run",
+            ));
         }
         let agreed = dialoguer::Confirm::new().with_prompt("  Apply?").default(false).interact().unwrap_or(false);
         if !agreed {

@@ -23,6 +23,7 @@ segflow.toml, where options of the command line go before it:
   db = \"mysql://…\"
   host = \"0.0.0.0\"
   port = 3000
+  cache = \"/var/cache/segflow\"      where compiled projects are kept between starts
 
 stdout has one line, `ready URL`, when it serves, and before it the key of --init-key. Logs are on stderr; RUST_LOG chooses them.
 SIGTERM and Ctrl-C let it finish what it has begun.")]
@@ -50,6 +51,7 @@ struct File {
     db: Option<String>,
     port: Option<u16>,
     host: Option<IpAddr>,
+    cache: Option<PathBuf>,
 }
 
 impl Serve {
@@ -63,10 +65,12 @@ impl Serve {
         let host = self.host.or(file.host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port = self.port.or(file.port).unwrap_or(3000);
         let interrupt = Interrupt::listen()?;
-        let listener = TcpListener::bind((host, port))
-            .map_err(|error| anyhow!("{host} port {port} cannot be listened on ({error}): choose another with --host and --port"))?;
+        let listener = TcpListener::bind((host, port)).map_err(|error| {
+            anyhow!("{host} port {port} cannot be listened on ({error}): choose another with --host and --port")
+        })?;
+        let config = Config { cache: file.cache, ..Config::production(database) };
         let server = tokio::select! {
-            server = Server::start(Config::production(&database), listener) => server.context("the server cannot start")?,
+            server = Server::start(config, listener) => server.context("the server cannot start")?,
             () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
         };
         let url = format!("http://{}", server.address());
@@ -81,7 +85,7 @@ impl Serve {
             printer.stdout_line(&format!("ready {url}"));
         }
         let outcome = tokio::select! {
-            error = server.failed() => Err(anyhow!(error).context("the server had to stop")),
+            error = server.failed() => Err(anyhow!("the server had to stop: {error}")),
             () = interrupt.requested() => Ok(()),
         };
         printer.note("finishing what has begun …");
@@ -95,7 +99,8 @@ impl Serve {
 
 impl File {
     fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("--config: {} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("--config: {} cannot be read", path.display()))?;
         toml::from_str(&text).with_context(|| format!("--config: {} is not right", path.display()))
     }
 }

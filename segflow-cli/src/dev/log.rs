@@ -90,10 +90,21 @@ impl Writer {
         }
         let hint = event.next.as_ref().filter(|_| self.hints).map(|next| {
             // The argument of a shell command: `3d 2h` is two words.
-            if next.contains(' ') { format!("(segflow clock advance \"{next}\")") } else { format!("(segflow clock advance {next})") }
+            if next.contains(' ') {
+                format!("(segflow clock advance \"{next}\")")
+            } else {
+                format!("(segflow clock advance {next})")
+            }
         });
         let time = at.strftime("%H:%M:%S").to_string();
-        for line in self.layout.lines(&time, &event.user, event.campaign.as_deref(), &event.what, hint.as_deref(), &self.printer) {
+        for line in self.layout.lines(
+            &time,
+            &event.user,
+            event.campaign.as_deref(),
+            &event.what,
+            hint.as_deref(),
+            &self.printer,
+        ) {
             self.printer.note(line);
         }
     }

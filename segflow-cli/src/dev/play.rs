@@ -43,7 +43,8 @@ struct Line {
 impl Traffic {
     /// Reads and checks all of it, so that nothing of a broken file is played.
     pub fn read(path: &Path, virtual_clock: bool) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("--play: {} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("--play: {} cannot be read", path.display()))?;
         let file = path.display().to_string();
         let mut facts: Vec<Fact> = Vec::new();
         let mut problems = String::new();
@@ -53,9 +54,10 @@ impl Traffic {
             }
             let line = index + 1;
             let fact = parse(text, line).and_then(|fact| match facts.last() {
-                Some(before) if virtual_clock && fact.at < before.at => {
-                    Err(format!("{} lies before line {} ({}), and a clock only goes forward", fact.at, before.line, before.at))
-                }
+                Some(before) if virtual_clock && fact.at < before.at => Err(format!(
+                    "{} lies before line {} ({}), and a clock only goes forward",
+                    fact.at, before.line, before.at
+                )),
                 _ => Ok(fact),
             });
             match fact {
@@ -115,7 +117,8 @@ impl Fact {
             What::Attributes(attributes) => api.merge(&self.user, attributes.clone(), true).await?,
             What::Event { name, attributes, id } => {
                 let id = id.clone().map_or_else(api::new_event_id, Ok)?;
-                let event = json!({"name": name, "attributes": attributes, "id": id, "occurred_at": self.at.to_string()});
+                let event =
+                    json!({"name": name, "attributes": attributes, "id": id, "occurred_at": self.at.to_string()});
                 api.emit(&self.user, &event).await?
             }
         };
@@ -151,7 +154,13 @@ fn without_position(error: &serde_json::Error) -> String {
 /// As `segflow clock advance` takes it.
 fn spelled(duration: SignedDuration) -> String {
     let ms = duration.as_millis();
-    let parts = [(ms / 86_400_000, "d"), (ms / 3_600_000 % 24, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
+    let parts = [
+        (ms / 86_400_000, "d"),
+        (ms / 3_600_000 % 24, "h"),
+        (ms / 60_000 % 60, "m"),
+        (ms / 1_000 % 60, "s"),
+        (ms % 1_000, "ms"),
+    ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
     parts.join(" ")
 }
@@ -194,7 +203,10 @@ mod tests {
         .unwrap_err()
         .to_string();
         for (line, what) in [(1, "no time"), (3, "neither"), (4, "unknown field `evnet`"), (5, "expected")] {
-            assert!(error.lines().any(|text| text.contains(&format!("t.jsonl:{line}: ")) && text.contains(what)), "{error}");
+            assert!(
+                error.lines().any(|text| text.contains(&format!("t.jsonl:{line}: ")) && text.contains(what)),
+                "{error}"
+            );
         }
         assert!(!error.contains("t.jsonl:2:"), "{error}");
     }

@@ -40,11 +40,17 @@ fn lines(messages: &[Message], width: Option<usize>) -> Vec<String> {
     let rows = messages.iter().zip(times).map(|(message, time)| {
         let cause = message.campaign.as_ref().or(message.transaction.as_ref()).cloned().unwrap_or_default();
         // A message that did not go out has a reason and often no subject.
-        let said = message.subject.clone().filter(|subject| !subject.is_empty()).or(message.reason.clone()).unwrap_or_default();
+        let said = message
+            .subject
+            .clone()
+            .filter(|subject| !subject.is_empty())
+            .or(message.reason.clone())
+            .unwrap_or_default();
         [time, message.user_id.clone(), message.status.clone(), message.template.clone(), cause, said]
     });
     let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
-    let widths: [usize; 5] = std::array::from_fn(|at| rows.iter().map(|row| columns(&visible(&row[at]))).max().unwrap_or(0));
+    let widths: [usize; 5] =
+        std::array::from_fn(|at| rows.iter().map(|row| columns(&visible(&row[at]))).max().unwrap_or(0));
     let room = width.map(|width| width.saturating_sub(widths.iter().map(|width| width + 2).sum()).max(LEAST_SUBJECT));
     let mut lines: Vec<String> = rows
         .iter()
@@ -66,7 +72,8 @@ fn times(messages: &[Message]) -> (String, Vec<String>) {
         [year] => (format!("{year}, UTC"), "%m-%d %H:%M"),
         _ => ("TIME, UTC".to_owned(), "%Y-%m-%d %H:%M"),
     };
-    let shown = zoned.iter().map(|time| time.as_ref().map_or_else(String::new, |time| time.strftime(format).to_string()));
+    let shown =
+        zoned.iter().map(|time| time.as_ref().map_or_else(String::new, |time| time.strftime(format).to_string()));
     (head, shown.collect())
 }
 
@@ -129,7 +136,11 @@ mod tests {
 
     #[test]
     fn a_refused_message_shows_its_reason() {
-        let refused = Message { subject: None, reason: Some("no email address".to_owned()), ..message("2026-01-01T09:00:00Z", "ada", "") };
+        let refused = Message {
+            subject: None,
+            reason: Some("no email address".to_owned()),
+            ..message("2026-01-01T09:00:00Z", "ada", "")
+        };
         assert!(lines(&[refused], None)[1].ends_with("no email address"));
         assert_eq!(lines(&[], None), ["no messages"]);
     }

@@ -1,10 +1,6 @@
 //! Notices when the project's sources change.
 
-use std::{
-    ffi::OsStr,
-    path::Path,
-    time::Duration,
-};
+use std::{ffi::OsStr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
@@ -85,7 +81,15 @@ mod tests {
         for path in ["/p/src/lib.rs", "/p/src/a/b.rs", "/p/emails/x.html", "/p/Cargo.toml", "/p/build.rs"] {
             assert!(is_source(Path::new(path), root), "{path}");
         }
-        for path in ["/p/target/x", "/p/.segflow/dev.db", "/p/src", "/p/src/.lib.rs.swp", "/p/src/lib.rs~", "/q/src/lib.rs", "/p/Cargo.lock"] {
+        for path in [
+            "/p/target/x",
+            "/p/.segflow/dev.db",
+            "/p/src",
+            "/p/src/.lib.rs.swp",
+            "/p/src/lib.rs~",
+            "/q/src/lib.rs",
+            "/p/Cargo.lock",
+        ] {
             assert!(!is_source(Path::new(path), root), "{path}");
         }
     }

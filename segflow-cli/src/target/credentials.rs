@@ -16,19 +16,25 @@ pub struct Credentials(Map<String, Value>);
 
 impl Credentials {
     pub fn path() -> Result<PathBuf> {
-        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).context("there is no home folder (HOME)")?;
+        let home = std::env::home_dir()
+            .filter(|home| !home.as_os_str().is_empty())
+            .context("there is no home folder (HOME)")?;
         Ok(home.join(".segflow").join("credentials.json"))
     }
 
     pub fn read(path: &Path) -> Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Self::default()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
         match serde_json::from_str(&text) {
             Ok(Value::Object(object)) => Ok(Self(object)),
-            Ok(_) => bail!("{} holds no JSON object: correct it, or delete it and `segflow login URL` again", path.display()),
+            Ok(_) => {
+                bail!("{} holds no JSON object: correct it, or delete it and `segflow login URL` again", path.display())
+            }
             Err(error) => bail!(
                 "{} is not valid JSON ({error}): correct it, or delete it and `segflow login URL` again",
                 path.display()
@@ -58,7 +64,12 @@ impl Credentials {
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.get("servers").and_then(Value::as_object).into_iter().flat_map(|servers| servers.keys().cloned()).collect()
+        self.0
+            .get("servers")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|servers| servers.keys().cloned())
+            .collect()
     }
 
     pub fn set(&mut self, name: Option<&str>, url: &str, key: &str) {

@@ -27,8 +27,9 @@ impl DevFile {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
-        let file = serde_json::from_str(&text)
-            .with_context(|| format!("{} is damaged: stop `segflow dev`, delete the file, start it again", path.display()))?;
+        let file = serde_json::from_str(&text).with_context(|| {
+            format!("{} is damaged: stop `segflow dev`, delete the file, start it again", path.display())
+        })?;
         Ok(Some(file))
     }
 

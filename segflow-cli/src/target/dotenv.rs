@@ -7,7 +7,11 @@ use anyhow::{Context, Result};
 pub fn read(path: &Path) -> Result<Option<HashMap<String, String>>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(parse(&text))),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => Ok(None),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }

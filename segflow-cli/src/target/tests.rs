@@ -49,7 +49,8 @@ impl Place {
 
     fn dev(&self, url: &str) {
         fs::create_dir_all(self.project.path().join(".segflow")).unwrap();
-        fs::write(DevFile::path(self.project.path()), format!("{{\"url\": \"{url}\", \"api_key\": \"sk_dev\"}}")).unwrap();
+        fs::write(DevFile::path(self.project.path()), format!("{{\"url\": \"{url}\", \"api_key\": \"sk_dev\"}}"))
+            .unwrap();
     }
 
     fn remember(&self, name: Option<&str>, url: &str, key: &str) {

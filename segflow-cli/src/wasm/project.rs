@@ -71,7 +71,11 @@ async fn metadata(dir: &Path) -> Result<Metadata> {
         .await
         .context("cargo cannot be started: it comes with Rust, see https://rustup.rs")?;
     if !output.status.success() {
-        bail!("cargo cannot read {}:\n{}", dir.join("Cargo.toml").display(), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "cargo cannot read {}:\n{}",
+            dir.join("Cargo.toml").display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     serde_json::from_slice(&output.stdout).context("`cargo metadata` answers something unknown")
 }
@@ -91,7 +95,11 @@ fn check_library(package: &Package, manifest: &Path) -> Result<()> {
     });
     let fix = "add\n\n    [lib]\n    crate-type = [\"cdylib\", \"rlib\"]\n";
     match library {
-        None => bail!("{} has no library to push: put the project into src/lib.rs, and to {} {fix}", package.name, manifest.display()),
+        None => bail!(
+            "{} has no library to push: put the project into src/lib.rs, and to {} {fix}",
+            package.name,
+            manifest.display()
+        ),
         Some(library) if !library.crate_types.iter().any(|kind| kind == "cdylib") => bail!(
             "the library of {} is not built as a module that a server can load: to {} {fix}\n(\"rlib\" keeps `cargo test` working)",
             package.name,

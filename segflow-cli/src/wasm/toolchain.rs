@@ -25,7 +25,8 @@ pub async fn ensure(dir: &Path, printer: &Printer) -> Result<()> {
     let why = match added {
         Ok(status) if status.success() && installed(dir).await => return Ok(()),
         Ok(status) if status.success() => {
-            "rustup has it now, but the `rustc` found first on the PATH is another one: put ~/.cargo/bin first".to_owned()
+            "rustup has it now, but the `rustc` found first on the PATH is another one: put ~/.cargo/bin first"
+                .to_owned()
         }
         Ok(_) => "rustup could not add it".to_owned(),
         Err(error) => format!("rustup cannot be started ({error})"),

@@ -105,9 +105,13 @@ fn statement(rng: &mut Rng, depth: u32) -> Stmt {
     }
 }
 
-/// A loop that goes on for ever, and sometimes waits for no time.
+/// A loop that goes on for ever; one that waits for no time cannot.
 fn endless(rng: &mut Rng) -> Stmt {
-    let wait = Stmt::Wait(rng.pick(&[0, HOUR, DAY, DAY, 10 * DAY]));
+    if rng.chance(25) {
+        let change = Stmt::Update(rng.pick(&ATTRIBUTES), Change::Add);
+        return Stmt::Loop(u32::MAX, [Stmt::Wait(0), Stmt::Send(rng.pick(&MAILS)), change].into());
+    }
+    let wait = Stmt::Wait(rng.pick(&[6 * HOUR, DAY, DAY, 10 * DAY]));
     let body = block(rng, 1);
     Stmt::Loop(u32::MAX, [wait].into_iter().chain(body.iter().cloned()).collect())
 }

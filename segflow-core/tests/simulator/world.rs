@@ -62,7 +62,7 @@ pub fn play(seed: u64, mode: Mode) -> Decided {
             world.advance(to);
         }
     }
-    for _ in 0..12 {
+    for _ in 0..8 {
         let Some(next) = world.memory.next_wake() else { break };
         world.advance(next);
     }
@@ -213,22 +213,13 @@ impl World {
         for turn in 0.. {
             holds(turn < 5_000, "an instant comes to an end", || format!("{:?}", self.memory.busy(self.now)));
             let busy = self.memory.busy(self.now);
-            let due = self.memory.messages().any(|r| r.status == ledger::Status::Pending && r.due_at <= self.now);
-            if busy.is_empty() && !due && self.flying.is_empty() {
-                break;
-            }
-            let what = if self.mode == Mode::Smooth { u64::from(busy.is_empty()) } else { self.chaos.below(4) };
-            if what != 1 && !busy.is_empty() {
-                let user = if self.mode == Mode::Smooth {
-                    busy[0].clone()
-                } else {
-                    busy[self.chaos.below(busy.len() as u64) as usize].clone()
-                };
-                self.decide(&user);
-            } else if due && what != 2 && self.flying.len() < 3 {
-                self.claim();
-            } else if !self.flying.is_empty() {
+            let dice = if self.mode == Mode::Smooth { 0 } else { self.chaos.below(8) };
+            if !busy.is_empty() && dice < 6 {
+                self.decide(&busy[dice as usize % busy.len()]);
+            } else if !self.flying.is_empty() && (dice % 2 == 0 || self.flying.len() > 2) {
                 self.fly();
+            } else if !self.claim() && busy.is_empty() && self.flying.is_empty() {
+                break;
             }
             if !self.late.is_empty() && self.chaos.chance(20) {
                 self.straggler();
@@ -276,8 +267,8 @@ impl World {
         true
     }
 
-    fn claim(&mut self) {
-        let Some(row) = self.memory.claim(self.now) else { return };
+    fn claim(&mut self) -> bool {
+        let Some(row) = self.memory.claim(self.now) else { return false };
         holds(!row.user.is_empty(), "who was erased is sent nothing", || format!("{row:?}"));
         if let Origin::Campaign { enrollment, .. } = &row.message.origin {
             let left = self.memory.enrollments().any(|(_, e)| e.id == *enrollment && e.status == Status::Exited);
@@ -285,6 +276,7 @@ impl World {
         }
         self.flying.push(Flying { row, said: None });
         self.crash();
+        true
     }
 
     /// The next thing happens to one of the messages that are being sent.

@@ -36,7 +36,10 @@ impl Reporter {
                         }
                     }
                 }
-                answers.into_iter().for_each(|answer| drop(answer.send(())));
+                    for answer in answers {
+                    // Nobody waits for it when the server is ending.
+                    let _ = answer.send(());
+                }
             }
         });
         Reporter { queue }

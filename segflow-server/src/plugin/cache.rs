@@ -61,8 +61,12 @@ impl Cache {
                 return None;
             }
         };
-        let read = self.read(file).and_then(|artifact| deserialize(engine, &artifact).map_err(|why| format!("{why:#}")));
-        read.map_err(|why| tracing::warn!(%why, path = %path.display(), "a compiled plugin is not used; it is compiled again")).ok()
+        let read =
+            self.read(file).and_then(|artifact| deserialize(engine, &artifact).map_err(|why| format!("{why:#}")));
+        read.map_err(
+            |why| tracing::warn!(%why, path = %path.display(), "a compiled plugin is not used; it is compiled again"),
+        )
+        .ok()
     }
 
     pub fn put(&self, name: &str, module: &Module) -> anyhow::Result<()> {

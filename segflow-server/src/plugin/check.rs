@@ -2,7 +2,8 @@
 
 use segflow_core::protocol::ABI_VERSION;
 use wasmparser::{
-    BinaryReaderError, Data, DataKind, Encoding, ExternalKind, FunctionBody, MemoryType, Operator, OperatorsReader, Parser, Payload, TypeRef,
+    BinaryReaderError, Data, DataKind, Encoding, ExternalKind, FunctionBody, MemoryType, Operator, OperatorsReader,
+    Parser, Payload, TypeRef,
 };
 
 use super::{Rejected, limits};
@@ -156,7 +157,8 @@ impl Outline {
     /// An instance begins as an image that reaches from the first byte of data to the last: nobody may ask for a gigabyte of it.
     fn data(&mut self, segment: Data<'_>) -> Result<(), BinaryReaderError> {
         let DataKind::Active { offset_expr, .. } = segment.kind else { return Ok(()) };
-        let end = constant(offset_expr.get_operators_reader())?.map(|offset| u64::from(offset) + segment.data.len() as u64);
+        let end =
+            constant(offset_expr.get_operators_reader())?.map(|offset| u64::from(offset) + segment.data.len() as u64);
         if end.is_none_or(|end| end > self.memory.unwrap_or(0)) {
             self.refuse("data_outside_memory", "has data outside the memory it begins with".into());
         }
@@ -179,7 +181,10 @@ impl Outline {
             .map(|(name, _)| format!("`{name}`"))
             .collect();
         if !missing.is_empty() {
-            let message = format!("does not export {}: is `#[segflow::project]` on a function of this crate?", missing.join(", "));
+            let message = format!(
+                "does not export {}: is `#[segflow::project]` on a function of this crate?",
+                missing.join(", ")
+            );
             self.problems.insert(0, Rejected::new("missing_export", message));
         }
         self.all_at_once()

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, WasmFeatures};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, WasmFeatures,
+};
 
 use super::limits;
 
@@ -37,8 +39,6 @@ pub fn engine() -> anyhow::Result<Engine> {
         .memory_guard_size(limits::PAGE)
         .guard_before_linear_memory(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-    if std::env::var("RES4G").is_ok() { config.memory_reservation(4<<30).memory_guard_size(32<<20); }
-    if let Ok(o) = std::env::var("OPT") { config.cranelift_opt_level(if o == "0" { wasmtime::OptLevel::None } else { wasmtime::OptLevel::SpeedAndSize }); if o == "0" { config.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass); } }
     Engine::new(&config).map_err(|why| anyhow::anyhow!("WebAssembly cannot run here: {why:#}"))
 }
 
@@ -84,13 +84,14 @@ fn pool() -> PoolingAllocationConfig {
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MEMORY_BYTES)
         // Grows with functions whose address is taken.
-        .max_core_instance_size(4 << 20)
-        // Where the kernel can tell which pages were touched, those are restored in place: no page faults in the next call.
-        .pagemap_scan(Enabled::Auto)
-        .linear_memory_keep_resident(limits::KEEP_RESIDENT_BYTES)
-        .table_keep_resident(limits::KEEP_RESIDENT_BYTES);
-    if std::env::var("NOPM").is_ok() { pool.pagemap_scan(Enabled::No); }
-    if let Ok(k) = std::env::var("KEEP") { let k: usize = k.parse().unwrap(); pool.linear_memory_keep_resident(k).table_keep_resident(k); }
+        .max_core_instance_size(4 << 20);
+    // Where the kernel can tell which pages were touched (Linux 6.7), those are restored in place and the next call has no page faults:
+    // half the cost of a call. Elsewhere it would mean to write over all of them.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(limits::KEEP_RESIDENT_BYTES)
+            .table_keep_resident(limits::KEEP_RESIDENT_BYTES);
+    }
     pool
 }
 
@@ -113,11 +114,12 @@ impl Ticker {
     pub fn start(engine: &Engine) -> anyhow::Result<Self> {
         let (stop, stopped) = channel::<()>();
         let engine = engine.clone();
-        let thread = std::thread::Builder::new().name("plugin-epoch".into()).stack_size(128 << 10).spawn(move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
-            }
-        })?;
+        let thread =
+            std::thread::Builder::new().name("plugin-epoch".into()).stack_size(128 << 10).spawn(move || {
+                while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }

@@ -40,12 +40,18 @@ impl ResourceLimiter for Guest {
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     // Nothing comes after a panic, so the call ends here: a plugin cannot spend time by panicking again and again.
-    linker.func_wrap(IMPORT.0, IMPORT.1, |mut caller: Caller<'_, Guest>, pointer: u32, len: u32| -> wasmtime::Result<()> {
-        let memory = caller.get_export("memory").and_then(|export| export.into_memory());
-        let bytes = memory.as_ref().and_then(|memory| slice(memory.data(&caller), pointer, len));
-        let bytes = bytes.map_or(&b"panicked, with a message outside its memory"[..], |bytes| &bytes[..bytes.len().min(limits::PANIC_BYTES)]);
-        Err(Error::from(Panic(String::from_utf8_lossy(bytes).into_owned())))
-    })?;
+    linker.func_wrap(
+        IMPORT.0,
+        IMPORT.1,
+        |mut caller: Caller<'_, Guest>, pointer: u32, len: u32| -> wasmtime::Result<()> {
+            let memory = caller.get_export("memory").and_then(|export| export.into_memory());
+            let bytes = memory.as_ref().and_then(|memory| slice(memory.data(&caller), pointer, len));
+            let bytes = bytes.map_or(&b"panicked, with a message outside its memory"[..], |bytes| {
+                &bytes[..bytes.len().min(limits::PANIC_BYTES)]
+            });
+            Err(Error::from(Panic(String::from_utf8_lossy(bytes).into_owned())))
+        },
+    )?;
     Ok(linker)
 }
 

@@ -90,7 +90,8 @@ impl Host {
             let oldest = loaded.min_by_key(|(_, entry)| entry.last_use).map(|(name, _)| name.clone());
             oldest.map(|name| kept.modules.remove(&name));
         }
-        let entry = kept.modules.entry(sha256.to_owned()).or_insert_with(|| Entry { module: Arc::default(), last_use: 0 });
+        let entry =
+            kept.modules.entry(sha256.to_owned()).or_insert_with(|| Entry { module: Arc::default(), last_use: 0 });
         entry.last_use = now;
         entry.module.clone()
     }

@@ -29,7 +29,8 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// One of `not_a_plugin`, `abi_version`, `too_large`, `too_many_functions`, `function_too_large`, `memory_too_large`,
-    /// `data_outside_memory`, `table_too_large`, `missing_export`, `forbidden_import`, `wrong_hash`.
+    /// `data_outside_memory`, `table_too_large`, `missing_export`, `forbidden_import`, `wrong_hash`; or `unavailable`, when it is
+    /// not the module's fault.
     pub code: &'static str,
     /// For the user who pushed it.
     pub message: String,

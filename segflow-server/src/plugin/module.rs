@@ -1,6 +1,6 @@
 //! A compiled module and its calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use segflow_core::{
     Plugin, PluginError,
@@ -21,13 +21,20 @@ pub struct Runtime {
     pub engine: Engine,
     pub budget: Budget,
     pub slots: Slots,
+    large_answer: Mutex<()>,
     _ticker: Ticker,
 }
 
 impl Runtime {
     pub fn new(engine: Engine, budget: Budget) -> anyhow::Result<Self> {
         let ticker = Ticker::start(&engine)?;
-        Ok(Self { engine, budget, slots: Slots::new(limits::INSTANCES), _ticker: ticker })
+        Ok(Self {
+            engine,
+            budget,
+            slots: Slots::new(limits::INSTANCES),
+            large_answer: Mutex::default(),
+            _ticker: ticker,
+        })
     }
 }
 
@@ -67,7 +74,9 @@ impl Module {
             .and_then(|linker| linker.instantiate_pre(module))
             .map_err(|why| Rejected::new("forbidden_import", format!("{why:#}")))?;
         let export = |name: &str| {
-            module.get_export_index(name).ok_or_else(|| Rejected::new("missing_export", format!("does not export `{name}`")))
+            module
+                .get_export_index(name)
+                .ok_or_else(|| Rejected::new("missing_export", format!("does not export `{name}`")))
         };
         let exports =
             Exports { memory: export("memory")?, alloc: export("segflow_alloc")?, call: export("segflow_call")? };
@@ -82,7 +91,8 @@ impl Module {
         let _slot = self.runtime.slots.take();
         let mut store = self.store(fuel);
         let tried = self.start(&mut store, fuel).and_then(|instance| {
-            let shape = |why: wasmtime::Error| Rejected::new("missing_export", format!("exports of another shape: {why:#}"));
+            let shape =
+                |why: wasmtime::Error| Rejected::new("missing_export", format!("exports of another shape: {why:#}"));
             let abi = match instance.get_typed_func::<(), u32>(&mut store, "segflow_abi") {
                 Ok(abi) => abi,
                 Err(why) => return Ok(Err(shape(why))),
@@ -92,8 +102,11 @@ impl Module {
         });
         match tried {
             Ok(checked) => checked,
-            Err(Failed::TooSlow) => Err(check::not_a_plugin("it does not start within the time")),
-            Err(Failed::Plugin(why)) => Err(check::not_a_plugin(&format!("it does not start: {why}"))),
+            Err(Failed::TooSlow) => Err(Rejected::new("unavailable", "the plugin took too long to start; try again")),
+            Err(Failed::Plugin(PluginError::Unavailable(why))) => Err(Rejected::new("unavailable", why)),
+            Err(Failed::Plugin(PluginError::Trap(why))) => {
+                Err(check::not_a_plugin(&format!("it does not start: {why}")))
+            }
         }
     }
 
@@ -126,15 +139,16 @@ impl Module {
         let _slot = self.runtime.slots.take();
         let mut store = self.store(fuel);
         let instance = self.start(&mut store, fuel)?;
-        let plugin = self
-            .functions(&mut store, instance)
-            .map_err(|why| Failed::from_wasmtime(&why, store.data(), fuel))?;
+        let plugin =
+            self.functions(&mut store, instance).map_err(|why| Failed::from_wasmtime(&why, store.data(), fuel))?;
 
         let len = u32::try_from(bytes.len()).map_err(|_| Failed::trap("the request is too large for a plugin"))?;
         let pointer =
             plugin.alloc.call(&mut store, len).map_err(|why| Failed::from_wasmtime(&why, store.data(), fuel))?;
         plugin.memory.write(&mut store, pointer as usize, bytes).map_err(|_| {
-            Failed::broke_abi(format_args!("`segflow_alloc` gave {len} bytes at {pointer}, which is outside its memory"))
+            Failed::broke_abi(format_args!(
+                "`segflow_alloc` gave {len} bytes at {pointer}, which is outside its memory"
+            ))
         })?;
         let answer = plugin
             .call
@@ -142,14 +156,16 @@ impl Module {
             .map_err(|why| Failed::from_wasmtime(&why, store.data(), fuel))?;
 
         let (pointer, len) = ((answer >> 32) as u32, answer as u32);
-        let limit = limits::answer_bytes(request);
-        if len as usize > limit {
-            return Err(Failed::broke_abi(format_args!("{len} bytes, at most {limit} are taken")));
+        if len as usize > limits::ANSWER_BYTES {
+            return Err(Failed::broke_abi(format_args!("{len} bytes, at most {} are taken", limits::ANSWER_BYTES)));
         }
         let answer = slice(plugin.memory.data(&store), pointer, len)
             .ok_or_else(|| Failed::broke_abi(format_args!("{len} bytes at {pointer}, which is outside its memory")))?;
+        let large = answer.len() > limits::LARGE_ANSWER_BYTES;
+        let _one_at_a_time = large.then(|| self.runtime.large_answer.lock().unwrap_or_else(PoisonError::into_inner));
         let response = decode(answer).map_err(Failed::broke_abi)?;
-        if fits(request, &response) { Ok(response) } else { Err(Failed::broke_abi("it answers another question")) }
+        check_answer(request, &response).map_err(Failed::broke_abi)?;
+        Ok(response)
     }
 }
 
@@ -159,12 +175,15 @@ struct Functions {
     call: wasmtime::TypedFunc<(u32, u32), u64>,
 }
 
-fn fits(request: &Request, response: &Response) -> bool {
-    matches!(
-        (request, response),
+/// What decoding alone does not see: whether this was asked for, and whether anybody could have meant it.
+fn check_answer(request: &Request, response: &Response) -> Result<(), String> {
+    let turn = match (request, response) {
+        (Request::Turn(_), Response::Turn(turn)) => turn,
         (_, Response::Refused(_))
-            | (Request::Describe, Response::Manifest(_))
-            | (Request::Turn(_), Response::Turn(_))
-            | (Request::Render(_), Response::Rendered(_))
-    )
+        | (Request::Describe, Response::Manifest(_))
+        | (Request::Render(_), Response::Rendered(_)) => return Ok(()),
+        _ => return Err("it answers another question".into()),
+    };
+    let most = turn.entries.len().max(turn.effects.len()).max(turn.pending.len()).max(turn.logs.len());
+    if most > limits::ANSWER_ITEMS { Err(format!("{most} things in one turn")) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use segflow_core::{
     Plugin, PluginError,
-    protocol::{ABI_VERSION, Json, Render, Request, Response, encode},
+    protocol::{ABI_VERSION, Json, Render, Request, Response, Turn, encode},
 };
 
 use super::{Host, Module, Rejected, limits::Budget, sha256};
@@ -161,6 +161,26 @@ fn answers_are_not_trusted() {
 }
 
 #[test]
+fn an_answer_of_too_many_things_is_refused() {
+    // `Turn` with 100,000 entries, all of zeros, as the memory is.
+    let many = "(i32.store (i32.const 2048) (i32.const 0x068d_a001)) (i64.const 0x0800_0006_1a89)";
+    let plugin = load(&host(), &plugin_with("(memory (export \"memory\") 8)", many)).unwrap();
+    let turn = Turn {
+        campaign: "c".into(),
+        user_id: "u".into(),
+        seed: 0,
+        first_op: 0,
+        started_at: 0,
+        now: 0,
+        attributes: Json("{}".into()),
+        journal: vec![],
+        completions: vec![],
+    };
+    let Err(PluginError::Trap(why)) = plugin.call(&Request::Turn(turn)) else { panic!("was taken") };
+    assert_has(&why, "100000 things in one turn");
+}
+
+#[test]
 fn other_modules_are_refused() {
     for junk in [&b""[..], b"\0asm", b"#!/bin/sh", b"\0asm\x01\0\0\0\xff\xff\xff", &plugin(ANSWER)[..200]] {
         assert_eq!(rejected(junk).0, "not_a_plugin", "{junk:?}");
@@ -215,7 +235,10 @@ fn small_modules_that_ask_for_much_are_refused() {
     let table = "(memory (export \"memory\") 2) (table 1000000 funcref)";
     assert_eq!(rejected(&plugin_with(table, ANSWER)).0, "table_too_large");
     let functions = "(func)".repeat(30_001);
-    assert_eq!(rejected(&plugin_with(&format!("(memory (export \"memory\") 2) {functions}"), ANSWER)).0, "too_many_functions");
+    assert_eq!(
+        rejected(&plugin_with(&format!("(memory (export \"memory\") 2) {functions}"), ANSWER)).0,
+        "too_many_functions"
+    );
     let large = format!("{} {ANSWER}", "(drop (i64.const 0x7fff_ffff_ffff))".repeat(40_000));
     assert_eq!(rejected(&plugin(&large)).0, "function_too_large");
     for memory in ["(memory (export \"memory\") i64 2)", "(memory (export \"memory\") 2 3 shared)"] {
@@ -241,7 +264,9 @@ fn a_trap_leaves_the_host_usable() {
 #[test]
 fn two_hundred_calls_at_once() {
     let host = host();
-    let wasm = plugin(&format!("(local i32) (loop (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (i32.const 100000)))) {ANSWER}"));
+    let wasm = plugin(&format!(
+        "(local i32) (loop (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (i32.const 100000)))) {ANSWER}"
+    ));
     std::thread::scope(|scope| {
         for _ in 0..200 {
             scope.spawn(|| assert_eq!(ask(&load(&host, &wasm).unwrap()), Ok(hi())));

@@ -23,7 +23,15 @@ impl Layout {
         Self { width, user: 7, campaign: 16 }
     }
 
-    pub fn lines(&mut self, time: &str, user: &str, campaign: Option<&str>, what: &str, hint: Option<&str>, printer: &Printer) -> Vec<String> {
+    pub fn lines(
+        &mut self,
+        time: &str,
+        user: &str,
+        campaign: Option<&str>,
+        what: &str,
+        hint: Option<&str>,
+        printer: &Printer,
+    ) -> Vec<String> {
         let (user, what) = (visible(user), visible(what));
         let campaign = campaign.map(visible);
         grow(&mut self.user, &user, LONGEST_USER);
@@ -85,7 +93,7 @@ fn wrapped(text: &str, room: usize) -> Vec<String> {
 fn painted(what: &str, printer: &Printer) -> String {
     let tone = match what.chars().next() {
         Some('+') => Tone::Good,
-        Some('-' | '✗') => Tone::Bad,
+        Some('-' | '−' | '✗') => Tone::Bad,
         Some('✉') => Tone::Strong,
         _ => return what.to_owned(),
     };
@@ -104,7 +112,10 @@ mod tests {
 
     #[test]
     fn columns_as_in_the_readme() {
-        assert_eq!(lines(None, "+ all-users, winback-eligible", None), ["12:00:01  ada      + all-users, winback-eligible"]);
+        assert_eq!(
+            lines(None, "+ all-users, winback-eligible", None),
+            ["12:00:01  ada      + all-users, winback-eligible"]
+        );
         assert_eq!(
             lines(Some("winback-campaign"), "waits 2 days", None),
             ["12:00:01  ada      winback-campaign  waits 2 days"]
@@ -121,7 +132,8 @@ mod tests {
 
     #[test]
     fn long_texts_are_wrapped_within_80_columns() {
-        let lines = lines(Some("winback-campaign"), "✉ winback-email → captured, see /v1/messages/msg_0123456789abcdef", None);
+        let lines =
+            lines(Some("winback-campaign"), "✉ winback-email → captured, see /v1/messages/msg_0123456789abcdef", None);
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], "12:00:01  ada      winback-campaign  ✉ winback-email → captured, see");
         assert!(lines.iter().all(|line| columns(line) <= 80), "{lines:?}");
