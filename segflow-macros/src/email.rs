@@ -116,14 +116,17 @@ impl Email {
         let (constructor, inputs) = (&self.function.sig.ident, &self.function.sig.inputs);
         let attrs = self.function.attrs.iter().filter(|attr| !attr.path().is_ident("doc"));
         let locals: Vec<Ident> = (0..self.arguments.len()).map(|i| format_ident!("__argument_{i}")).collect();
-        let reads = self.arguments.iter().zip(&locals).map(|(argument, local)| {
-            let (ty, key) = (argument.owned(), key(&argument.name));
-            match argument.is_user {
-                true => quote! { let #local: #ty = ::segflow::__private::read_user(__user)?; },
-                false => quote! { let #local: #ty = __arguments.take(#key)?; },
-            }
+        // The user first: without a user the arguments do not matter.
+        let named = || self.arguments.iter().zip(&locals);
+        let user_reads = named().filter(|(argument, _)| argument.is_user).map(|(argument, local)| {
+            let ty = argument.owned();
+            quote! { let #local: #ty = ::segflow::__private::read_user(__user)?; }
         });
-        let passed = self.arguments.iter().zip(&locals).map(|(argument, local)| match argument.by_reference() {
+        let reads = named().filter(|(argument, _)| !argument.is_user).map(|(argument, local)| {
+            let (ty, key) = (argument.owned(), key(&argument.name));
+            quote! { let #local: #ty = __arguments.take(#key)?; }
+        });
+        let passed = named().map(|(argument, local)| match argument.by_reference() {
             true => quote! { &#local },
             false => quote! { #local },
         });
@@ -155,6 +158,8 @@ impl Email {
                     __user: &::segflow::__private::Json,
                     __arguments: &::segflow::__private::Json,
                 ) -> ::core::result::Result<::segflow::Email, ::std::string::String> {
+                    #(#user_reads)*
+                    #[allow(unused_mut)]
                     let mut __arguments = ::segflow::__private::Arguments::read(__arguments)?;
                     #(#reads)*
                     ::core::result::Result::Ok(__segflow_email(#(#passed),*))

@@ -61,7 +61,7 @@ impl Default for Login {
 }
 
 pub fn ada() -> Shopper {
-    Shopper { username: "Ada".into(), mail: Some("ada@example.com".into()), ..Shopper::default() }
+    Shopper { username: "Ada".into(), mail: Some("ada@example.com".into()), zone: utc(), ..Shopper::default() }
 }
 
 #[email("hello")]
@@ -244,12 +244,12 @@ fn messages_carry_their_arguments_and_render_from_them() {
     assert_eq!(args.0, r#"{"name":"<Ada>","round":3}"#);
     let rendered = render("hello", &ada(), args.read().expect("JSON")).expect("it renders");
     assert_eq!(rendered.subject, "Hello Ada, 3");
-    assert_eq!(rendered.html, "<p>Hello &lt;Ada&gt; (, UTC)</p>\n");
+    assert_eq!(rendered.html, "<p>Hello &lt;Ada&gt; (, UTC)</p>");
     assert_eq!(rendered.text, "Hello <Ada> (, UTC)\n");
     let rendered = render("bought", &ada(), json!({"purchase": {"value": 1.5, "order_id": "A"}})).expect("it renders");
-    assert_eq!(rendered.text, "A 1.5 3.0\n");
+    assert_eq!(rendered.text, "A 1.5 3.0");
     let rendered = render("listed", &ada(), json!({"names": ["a", "b", "c"], "limit": 2})).expect("it renders");
-    assert_eq!(rendered.html, "a, b\n");
+    assert_eq!(rendered.html, "a, b");
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -23,7 +24,7 @@ segflow.toml, where options of the command line go before it:
   db = \"mysql://…\"
   host = \"0.0.0.0\"
   port = 3000
-  cache = \"/var/cache/segflow\"      where compiled projects are kept between starts
+  cache = \"/var/cache/segflow\"      # where compiled projects are kept between starts
 
 stdout has one line, `ready URL`, when it serves, and before it the key of --init-key. Logs are on stderr; RUST_LOG chooses them.
 SIGTERM and Ctrl-C let it finish what it has begun.")]
@@ -43,6 +44,12 @@ pub struct Serve {
     /// Make and print a first key, if this server has none yet
     #[arg(long)]
     init_key: bool,
+    /// How long a server that has stopped answering keeps its users before another takes over (MySQL) [default: 10]
+    #[arg(long, env = "SEGFLOW_LEASE_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    lease: Option<u64>,
+    /// How long after that a mail server may still have been answering it; then what it was sending counts as unknown [default: 180]
+    #[arg(long, env = "SEGFLOW_GRACE_SECONDS", value_name = "SECONDS")]
+    grace: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,7 +75,9 @@ impl Serve {
         let listener = TcpListener::bind((host, port)).map_err(|error| {
             anyhow!("{host} port {port} cannot be listened on ({error}): choose another with --host and --port")
         })?;
-        let config = Config { cache: file.cache, ..Config::production(database) };
+        let mut config = Config { cache: file.cache, ..Config::production(database) };
+        config.lease = self.lease.map_or(config.lease, Duration::from_secs);
+        config.grace = self.grace.map_or(config.grace, Duration::from_secs);
         let server = tokio::select! {
             server = Server::start(config, listener) => server.context("the server cannot start")?,
             () = interrupt.requested() => return Ok(ExitCode::SUCCESS),

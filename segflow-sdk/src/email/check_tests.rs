@@ -28,9 +28,9 @@ fn only(source: &'static str) -> (String, String) {
 
 #[test]
 fn a_good_template_has_no_problems() {
-    let source = "subject: {{ user.username|upper }}\n---\n{# {{ no }} #}{% for t in user.tags %}{{ loop.index }}{{ t.x }}{% endfor %}\
+    let source = "subject: {{ user.username|trim }}\n---\n{# {{ no }} #}{% for t in user.tags %}{{ loop.index }}{{ t.x }}{% endfor %}\
         {% set a = 1 %}{{ a }} {{ user.home.street }} {{ extra.what.ever }} {{ \"a | b\" }}\
-        {% if percent is not odd and user.username is defined %}{ }{% endif %}\n--- text\n{{ percent }}";
+        {% if percent is not none and user.username is defined %}{ }{% endif %}\n--- text\n{{ percent }}";
     assert_eq!(found(source), []);
 }
 

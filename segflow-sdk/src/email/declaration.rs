@@ -97,8 +97,12 @@ impl Arguments {
     }
 
     pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
-        let value = self.0.remove(name).unwrap_or(Value::Null);
-        serde_json::from_value(value).map_err(|e| format!("the argument `{name}` does not fit: {e}"))
+        let value = self.0.remove(name);
+        let missing = value.is_none();
+        serde_json::from_value(value.unwrap_or(Value::Null)).map_err(|e| match missing {
+            true => format!("the argument `{name}` is missing"),
+            false => format!("the argument `{name}` does not fit: {e}"),
+        })
     }
 }
 
@@ -114,6 +118,7 @@ mod tests {
             "the argument `percent` does not fit: invalid type: string \"ten\", expected u32"
         );
         assert_eq!(arguments.take::<Option<u32>>("gone"), Ok(None));
+        assert_eq!(arguments.take::<u32>("gone").expect_err("taken"), "the argument `gone` is missing");
         assert!(Arguments::read(&Json("[]".into())).is_err());
     }
 }
