@@ -75,6 +75,8 @@ pub use segflow_core::flow::{Now, Wait};
 pub use segflow_macros::{Attributes, Event, email, project};
 
 pub use campaign::Campaign;
+#[cfg(not(target_arch = "wasm32"))]
+pub use client::Client;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
 pub use email::{Email, Message};
 pub use flow::Flow;

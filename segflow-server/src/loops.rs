@@ -91,6 +91,10 @@ impl Loops {
     }
 
     async fn heartbeat(self: Arc<Self>) -> Result<()> {
+        if self.ownership.is_alone() {
+            self.stop.cancelled().await;
+            return Ok(());
+        }
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),

@@ -45,6 +45,11 @@ impl Ownership {
         if self.alone || monotonic() < state.until { state.buckets.clone() } else { BTreeSet::new() }
     }
 
+    /// No other server can be alive, so there is nothing to renew.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     pub fn lease(&self) -> Duration {
         self.lease
     }

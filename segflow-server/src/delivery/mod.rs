@@ -136,8 +136,9 @@ impl Delivery {
             let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
             tokio::spawn(async move {
                 let report = this.send(&project, provider.as_ref(), &claimed).await;
-                drop(permit);
                 this.conclude(claimed, report).await;
+                // Only now: a slot bounds what a crash can leave unknown, so it is held until the outcome is in the ledger.
+                drop(permit);
                 this.in_flight.count.fetch_sub(1, Ordering::SeqCst);
                 this.in_flight.landed.notify_waiters();
             });

@@ -135,15 +135,16 @@ async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
 }
 
 async fn commit(db: &Db, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
-    loop {
+    for _ in 0..5 {
         let facts = facts.clone();
         let result = db.write(move |tx| Box::pin(store_group(tx, facts.clone()))).await;
         match result {
             // Another server created one of these users, or stored one of these events, in the same instant: look again.
-            Err(error) if error.is_duplicate() => continue,
+            Err(error) if error.is_duplicate() => {}
             other => return other,
         }
     }
+    Err(Error::Away("the same users are being written elsewhere all the time; try again".into()))
 }
 
 /// A user as locked by this transaction.

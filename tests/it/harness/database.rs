@@ -1,0 +1,98 @@
+//! A database for one test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use segflow_server::store::db::{Db, Kind, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use tempfile::TempDir;
+
+/// Made for one test; gone when the last handle on it is dropped.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    kind: Kind,
+    url: String,
+    /// The name of a MySQL database.
+    name: String,
+    folder: TempDir,
+}
+
+impl Database {
+    pub async fn create(kind: Kind) -> Database {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (url, name) = match kind {
+            Kind::Sqlite => (format!("sqlite://{}", folder.path().join("segflow.db").display()), String::new()),
+            Kind::MySql => {
+                let name = format!("segflow_test_{}", random());
+                execute(&format!("CREATE DATABASE {name}")).await;
+                (format!("{}/{name}", mysql()), name)
+            }
+        };
+        Database(Arc::new(Inner { kind, url, name, folder }))
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// A folder that lives as long as the database.
+    pub fn folder(&self) -> PathBuf {
+        self.0.folder.path().to_path_buf()
+    }
+
+    /// A connection of one's own, beside the server's.
+    pub async fn open(&self) -> Db {
+        Db::open(&self.0.url, std::time::Duration::ZERO).await.expect("the database opens")
+    }
+
+    pub async fn rows(&self, sql: &str) -> Vec<Row> {
+        let db = self.open().await;
+        let rows = db.read(sql, vec![]).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        db.close().await;
+        rows
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        self.rows(sql).await[0].int(0).expect("a number")
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.name.is_empty() {
+            return;
+        }
+        let sql = format!("DROP DATABASE {}", self.name);
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(execute(&sql));
+        });
+        let _ = dropping.join();
+    }
+}
+
+/// The server that tests make their databases on.
+pub fn mysql() -> String {
+    let url = std::env::var("SEGFLOW_TEST_MYSQL").ok().filter(|url| !url.is_empty());
+    let url = url.expect("SEGFLOW_TEST_MYSQL is not set: run `cargo xtask test`, which starts a MySQL server");
+    url.trim_end_matches('/').to_string()
+}
+
+async fn execute(sql: &str) {
+    let mut connection = MySqlConnection::connect(&mysql()).await.expect("the MySQL of SEGFLOW_TEST_MYSQL answers");
+    connection.execute(AssertSqlSafe(sql.to_string())).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    connection.close().await.expect("closed");
+}
+
+/// Sixteen hex digits.
+pub fn random() -> String {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).expect("random numbers");
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
