@@ -1,0 +1,59 @@
+//! What the programs in `bin/` share. Each prints its figures beside what this machine can do at most, measured in the same run, and
+//! judges nothing: `cargo run --release -p segflow-benches --bin NAME`, or `just bench NAME`.
+//!
+//! - [`database`]: fresh databases of both kinds, thrown away afterwards.
+//! - [`stand`]: a server in this process, on a real socket.
+//! - [`http`] and [`load`]: a client and a crowd of clients that cost next to nothing.
+//! - [`limits`]: what the disk and the databases do at most.
+//! - [`project`]: projects, built by the `segflow` command as a user has it.
+//! - [`smtp`]: a mail server that remembers what it accepted.
+//! - [`report`]: how it is all printed.
+
+pub mod database;
+pub mod http;
+pub mod limits;
+pub mod load;
+pub mod project;
+pub mod random;
+pub mod report;
+pub mod smtp;
+pub mod stand;
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use database::Kind;
+
+/// What all programs over databases understand.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Only on one database
+    #[arg(long, value_enum)]
+    pub only: Option<Kind>,
+    /// What is added to every commit when figures are taken a second time, in milliseconds
+    #[arg(long, default_value_t = 3, value_name = "MS")]
+    pub delay: u64,
+}
+
+impl Options {
+    /// The databases to measure on. Without an address for MySQL nothing is measured, rather than half of it.
+    pub fn databases(&self) -> anyhow::Result<Vec<Kind>> {
+        let kinds = self.only.map_or_else(|| vec![Kind::Sqlite, Kind::MySql], |kind| vec![kind]);
+        if kinds.contains(&Kind::MySql) {
+            database::mysql_address()?;
+        }
+        Ok(kinds)
+    }
+
+    /// Every durable figure is taken as it is and with a slower disk.
+    pub fn delays(&self) -> [Duration; 2] {
+        [Duration::ZERO, Duration::from_millis(self.delay)]
+    }
+}
+
+/// The clock that figures are taken with.
+#[allow(clippy::disallowed_methods, reason = "measuring is all that these programs do")]
+pub fn now() -> Instant {
+    Instant::now()
+}

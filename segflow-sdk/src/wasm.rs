@@ -1,6 +1,7 @@
 //! The plugin's side of the ABI. The exports themselves are made by `#[segflow::project]`.
 //!
 //! A server makes a fresh instance for each call, so nothing is ever given back: the instance goes as a whole.
+#![allow(unsafe_code, reason = "pointers and lengths are all that the ABI of WebAssembly knows")]
 
 use std::hash::RandomState;
 use std::sync::Once;

@@ -48,8 +48,9 @@ fn refused(error: PushError) -> Problem {
             Problem::new(kind, detail).named(code).with("problems", json!(problems))
         }
         PushError::Passed { current } => {
-            let detail =
-                format!("the project has moved on to generation {current}: look at what changed, then push again");
+            let detail = format!(
+                "the workspace is at generation {current}, not at the one you saw: look at what has changed, then push again"
+            );
             Problem::new(Code::GenerationPassed, detail).with("current", current)
         }
         PushError::TooMany { entering } => {

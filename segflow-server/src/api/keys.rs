@@ -1,4 +1,4 @@
-//! Keys of the caller's workspace.
+//! Keys of the caller's workspace. Their times are of the real world, also where business time is virtual.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ use super::params::Params;
 use super::path::Id;
 use super::problem::Problem;
 use super::{App, check};
-use crate::clock::rfc3339;
+use crate::clock::{rfc3339, system_now};
 use crate::store::keys::{self, Key};
 
 pub fn routes() -> Router<App> {
@@ -30,7 +30,7 @@ async fn create(
     let mut fields = fields.only(&["name"])?;
     let name = needed("name", fields.text("name")?)?;
     check::name("key's name", &name)?;
-    let (id, key) = keys::create(&app.store.db, &by.workspace, &name, app.now()).await?;
+    let (id, key) = keys::create(&app.store.db, &by.workspace, &name, system_now()).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id, "name": name, "key": key }))))
 }
 
@@ -43,7 +43,7 @@ async fn list(State(app): State<App>, by: By, params: Params) -> Result<Json<Val
 
 async fn revoke(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Result<StatusCode, Problem> {
     params.none()?;
-    if !keys::revoke(&app.store.db, &by.workspace, &id, app.now()).await? {
+    if !keys::revoke(&app.store.db, &by.workspace, &id, system_now()).await? {
         return Err(Problem::not_found("key", &id));
     }
     app.0.keys.forget(&id);

@@ -196,9 +196,9 @@ pub fn documented(response: Response) -> Response {
         return response;
     }
     let problem = match status {
+        // The router adds `Allow` after this.
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get("allow").and_then(|v| v.to_str().ok()).unwrap_or_default();
-            Problem::new(Code::MethodNotAllowed, format!("allowed here: {allowed}"))
+            Problem::new(Code::MethodNotAllowed, "this address has other methods: the header Allow says which")
         }
         StatusCode::NOT_FOUND => Problem::new(Code::UnknownRoute, "there is nothing at this address"),
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "the body is too large"),

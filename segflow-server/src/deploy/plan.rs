@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use segflow_core::Plugin;
+use segflow_core::{Plugin, ids};
 use segflow_core::project::Project;
 use segflow_core::protocol::{Manifest, Problem};
 use segflow_core::step::preview;
@@ -12,7 +12,7 @@ use segflow_core::step::preview;
 use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, validate};
 use crate::plugin::sha256;
 use crate::store::deployments::{self, Deployment};
-use crate::store::{self, engine as rows, random_id};
+use crate::store::{self, engine as rows};
 
 /// How many users are looked at together.
 const CHUNK: usize = 256;
@@ -46,7 +46,10 @@ impl Deploy {
         let old = before.as_ref().map(|d| &d.manifest);
         let generation = if same.is_some() { base } else { base + 1 };
         let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
-        let deployment = same.map_or_else(|| random_id("dep"), |d| d.id.clone());
+        let deployment = same.map_or_else(
+            || ids::derived("dep", &[workspace, &generation.to_string(), &sha]),
+            |d| d.id.clone(),
+        );
         let mut plan = Plan {
             applied: false,
             changed: same.is_none(),
@@ -134,7 +137,10 @@ impl Deploy {
         plan.leaving = leaving.values().sum();
         for change in &mut plan.changes {
             change.note = match (change.kind, change.change) {
-                ("segment", '+' | '~') => format!("{} users", members.get(&change.id).copied().unwrap_or(0)),
+                ("segment", '+' | '~') => match members.get(&change.id).copied().unwrap_or(0) {
+                    1 => "1 user".to_string(),
+                    users => format!("{users} users"),
+                },
                 ("campaign", _) => {
                     let of = |counts: &BTreeMap<String, u64>| counts.get(&change.id).copied().unwrap_or(0);
                     match (of(&entering), of(&leaving)) {

@@ -1,0 +1,15 @@
+use segflow::prelude::*;
+
+#[derive(Attributes, Serialize, Deserialize)]
+struct Shopper {
+    winback: bool,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+struct Purchase {
+    value: f64,
+}
+
+fn main() {
+    let _: Segment<Shopper> = Segment::new("big", events::<Purchase>().sum(|p| p.valeu).gt(1000.0));
+}
