@@ -14,9 +14,18 @@ pub enum Expr {
     /// The user's attributes fulfil a condition.
     User(Cond),
     /// A number taken over events, compared.
-    Measure { events: Events, measure: Measure, is: Test },
+    Measure {
+        events: Events,
+        measure: Measure,
+        is: Test,
+    },
     /// The time of the first or last such event, compared with now.
-    When { events: Events, which: Which, is: TimeTest, or_never: bool },
+    When {
+        events: Events,
+        which: Which,
+        is: TimeTest,
+        or_never: bool,
+    },
     /// Membership of another segment.
     Segment(String),
 }
@@ -29,7 +38,10 @@ pub enum Cond {
     Any(Vec<Cond>),
     Not(Box<Cond>),
     /// The value at a path of object keys.
-    At { path: Vec<String>, is: Test },
+    At {
+        path: Vec<String>,
+        is: Test,
+    },
 }
 
 /// A comparison with constants.

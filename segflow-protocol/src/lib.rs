@@ -16,8 +16,8 @@ pub use codec::{DecodeError, decode, encode};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
 pub use manifest::{
-    Argument, Campaign, Event, Field, Guarantee, Manifest, Mode, Problem, Provider, ProviderKind, Rule, Segment, Template,
-    Transaction, Type,
+    Argument, Campaign, Event, Field, Guarantee, Manifest, Mode, Problem, Provider, ProviderKind, Rule, Segment,
+    Template, Transaction, Type,
 };
 pub use turn::{
     Completion, Divergence, Effect, End, Json, Pending, Render, Rendered, Request, Response, Turn, TurnOutcome, Waits,

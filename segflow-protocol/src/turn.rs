@@ -79,9 +79,16 @@ pub struct TurnOutcome {
 /// What a turn wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    Send { op: u64, template: String, args: Json },
+    Send {
+        op: u64,
+        template: String,
+        args: Json,
+    },
     /// An RFC 7396 patch on the user's attributes.
-    Update { op: u64, patch: Json },
+    Update {
+        op: u64,
+        patch: Json,
+    },
 }
 
 /// An operation that is not complete yet.

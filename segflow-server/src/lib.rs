@@ -14,6 +14,8 @@ pub mod deploy;
 pub mod drive;
 pub mod engine;
 pub mod live;
+#[cfg(test)]
+mod layers;
 mod lock;
 mod loops;
 pub mod ownership;

@@ -114,6 +114,7 @@ impl Server {
                 tracing::error!(%error, "HTTP ended");
             }
         });
+        tokio::spawn(tidy_metrics(stop.clone()));
         let (say, failed) = watch::channel(None);
         let unready = ready.clone();
         tokio::spawn(async move {
@@ -201,12 +202,22 @@ async fn open_clock(config: &Config, store: &Store) -> anyhow::Result<Clock> {
     Ok(Clock::virtual_at(now))
 }
 
+/// Folds what histograms have gathered, which otherwise only a scrape does.
+async fn tidy_metrics(stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(5))).await.is_some() {
+        prometheus().run_upkeep();
+    }
+}
+
 /// One recorder per process, however many servers a test starts in it.
 fn prometheus() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().build_recorder();
+            let recorder = PrometheusBuilder::new()
+                .set_buckets(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+                .expect("there are buckets")
+                .build_recorder();
             let handle = recorder.handle();
             // Somebody else's recorder stays; ours then shows nothing.
             let _ = metrics::set_global_recorder(recorder);

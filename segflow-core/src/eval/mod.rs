@@ -92,7 +92,7 @@ fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
         Expr::Segment(id) => facts.in_segment(id),
         Expr::Measure { events, measure, is } => {
             let happened = select(events, facts, flips);
-            value::test(is, measured(measure, &happened, facts.event_fields(&events.name)).as_ref())
+            test(is, measured(measure, &happened, facts.event_fields(&events.name)).as_ref())
         }
         Expr::When { events, which, is, or_never } => {
             let times = select(events, facts, flips).into_iter().map(|e| e.occurred_at);
@@ -152,7 +152,7 @@ pub fn condition(cond: &Cond, object: &Object, fields: &[Field]) -> bool {
         Cond::All(parts) => parts.iter().all(|part| condition(part, object, fields)),
         Cond::Any(parts) => parts.iter().any(|part| condition(part, object, fields)),
         Cond::Not(part) => !condition(part, object, fields),
-        Cond::At { path, is } => value::test(is, look_up(path, object, fields)),
+        Cond::At { path, is } => test(is, look_up(path, object, fields)),
     }
 }
 

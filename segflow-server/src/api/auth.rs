@@ -52,7 +52,7 @@ pub async fn require_key(State(app): State<App>, mut request: Request, next: Nex
 
 async fn caller(app: &App, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
     let key = bearer(headers)?;
-    let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let hash: Hash = Sha256::digest(key.as_bytes()).into();
     let now = clock::monotonic();
     if let Some(caller) = app.0.keys.get(&hash, now) {
         return Ok(caller);
@@ -78,20 +78,25 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 
 /// Valid keys of the last moment, by hash. Only for a moment, so that a key revoked on another server ends soon.
 #[derive(Default)]
-pub struct Keys(RwLock<HashMap<[u8; 32], (Arc<Caller>, Instant)>>);
+pub struct Keys(RwLock<HashMap<Hash, Known>>);
+
+/// SHA-256 of a key.
+type Hash = [u8; 32];
+/// Whose it is, and since when that is known.
+type Known = (Arc<Caller>, Instant);
 
 impl Keys {
     const LIFE: Duration = Duration::from_secs(1);
     const MOST: usize = 1_024;
 
-    fn get(&self, hash: &[u8; 32], now: Instant) -> Option<Arc<Caller>> {
+    fn get(&self, hash: &Hash, now: Instant) -> Option<Arc<Caller>> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let (caller, since) = keys.get(hash)?;
         (now.saturating_duration_since(*since) < Keys::LIFE).then(|| caller.clone())
     }
 
     /// `asked` is when the database was asked, not when it answered.
-    fn put(&self, hash: [u8; 32], caller: Caller, asked: Instant) -> Arc<Caller> {
+    fn put(&self, hash: Hash, caller: Caller, asked: Instant) -> Arc<Caller> {
         let caller = Arc::new(caller);
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= Keys::MOST {

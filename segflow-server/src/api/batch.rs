@@ -11,7 +11,7 @@ use super::body::{self, Fields, needed};
 use super::params::Params;
 use super::problem::{Code, Problem, item};
 use super::{App, check, events};
-use crate::store::ingest::{Fact, Stored, What};
+use crate::store::ingest::{Fact, What};
 
 const MOST: usize = 5_000;
 /// 10 MiB.
@@ -46,7 +46,7 @@ async fn batch(State(app): State<App>, by: By, params: Params, request: Request)
         .map(|result| match result {
             Err(problem) => item(&problem),
             Ok(event) => match stored.next() {
-                Some(Ok(stored)) => done(&stored, event),
+                Some(Ok(_)) => done(event),
                 Some(Err(error)) => item(&error.into()),
                 None => item(&super::problem::internal("a fact of a batch has no result")),
             },
@@ -55,11 +55,10 @@ async fn batch(State(app): State<App>, by: By, params: Params, request: Request)
     Ok(Json(json!({ "results": results })))
 }
 
-fn done(stored: &Stored, event: Option<String>) -> Value {
-    match (stored, event) {
-        (Stored::User { created: true, .. }, _) => json!({ "status": 201 }),
-        (_, None) => json!({ "status": 200 }),
-        (_, Some(id)) => json!({ "status": 202, "id": id }),
+fn done(event: Option<String>) -> Value {
+    match event {
+        None => json!({ "status": 200 }),
+        Some(id) => json!({ "status": 202, "id": id }),
     }
 }
 

@@ -159,6 +159,7 @@ impl From<store::Error> for Problem {
         }
         match error {
             store::Error::NotFound(_) => Problem::new(Code::NotFound, error.to_string()),
+            store::Error::TooLarge(_) => Problem::new(Code::AttributesTooLarge, error.to_string()),
             store::Error::Conflict(_) => Problem::new(Code::Conflict, error.to_string()),
             store::Error::Fenced => away(error),
             other => internal(other),

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use segflow_core::merge::{Object, merge};
@@ -49,7 +48,7 @@ async fn merge_one(
     UserId(id): UserId,
     params: Params,
     fields: Fields,
-) -> Result<Response, Problem> {
+) -> Result<Json<Value>, Problem> {
     let create = params.only(&["create"])?.flag("create")?.unwrap_or(true);
     let patch = attributes(fields)?;
     store(&app, &by, id, What::Merge { patch, create }).await
@@ -61,7 +60,7 @@ async fn replace(
     UserId(id): UserId,
     params: Params,
     fields: Fields,
-) -> Result<Response, Problem> {
+) -> Result<Json<Value>, Problem> {
     params.none()?;
     let attributes = without_nulls(&attributes(fields)?);
     store(&app, &by, id, What::Replace { attributes }).await
@@ -81,18 +80,14 @@ fn attributes(fields: Fields) -> Result<Object, Problem> {
     Ok(attributes)
 }
 
-/// Stores the user and answers it as it is now: 201 if it is new, else 200.
-async fn store(app: &App, by: &By, id: String, what: What) -> Result<Response, Problem> {
+/// Stores the user and answers it as it is now.
+async fn store(app: &App, by: &By, id: String, what: What) -> Result<Json<Value>, Problem> {
     let now = app.now();
     let fact = Fact { workspace: by.workspace.clone(), user: id.clone(), what, historical: false, now };
-    let Stored::User { attributes, created } = app.store.ingest.store(fact).await? else {
+    let Stored::User { attributes, created_at } = app.store.ingest.store(fact).await? else {
         return Err(super::problem::internal("a user was stored as something else"));
     };
-    let created_at =
-        if created { now } else { read::created_at(&app.store.db, &by.workspace, &id).await?.unwrap_or(now) };
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let user = read::User { id, attributes, created_at, updated_at: now };
-    Ok((status, Json(user_json(user))).into_response())
+    Ok(Json(user_json(read::User { id, attributes, created_at, updated_at: now })))
 }
 
 async fn erase_one(State(app): State<App>, by: By, UserId(id): UserId, params: Params) -> Result<StatusCode, Problem> {

@@ -246,7 +246,15 @@ impl Db {
                 writer.connection.execute("ROLLBACK").await?;
                 writer.open = false;
             }
-            writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            // A reader in the middle of something keeps the log from being emptied: busy is the first column of the answer.
+            for _ in 0..40 {
+                let row = writer.connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+                if row.try_get::<i64, _>(0)? == 0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            return Err(Error::Away("the log could not be emptied: something is reading all the time".into()));
         }
         Ok(())
     }

@@ -43,7 +43,8 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
     }
     run_in(tx, "DELETE FROM journal_chunks WHERE enrollment IN ({})", &[], &enrollments).await?;
     run_in(tx, ANONYMOUS_ENROLLMENTS, &before_enrollments(now), &enrollments).await?;
-    run_in(tx, ANONYMOUS_MESSAGES, &args!["{}", REASON, now], &messages).await?;
+    let before = args!["{}", REASON, now];
+    run_in(tx, ANONYMOUS_MESSAGES, &before, &messages).await?;
     run_in(tx, "UPDATE attempts SET detail = NULL WHERE message IN ({})", &[], &messages).await?;
     tx.run("DELETE FROM users WHERE workspace = ? AND id = ?", args![workspace, user]).await?;
     Ok(true)

@@ -4,6 +4,8 @@
 //! in the order in which they were sent over one connection. A caller that goes away changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use segflow_core::ids;
@@ -51,11 +53,14 @@ pub enum What {
 /// What was stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
-    /// The user as it is now, and whether it was created.
-    User { attributes: Object, created: bool },
+    /// The user as it is now.
+    User { attributes: Object, created_at: i64 },
     /// `false`: this event id was there already.
     Event { new: bool },
 }
+
+/// The largest attributes of one user, in bytes of JSON.
+const LARGEST: usize = 65_536;
 
 /// The most facts in one commit.
 const GROUP: usize = 512;
@@ -115,23 +120,35 @@ async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
     let mut jobs = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
         let facts: Arc<Vec<Fact>> = Arc::new(jobs.iter().map(|j| j.fact.clone()).collect());
-        let result = commit(&db, facts).await;
+        let result = store_all(&db, facts).await;
         committed.notify_one();
-        match result {
-            Ok(stored) => {
-                for (job, stored) in jobs.drain(..).zip(stored) {
-                    let _ = job.answer.send(stored);
-                }
-            }
-            Err(error) => {
-                let text = error.to_string();
-                tracing::warn!(error = %text, facts = jobs.len(), "facts could not be stored");
-                for job in jobs.drain(..) {
-                    let _ = job.answer.send(Err(Error::Away(text.clone())));
-                }
-            }
+        for (job, stored) in jobs.drain(..).zip(result) {
+            // A caller who has gone away is not told.
+            let _ = job.answer.send(stored);
         }
     }
+}
+
+/// Stores a group. When the database refuses the whole of it, halves find the fact that it refuses, and the others are stored.
+fn store_all(db: &Db, facts: Arc<Vec<Fact>>) -> Pin<Box<dyn Future<Output = Vec<Result<Stored>>> + Send + '_>> {
+    Box::pin(async move {
+        let error = match commit(db, facts.clone()).await {
+            Ok(stored) => return stored,
+            Err(error) => error,
+        };
+        tracing::warn!(%error, facts = facts.len(), "facts could not be stored");
+        if error.is_away() {
+            let text = error.to_string();
+            return facts.iter().map(|_| Err(Error::Away(text.clone()))).collect();
+        }
+        if facts.len() == 1 {
+            return vec![Err(error)];
+        }
+        let (left, right) = facts.split_at(facts.len() / 2);
+        let mut stored = store_all(db, Arc::new(left.to_vec())).await;
+        stored.extend(store_all(db, Arc::new(right.to_vec())).await);
+        stored
+    })
 }
 
 async fn commit(db: &Db, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
@@ -151,6 +168,7 @@ async fn commit(db: &Db, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
 struct Locked {
     incarnation: String,
     attributes: Object,
+    created_at: i64,
     created: bool,
     changed: bool,
 }
@@ -179,21 +197,28 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
         let user = users.entry(key).or_insert_with(|| Locked {
             incarnation: random_id("usr"),
             attributes: Object::new(),
+            created_at: fact.now,
             created: true,
             changed: true,
         });
         let bucket = ids::bucket(&fact.workspace, &fact.user);
         let mut event_id = None;
-        stored.push(Ok(match &fact.what {
+        let answer = match &fact.what {
             What::Merge { patch, .. } => {
-                merge(&mut user.attributes, patch);
+                let mut merged = user.attributes.clone();
+                merge(&mut merged, patch);
+                if !user.created && Json::Object(merged.clone()).to_string().len() > LARGEST {
+                    stored.push(Err(Error::TooLarge(format!("the attributes would be larger than {LARGEST} bytes"))));
+                    continue;
+                }
+                user.attributes = merged;
                 user.changed = true;
-                Stored::User { attributes: user.attributes.clone(), created: !exists }
+                Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
             }
             What::Replace { attributes } => {
                 user.attributes = attributes.clone();
                 user.changed = true;
-                Stored::User { attributes: user.attributes.clone(), created: !exists }
+                Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
             }
             What::Event { id, name, attributes, occurred_at, .. } => {
                 let attributes = Json::Object(attributes.clone()).to_string();
@@ -201,7 +226,8 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
                 event_id = Some(id.clone());
                 Stored::Event { new: true }
             }
-        }));
+        };
+        stored.push(Ok(answer));
         inbox.push(args![bucket, &fact.workspace, &fact.user, event_id, 0, fact.historical]);
     }
     let now = facts.iter().map(|f| f.now).max().unwrap_or_default();
@@ -217,7 +243,7 @@ async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>
         by_workspace.entry(&fact.workspace).or_default().insert(&fact.user);
     }
     let sql = format!(
-        "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, attributes, created_at FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
         for_update(tx.kind())
     );
     let mut locked = BTreeMap::new();
@@ -225,7 +251,8 @@ async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>
         let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
         for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &ids).await? {
             let attributes = object(&row.text(2)?)?;
-            let user = Locked { incarnation: row.text(1)?, attributes, created: false, changed: false };
+            let (incarnation, created_at) = (row.text(1)?, row.int(3)?);
+            let user = Locked { incarnation, attributes, created_at, created: false, changed: false };
             locked.insert((workspace.to_string(), row.text(0)?), user);
         }
     }
@@ -270,7 +297,7 @@ async fn write_users(tx: &mut Tx, users: BTreeMap<Key, Locked>, now: i64) -> Res
         let bucket = ids::bucket(&workspace, &id);
         let email = email(&user.attributes);
         let attributes = Json::Object(user.attributes).to_string();
-        let row = args![workspace, id, bucket, user.incarnation, attributes, email, 0i64, 0i64, now, now];
+        let row = args![workspace, id, bucket, user.incarnation, attributes, email, 0i64, 0i64, user.created_at, now];
         if user.created { new.push(row) } else { changed.push(row) }
     }
     insert(tx, &NEW_USERS, new).await?;

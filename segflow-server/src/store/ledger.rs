@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use segflow_core::ledger::{Outcome, Transition, after, lost};
+use segflow_core::ledger::{Outcome, Status, Transition, after, lost};
 use segflow_core::merge::Object;
 use segflow_core::protocol::Guarantee;
 
@@ -179,7 +179,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         if *attempt != report.attempt {
             continue;
         }
-        let transition = after(&report.outcome, &report.id, *attempt, *guarantee, now);
+        let transition = unless_erased(*erased, after(&report.outcome, &report.id, *attempt, *guarantee, now));
         let (word, detail, provider_id) = match &report.outcome {
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
             Outcome::Retry(why) => ("retry", Some(why), None),
@@ -188,6 +188,10 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         };
         // Of a person who was erased only the count is kept.
         let keep = |text: Option<String>| if *erased { None } else { text };
+        let reason = match transition.status {
+            Status::Cancelled => transition.reason.clone(),
+            _ => keep(transition.reason.clone()),
+        };
         let sent = report.sent.as_ref();
         let sent_at = matches!(report.outcome, Outcome::Accepted { .. }).then_some(now);
         tx.run(
@@ -196,7 +200,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
              sender_address = ?, recipient = ?, subject = ?, body_hash = ? WHERE id = ?",
             args![
                 transition.status.name(),
-                keep(transition.reason.clone()),
+                reason,
                 transition.due_at,
                 now,
                 &report.provider,
@@ -220,6 +224,14 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     Ok(changed)
 }
 
+/// Nobody is left to send it to again, once the user is erased.
+fn unless_erased(erased: bool, transition: Transition) -> Transition {
+    if erased && transition.status == Status::Pending {
+        return Transition { status: Status::Cancelled, reason: Some("the user was erased".into()), due_at: None };
+    }
+    transition
+}
+
 /// Accounts for what servers were sending when they died: nobody will report it any more. `grace` is how long a call may still have
 /// been going on after its server was declared dead.
 pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
@@ -237,7 +249,7 @@ pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
 
 async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     let sql = format!(
-        "SELECT id, attempt, guarantee FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
+        "SELECT id, attempt, guarantee, user_id FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let rows = tx.rows(sql, args![dead]).await?;
@@ -246,6 +258,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
         let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
         let why = "the server stopped while sending";
         let transition = lost(why, &id, attempt, parse_guarantee(&row.text(2)?)?, now);
+        let transition = unless_erased(row.text(3)?.is_empty(), transition);
         tx.run(
             "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
              WHERE id = ?",

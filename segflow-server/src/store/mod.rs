@@ -47,6 +47,8 @@ pub enum Error {
     NotFound(String),
     /// Something else came first.
     Conflict(String),
+    /// It would not fit.
+    TooLarge(String),
     /// The database is away or busy beyond patience; the same call may work later.
     Away(String),
     /// Not a database address that is understood; its scheme.
@@ -112,7 +114,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::NotFound(what) => write!(f, "there is no {what}"),
-            Error::Conflict(what) | Error::Away(what) | Error::Internal(what) | Error::Mode(what) => f.write_str(what),
+            Error::Conflict(what) | Error::TooLarge(what) | Error::Away(what) | Error::Internal(what) | Error::Mode(what) => f.write_str(what),
             Error::Url(scheme) => {
                 write!(f, "`{scheme}` is not a database: give sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/NAME")
             }

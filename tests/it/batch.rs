@@ -1,0 +1,118 @@
+//! Many facts in one request.
+
+use crate::harness::*;
+
+both![
+    each_item_has_its_result,
+    the_order_of_a_user_is_kept,
+    historical_facts_count_and_trigger_nothing,
+    five_thousand_items_and_no_more,
+    the_same_batch_again_changes_nothing,
+];
+
+async fn each_item_has_its_result(db: Database) {
+    let app = App::start(&db).await;
+    let answer = app
+        .post(
+            "/v1/batch",
+            json!({"batch": [
+                {"type": "identify", "user_id": "ada", "attributes": {"n": 1}},
+                {"type": "identify", "user_id": "ada", "attributes": {"m": 2}},
+                {"type": "identify"},
+                {"type": "track", "user_id": "ada", "name": "seen", "id": "1"},
+                {"type": "track", "user_id": "ada", "name": "seen", "id": "1"},
+                {"type": "track", "user_id": "", "name": "seen"},
+                {"type": "alias", "user_id": "ada"},
+                "nonsense",
+                {"type": "track", "user_id": "bob", "name": "seen", "occurred_at": "yesterday"},
+                {"type": "track", "user_id": "bob", "name": "seen"},
+            ]}),
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    let results = answer.ok()["results"].as_array().expect("results").clone();
+    let statuses: Vec<u64> = results.iter().map(|r| r["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [201, 200, 422, 202, 202, 422, 422, 422, 422, 202]);
+    let codes: Vec<&str> = results.iter().filter_map(|r| r["code"].as_str()).collect();
+    assert_eq!(codes, ["missing_field", "invalid_id", "wrong_type", "wrong_type", "invalid_time"]);
+    assert_eq!((&results[3]["id"], &results[4]["id"]), (&json!("1"), &json!("1")));
+    assert_eq!(app.get("/v1/users/ada").await.ok()["attributes"], json!({"n": 1, "m": 2}));
+    assert_eq!(app.items("/v1/users/ada/events").await.len(), 1);
+    assert_eq!(app.items("/v1/users/bob/events").await.len(), 1);
+    assert_eq!(app.post("/v1/batch", json!({"batch": []})).await.ok(), json!({"results": []}));
+    app.settle().await;
+}
+
+async fn the_order_of_a_user_is_kept(db: Database) {
+    let app = App::storefront(&db).await;
+    let mut items = vec![];
+    for n in 0..600 {
+        items.push(json!({"type": "identify", "user_id": format!("u{}", n % 3), "attributes": {"n": n, format!("k{n}"): n}}));
+    }
+    // Whoever is told apart by the last word: true, then false.
+    items.push(json!({"type": "identify", "user_id": "u0", "attributes": {"winback": true}}));
+    items.push(json!({"type": "identify", "user_id": "u0", "attributes": {"winback": false}}));
+    app.post("/v1/batch", json!({ "batch": items })).await.ok();
+    app.settle().await;
+    for u in 0..3 {
+        let attributes = app.get(&format!("/v1/users/u{u}")).await.ok()["attributes"].clone();
+        assert_eq!(attributes["n"], 597 + u);
+        assert!((0..200).all(|k| attributes[format!("k{}", 3 * k + u)] == 3 * k + u));
+    }
+    assert!(!app.segments("u0").await.contains(&"winback-eligible".to_string()));
+}
+
+async fn historical_facts_count_and_trigger_nothing(db: Database) {
+    let app = App::storefront(&db).await;
+    let batch = json!({"batch": [
+        {"type": "identify", "user_id": "ada", "historical": true,
+         "attributes": {"username": "Ada", "email": "ada@shop.example", "winback": true}},
+        {"type": "track", "user_id": "ada", "name": "purchase", "historical": true, "attributes": {"value": 900, "order_id": "A-1"}},
+        {"type": "track", "user_id": "ada", "name": "purchase", "historical": true, "attributes": {"value": 900, "order_id": "A-2"}},
+    ]});
+    app.post("/v1/batch", batch).await.ok();
+    app.advance("40d").await;
+    assert_eq!(app.segments("ada").await, ["all-users", "big-spenders", "purchased-users", "winback-eligible"]);
+    assert_eq!(app.segments_count("big-spenders").await, 1);
+    assert_eq!((app.messages("ada").await.len(), app.enrollments("ada").await.len()), (0, 0));
+    // What happens now is another matter, and counts together with what was.
+    app.post("/v1/batch", json!({"batch": [{"type": "identify", "user_id": "bob", "historical": true, "attributes":
+        {"username": "Bob", "email": "bob@shop.example"}}, {"type": "track", "user_id": "bob", "name": "purchase", "historical": true,
+        "attributes": {"value": 900, "order_id": "B-1"}}]})).await.ok();
+    app.emit("bob", "purchase", json!({"value": 200, "order_id": "B-2"})).await;
+    app.settle().await;
+    let templates: Vec<String> =
+        app.messages("bob").await.iter().map(|m| m["template"].as_str().unwrap().to_string()).collect();
+    assert!(templates.contains(&"order-confirmed".into()) && templates.contains(&"vip-email".into()), "{templates:?}");
+}
+
+impl Client {
+    async fn segments_count(&self, id: &str) -> u64 {
+        self.get(&format!("/v1/segments/{id}")).await.ok()["users"].as_u64().expect("a number")
+    }
+}
+
+async fn five_thousand_items_and_no_more(db: Database) {
+    let app = App::start(&db).await;
+    let items = |n: usize| (0..n).map(|i| json!({"type": "identify", "user_id": format!("u{i:04}")})).collect::<Vec<_>>();
+    app.post("/v1/batch", json!({ "batch": items(5_001) })).await.problem(422, "batch_too_large");
+    assert_eq!(app.items("/v1/users").await.len(), 0);
+    let results = app.post("/v1/batch", json!({ "batch": items(5_000) })).await.ok();
+    let results = results["results"].as_array().expect("results");
+    assert!(results.len() == 5_000 && results.iter().all(|r| r["status"] == 201));
+    assert_eq!(app.items("/v1/users").await.len(), 5_000);
+    app.settle().await;
+}
+
+async fn the_same_batch_again_changes_nothing(db: Database) {
+    let app = App::storefront(&db).await;
+    let batch = json!({"batch": [
+        {"type": "identify", "user_id": "ada", "attributes": {"username": "Ada", "email": "ada@shop.example"}},
+        {"type": "track", "user_id": "ada", "name": "purchase", "id": "A-1", "attributes": {"value": 9, "order_id": "A-1"}},
+    ]});
+    for _ in 0..3 {
+        app.post("/v1/batch", batch.clone()).await.ok();
+        app.settle().await;
+    }
+    assert_eq!(app.messages("ada").await.len(), 2);
+}
