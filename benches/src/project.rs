@@ -12,14 +12,18 @@ use tokio::process::Command;
 use crate::database::{self, Database, Kind};
 use crate::stand::Stand;
 
-/// The `segflow` command in release profile, built now if need be.
+/// The `segflow` command in the profile of this program, built now if need be.
 pub async fn segflow() -> Result<PathBuf> {
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--release", "--package", "segflow-cli"]).current_dir(database::workspace());
+    build.args(["build", "--quiet", "--package", "segflow-cli"]).current_dir(database::workspace());
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    if profile == "release" {
+        build.arg("--release");
+    }
     ensure!(build.status().await?.success(), "the segflow command does not build");
     let scratch = database::scratch()?;
     let target = scratch.parent().context("scratch is in the target folder")?;
-    Ok(target.join("release").join(format!("segflow{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join(profile).join(format!("segflow{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// The module that `segflow push` makes of a project of this workspace and uploads.

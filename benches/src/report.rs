@@ -8,7 +8,8 @@ pub fn title(text: &str) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: Vec<&str> = load.split(' ').take(2).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("\n{text}   [{cores} cores, load before: {}]", load.join(" "));
+    let debug = if cfg!(debug_assertions) { "; a debug build, so these figures mean nothing" } else { "" };
+    println!("\n{text}   [{cores} cores, load {}{debug}]", load.join(" "));
 }
 
 /// One figure, with its limit or target beside it.

@@ -99,7 +99,17 @@ impl Api {
 
     /// Answers when everything due on the way has run, which for months of a busy project takes its time.
     pub async fn advance(&self, by: &str) -> Result<Value> {
-        let call = Call::with(Method::POST, "/dev/clock".to_owned(), json!({"advance": by}));
+        self.move_clock(json!({"advance": by})).await
+    }
+
+    /// The same, to an instant.
+    #[cfg(feature = "server")]
+    pub async fn advance_to(&self, instant: &str) -> Result<Value> {
+        self.move_clock(json!({"to": instant})).await
+    }
+
+    async fn move_clock(&self, how: Value) -> Result<Value> {
+        let call = Call::with(Method::POST, "/dev/clock".to_owned(), how);
         self.call(Call { timeout: Duration::from_hours(1), ..call }).await
     }
 

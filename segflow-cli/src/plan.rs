@@ -44,6 +44,11 @@ pub fn one_line(plan: &Plan) -> String {
     if changes.is_empty() {
         return "nothing changed".to_owned();
     }
+    if plan.from.is_none() {
+        return counts(&changes);
+    }
+    let mut changes = changes;
+    changes.sort_by_key(|change| weight(&change.kind));
     let mut parts: Vec<String> = changes
         .iter()
         .take(3)
@@ -56,6 +61,31 @@ pub fn one_line(plan: &Plan) -> String {
         parts.push(format!("= {same} unchanged"));
     }
     parts.join(", ")
+}
+
+/// Of a first push everything is new: `3 campaigns, 4 segments, …`.
+#[cfg(feature = "server")]
+fn counts(changes: &[&Change]) -> String {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for change in changes {
+        match kinds.iter_mut().find(|(kind, _)| *kind == change.kind) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((&change.kind, 1)),
+        }
+    }
+    kinds.sort_by_key(|(kind, _)| weight(kind));
+    let parts: Vec<String> = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {}{}", visible(kind), if *count == 1 { "" } else { "s" }))
+        .collect();
+    parts.join(", ")
+}
+
+/// What people look for first.
+#[cfg(feature = "server")]
+fn weight(kind: &str) -> usize {
+    let order = ["campaign", "transaction", "segment", "template"];
+    order.iter().position(|known| *known == kind).unwrap_or(order.len())
 }
 
 /// `dep_7c1f92…` is known by its first characters.
@@ -136,6 +166,23 @@ mod tests {
     fn deployments_are_shortened() {
         assert_eq!(short("dep_7c1f92ab00"), "7c1f92ab…");
         assert_eq!(short("dep_7c1f"), "7c1f");
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_push_in_one_line() {
+        let change = |change: &str, kind: &str, id: &str| Change {
+            change: change.into(),
+            kind: kind.into(),
+            id: id.into(),
+            note: String::new(),
+        };
+        let changes = vec![change("+", "attribute", "email"), change("+", "segment", "a"), change("+", "segment", "b")];
+        let first = Plan { changes: changes.clone(), ..Plan::default() };
+        assert_eq!(one_line(&first), "2 segments, 1 attribute");
+        let mut later = Plan { changes, from: Some("dep_1".into()), ..Plan::default() };
+        later.changes.extend([change("~", "campaign", "c"), change("=", "template", "d")]);
+        assert_eq!(one_line(&later), "~ campaign c, + segment a, + segment b, 1 more, = 1 unchanged");
     }
 
     #[test]

@@ -23,18 +23,22 @@ pub use project::Project;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A profile of its own, so that it neither depends on the user's profiles nor throws away what they built with them. Small rather
-/// than fast, as far as rebuilding after a one-line change stays a matter of seconds: therefore incremental and without LTO.
+/// A profile of its own, so that it neither depends on the user's profiles nor throws away what they built with them.
+///
+/// Measured with the storefront: one codegen unit per crate without LTO is as small as fat LTO (583 KiB) and rebuilds faster after a
+/// one-line change (1 s instead of 2 on a quiet machine); opt-level "s" makes it 643 KiB, 16 units 651 KiB.
 const PROFILE: &[&str] = &[
     r#"inherits="release""#,
-    r#"opt-level="s""#,
+    r#"opt-level="z""#,
+    "codegen-units=1",
+    r#"lto="off""#,
+    "incremental=true",
     "debug=false",
     "strip=true",
     r#"panic="abort""#,
-    r#"lto="off""#,
-    "incremental=true",
-    "codegen-units=16",
+    // As under `cargo test`: a sum that overflows stops the flow instead of going on with nonsense.
     "overflow-checks=true",
+    r#"package."*".overflow-checks=false"#,
 ];
 
 pub struct Plugin {

@@ -56,16 +56,18 @@ mod tests {
     #[test]
     fn fields_are_renamed_as_serde_renames_them() {
         let renamed: Vec<String> = RULES.iter().map(|rule| rename(rule, "order_id")).collect();
-        let expected =
-            ["order_id", "ORDER_ID", "OrderId", "orderId", "order_id", "ORDER_ID", "order-id", "ORDER-ID"];
+        let expected = ["order_id", "ORDER_ID", "OrderId", "orderId", "order_id", "ORDER_ID", "order-id", "ORDER-ID"];
         assert_eq!(renamed, expected);
     }
 
     #[test]
     fn event_names_are_snake_case() {
-        for (name, snaked) in
-            [("Purchase", "purchase"), ("OrderPaid", "order_paid"), ("HTTPError", "http_error"), ("V2Login", "v2_login")]
-        {
+        for (name, snaked) in [
+            ("Purchase", "purchase"),
+            ("OrderPaid", "order_paid"),
+            ("HTTPError", "http_error"),
+            ("V2Login", "v2_login"),
+        ] {
             assert_eq!(snake(name), snaked);
         }
     }

@@ -85,7 +85,8 @@ impl Email {
             Some(Type::Reference(reference)) if reference.mutability.is_none() => (*reference.elem).clone(),
             Some(other) => return Err(Error::new_spanned(other, "the user is given as a reference, `user: &Shopper`")),
             None => {
-                let message = "an email is for a user: it needs an argument `user: &…` of the type that derives Attributes";
+                let message =
+                    "an email is for a user: it needs an argument `user: &…` of the type that derives Attributes";
                 return Err(Error::new(signature.paren_token.span.join(), message));
             }
         };
@@ -205,8 +206,9 @@ impl Email {
         impl<'ast> Visit<'ast> for Find {
             fn visit_macro(&mut self, found: &'ast syn::Macro) {
                 if found.path.segments.last().is_some_and(|last| last.ident == "template") {
-                    // One that cannot be read is an error where it is expanded.
-                    self.0.extend(Template::parse.parse2(found.tokens.clone()));
+                    // One that cannot be read is an error where it is expanded, and one is enough.
+                    let template = Template::parse.parse2(found.tokens.clone());
+                    self.0.extend(template.ok().filter(Template::file_exists));
                 }
             }
         }
@@ -226,10 +228,10 @@ fn argument(input: &FnArg) -> Result<Argument> {
     if let Type::ImplTrait(_) = &*typed.ty {
         return Err(Error::new_spanned(&typed.ty, "an email cannot be generic: its arguments are stored as JSON"));
     }
-    if let Type::Reference(reference) = &*typed.ty {
-        if let Some(mutability) = reference.mutability {
-            return Err(Error::new(mutability.span(), "the arguments of an email are stored, so they cannot be changed"));
-        }
+    if let Type::Reference(reference) = &*typed.ty
+        && let Some(mutability) = reference.mutability
+    {
+        return Err(Error::new(mutability.span(), "the arguments of an email are stored, so they cannot be changed"));
     }
     let is_user = pat.ident == "user" || pat.ident == "_user";
     Ok(Argument { name: pat.ident.clone(), ty: (*typed.ty).clone(), is_user })
@@ -242,6 +244,11 @@ struct Template {
 }
 
 impl Template {
+    fn file_exists(&self) -> bool {
+        let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+        std::path::Path::new(&crate_dir).join(self.path.value()).exists()
+    }
+
     fn parse(input: ParseStream) -> Result<Template> {
         let path = input.parse()?;
         let mut variables = vec![];

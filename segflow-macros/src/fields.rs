@@ -49,7 +49,10 @@ impl<'a> Record<'a> {
             }
             syn::Fields::Unit => {
                 let name = &input.ident;
-                return Err(Error::new_spanned(name, format!("{derive} needs a JSON object: write `struct {name} {{}}`")));
+                return Err(Error::new_spanned(
+                    name,
+                    format!("{derive} needs a JSON object: write `struct {name} {{}}`"),
+                ));
             }
         }
         let container = Container::read(&input.attrs)?;
@@ -119,7 +122,9 @@ impl Container {
                 container.rename_all = rule.value();
             } else if meta.path.is_ident("default") {
                 if meta.input.peek(Token![=]) {
-                    return Err(meta.error("a path here is not understood; write `#[serde(default)]` and implement Default"));
+                    return Err(
+                        meta.error("a path here is not understood; write `#[serde(default)]` and implement Default")
+                    );
                 }
                 container.default = true;
             } else {

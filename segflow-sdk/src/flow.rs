@@ -18,9 +18,12 @@ use crate::{Attributes, Duration, IntoPatch, schema};
 /// clock, no randomness, no network of its own. Every method that returns a future does nothing until it is awaited.
 pub struct Flow<U> {
     inner: flow::Flow,
-    read: Rc<RefCell<Option<(u64, Rc<U>)>>>,
+    /// The last reading of the user, under its number.
+    read: Rc<RefCell<Option<Reading<U>>>>,
     user: PhantomData<fn() -> U>,
 }
+
+type Reading<U> = (u64, Rc<U>);
 
 impl<U> Clone for Flow<U> {
     fn clone(&self) -> Self {
@@ -37,6 +40,7 @@ impl<U: Attributes> Flow<U> {
     ///
     /// The server delivers it; the flow goes on at once. A user without an address gets a refused message, and the flow goes on too.
     #[track_caller]
+    #[must_use = "nothing happens until it is awaited"]
     pub fn send(&self, message: Message<U>) -> Now<()> {
         let template = message.template;
         let arguments = message.json().unwrap_or_else(|why| {
@@ -48,6 +52,7 @@ impl<U: Attributes> Flow<U> {
 
     /// Waits: `flow.wait(days(3)).await`.
     #[track_caller]
+    #[must_use = "nothing happens until it is awaited"]
     pub fn wait(&self, duration: Duration) -> Wait {
         self.inner.wait(duration.as_millis())
     }
@@ -57,6 +62,7 @@ impl<U: Attributes> Flow<U> {
     /// If a declared attribute is missing that is neither an `Option` nor has a `#[serde(default)]`, or has a value that does not fit, the
     /// flow stops with a sentence that names it, and can be resumed once it is there.
     #[track_caller]
+    #[must_use = "nothing happens until it is awaited"]
     pub fn user(&self) -> impl Future<Output = Rc<U>> + use<U> {
         let (flow, reading) = (self.clone(), self.inner.user());
         async move {
@@ -80,6 +86,7 @@ impl<U: Attributes> Flow<U> {
 
     /// Changes the user: `flow.update(Shopper::patch().winback(false)).await`.
     #[track_caller]
+    #[must_use = "nothing happens until it is awaited"]
     pub fn update(&self, patch: impl IntoPatch<User = U>) -> Now<()> {
         let patch = patch.into_patch().finish().unwrap_or_else(|why| {
             self.inner.fail(why);

@@ -20,8 +20,10 @@ pub struct Patch {
     note = "a patch is made by the type of users: `Shopper::patch().winback(true)`"
 )]
 pub trait IntoPatch {
+    /// Whose attributes it changes.
     type User: Attributes;
 
+    /// The changes without their type.
     fn into_patch(self) -> Patch;
 }
 

@@ -4,6 +4,6 @@ pub use serde::{Deserialize, Serialize};
 pub use std::ops::Not as _;
 
 pub use crate::{
-    Attributes, Campaign, Capture, Duration, Email, Event, Flow, Message, Project, Segment, Smtp, Transaction, days, email,
-    events, hours, minutes, seconds, template, user, weeks,
+    Attributes, Campaign, Capture, Duration, Email, Event, Flow, Message, Project, Segment, Smtp, Transaction, days,
+    email, events, hours, minutes, seconds, template, user, weeks,
 };

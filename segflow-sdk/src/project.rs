@@ -64,7 +64,11 @@ impl<U: Attributes> Project<U> {
     }
 
     /// Adds a transaction: `email` answers each event of the type that it takes, at least once.
-    pub fn transaction<E: Event, F: Fn(&E) -> Message<U> + 'static>(self, id: impl Into<String>, email: F) -> Project<U> {
+    pub fn transaction<E: Event, F: Fn(&E) -> Message<U> + 'static>(
+        self,
+        id: impl Into<String>,
+        email: F,
+    ) -> Project<U> {
         self.transaction_with(Transaction::new(id, email))
     }
 
@@ -163,7 +167,10 @@ fn compares_with_null(rule: &Rule) -> bool {
 fn not_a_number(segment: &protocol::Segment) -> Problem {
     Problem {
         code: "not_a_number".into(),
-        message: format!("segment `{}` compares with a value that JSON does not have (NaN, infinity, null)", segment.id),
+        message: format!(
+            "segment `{}` compares with a value that JSON does not have (NaN, infinity, null)",
+            segment.id
+        ),
         place: Some(format!("segment {}", segment.id)),
     }
 }

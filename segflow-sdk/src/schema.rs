@@ -12,6 +12,7 @@ pub trait Schema {
     /// The name of the Rust type, for messages.
     const TYPE: &'static str;
 
+    /// Its fields as JSON has them.
     fn fields() -> Vec<Field>;
 }
 
@@ -31,6 +32,7 @@ impl<T: Schema> Schema for &T {
 pub trait Attributes: Schema + Serialize + DeserializeOwned + 'static {
     /// A struct with one [`Column`](crate::Column) for each field.
     type Columns;
+    /// What a condition's closure is given.
     const COLUMNS: Self::Columns;
     /// The attribute that holds the address.
     const ADDRESS: Option<&'static str>;
@@ -46,6 +48,7 @@ pub trait Attributes: Schema + Serialize + DeserializeOwned + 'static {
 pub trait Event: Schema + Serialize + DeserializeOwned + 'static {
     /// A struct with one [`Column`](crate::Column) for each field.
     type Columns;
+    /// What a condition's closure is given.
     const COLUMNS: Self::Columns;
     /// What the event is called: `purchase`.
     const NAME: &'static str;

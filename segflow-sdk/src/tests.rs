@@ -80,7 +80,9 @@ fn listed(_user: &Shopper, names: &[String], limit: Option<usize>) -> Email {
     template!("tests/emails/listed.html", names)
 }
 
-pub fn shop<F: Future<Output = ()> + 'static>(flow: impl Fn(Flow<Shopper>) -> F + Send + Sync + 'static) -> Project<Shopper> {
+pub fn shop<F: Future<Output = ()> + 'static>(
+    flow: impl Fn(Flow<Shopper>) -> F + Send + Sync + 'static,
+) -> Project<Shopper> {
     Project::new("shop")
         .campaign(Campaign::new("main", flow).enters(Segment::everyone("everyone")))
         .transaction("bought", bought)
@@ -94,7 +96,8 @@ fn manifest(project: &Project<Shopper>) -> Value {
 }
 
 fn render(template: &str, user: &Shopper, args: Value) -> Result<segflow_protocol::Rendered, String> {
-    let render = Render { template: template.into(), user: Json::of(user).expect("JSON"), args: Json(args.to_string()) };
+    let render =
+        Render { template: template.into(), user: Json::of(user).expect("JSON"), args: Json(args.to_string()) };
     match dispatch::respond(&shop(nothing), Request::Render(render)) {
         Response::Rendered(rendered) => Ok(rendered),
         Response::Refused(why) => Err(why),
@@ -134,7 +137,12 @@ fn the_manifest_names_attributes_and_events_as_json_has_them() {
 
 #[test]
 fn the_manifest_names_what_the_project_is_made_of() {
-    let big = || Segment::new("big", events::<Purchase>().filter(|p| p.value.gt(10.0)).within(days(90)).sum(|p| p.value).gt(1000.0));
+    let big = || {
+        Segment::new(
+            "big",
+            events::<Purchase>().filter(|p| p.value.gt(10.0)).within(days(90)).sum(|p| p.value).gt(1000.0),
+        )
+    };
     let quiet = || Segment::new("quiet", events::<Login>().last().or_never().older_than(days(30)).and(big()));
     let project = shop(nothing)
         .from("Shop <shop@example.com>")
@@ -167,13 +175,18 @@ fn the_manifest_names_what_the_project_is_made_of() {
         {"id": "second", "segments": ["quiet"], "exclude_segments": ["big"], "mode": "dynamic", "guarantee": "at_least_once"},
     ]);
     assert_eq!(manifest["campaigns"], expected);
-    let transaction = |id: &str, guarantee: &str| {
-        json!({"id": id, "event": "purchase", "template": "bought", "argument": "purchase", "guarantee": guarantee})
-    };
-    assert_eq!(manifest["transactions"], json!([transaction("bought", "at_least_once"), transaction("again", "at_most_once")]));
+    let transaction = |id: &str, guarantee: &str| json!({"id": id, "event": "purchase", "template": "bought", "argument": "purchase", "guarantee": guarantee});
+    assert_eq!(
+        manifest["transactions"],
+        json!([transaction("bought", "at_least_once"), transaction("again", "at_most_once")])
+    );
     assert_eq!(manifest["providers"], json!([{"id": "smtp", "kind": {"smtp": {"url": "SMTP_URL"}}}]));
-    let templates: Vec<(&str, &Value)> =
-        manifest["templates"].as_array().expect("a list").iter().map(|t| (t["id"].as_str().unwrap_or_default(), &t["arguments"])).collect();
+    let templates: Vec<(&str, &Value)> = manifest["templates"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|t| (t["id"].as_str().unwrap_or_default(), &t["arguments"]))
+        .collect();
     let expected = [
         ("bought", &json!([{"name": "purchase", "type": "&Purchase"}])),
         ("hello", &json!([{"name": "round", "type": "u32"}, {"name": "name", "type": "&str"}])),
@@ -185,7 +198,8 @@ fn the_manifest_names_what_the_project_is_made_of() {
 
 #[test]
 fn one_segment_id_with_two_rules_is_left_for_the_server_to_refuse() {
-    let project = shop(nothing).segments([Segment::everyone("everyone"), Segment::new("everyone", user::<Shopper>(|u| u.visits.ge(2)))]);
+    let project = shop(nothing)
+        .segments([Segment::everyone("everyone"), Segment::new("everyone", user::<Shopper>(|u| u.visits.ge(2)))]);
     assert_eq!(manifest(&project)["segments"].as_array().map(Vec::len), Some(2));
 }
 
@@ -257,7 +271,8 @@ fn what_cannot_be_rendered_is_refused_with_the_reason() {
     assert_eq!(render("helo", &ada(), json!({})), Err("there is no template `helo`".into()));
     let error = render("hello", &ada(), json!({"round": "x", "name": "y"})).expect_err("`x` is no number");
     assert!(error.starts_with("template `hello`: the argument `round` does not fit"), "{error}");
-    let render = Render { template: "hello".into(), user: Json(r#"{"username": null}"#.into()), args: Json("{}".into()) };
+    let render =
+        Render { template: "hello".into(), user: Json(r#"{"username": null}"#.into()), args: Json("{}".into()) };
     let Response::Refused(why) = dispatch::respond(&shop(nothing), Request::Render(render)) else { panic!("refused") };
     assert!(why.starts_with("template `hello`: the user has no attribute `username`"), "{why}");
 }

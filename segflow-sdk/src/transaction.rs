@@ -21,7 +21,10 @@ pub struct Transaction {
 
 impl Transaction {
     /// Sends `email` for each event of the type that it takes; when it is unknown whether the provider took a message, again.
-    pub fn new<U: Attributes, E: Event, F: Fn(&E) -> Message<U> + 'static>(id: impl Into<String>, email: F) -> Transaction {
+    pub fn new<U: Attributes, E: Event, F: Fn(&E) -> Message<U> + 'static>(
+        id: impl Into<String>,
+        email: F,
+    ) -> Transaction {
         Transaction { id: id.into(), event: E::NAME, email: type_id_of(&email), guarantee: Guarantee::AtLeastOnce }
     }
 

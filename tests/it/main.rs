@@ -3,9 +3,15 @@
 mod harness;
 
 mod batch;
+mod clock;
+mod delivery;
+mod deployments;
+mod erasure;
 mod lists;
 mod problems;
 mod promises;
+mod refused_pushes;
+mod smtp;
 mod storefront;
 mod users;
 mod workspaces;

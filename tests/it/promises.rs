@@ -74,7 +74,7 @@ async fn the_plan_of_a_push(db: Database) {
         let change = changes.iter().find(|c| c["kind"] == kind && c["id"] == id).unwrap_or_else(|| panic!("{kind} {id}"));
         change["note"].as_str().unwrap().to_string()
     };
-    assert_eq!((note("campaign", "winback-campaign"), note("segment", "all-users")), ("1 enter".into(), "1 users".into()));
+    assert_eq!((note("campaign", "winback-campaign"), note("segment", "all-users")), ("1 enter".into(), "1 user".into()));
     assert_eq!((note("transaction", "purchase"), note("template", "welcome-email")), (String::new(), String::new()));
     let listed = &app.items("/v1/deployments").await[0];
     assert_eq!((&listed["id"], &listed["generation"], &listed["current"]), (&plan["deployment"], &json!(1), &json!(true)));

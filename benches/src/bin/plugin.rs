@@ -32,22 +32,27 @@ fn measure(wasm: &[u8]) -> Result<()> {
     figure("checked, read from the cache and tried out", time(started.elapsed()), "once per module and process");
 
     calls(&module, "describe", &Request::Describe, 200)?;
-    let render = Render {
-        template: "welcome-email".into(),
-        user: Json(USER.into()),
-        args: Json("{}".into()),
-    };
+    let render = Render { template: "welcome-email".into(), user: Json(USER.into()), args: Json("{}".into()) };
     calls(&module, "render welcome-email", &Request::Render(render), 2_000)?;
     let whole = journal(&module, 1_000)?;
     let mut bare = Duration::ZERO;
     for entries in [0, 10, 100, 1_000] {
         let turn = turn(whole[..entries].to_vec(), vec![]);
-        let p50 = calls(&module, &format!("turn, {} entries replayed", thousands(entries as u64)), &Request::Turn(turn), 2_000)?;
+        let p50 = calls(
+            &module,
+            &format!("turn, {} entries replayed", thousands(entries as u64)),
+            &Request::Turn(turn),
+            2_000,
+        )?;
         if entries == 0 {
             bare = p50;
         } else {
             let each = p50.saturating_sub(bare) / entries as u32;
-            figure("…of which each entry", format!("{} ns", each.as_nanos()), "seen before: 20–33 µs, and 25 ns per entry");
+            figure(
+                "…of which each entry",
+                format!("{} ns", each.as_nanos()),
+                "seen before: 20–33 µs, and 25 ns per entry",
+            );
         }
     }
     Ok(())

@@ -68,13 +68,19 @@ async fn measure(args: &Args, kind: Kind, delay: Duration, storefront: &[u8]) ->
     // The tables are there once a server has been.
     Stand::start(&database, Duration::ZERO).await?.stop().await;
     let one = |rows, inbox| Shape { rows, inbox, delay };
-    let limit = async |shape, connections| Ok::<_, anyhow::Error>(per_second(limits::inserts(&database, shape, connections).await?));
+    let limit = async |shape, connections| {
+        Ok::<_, anyhow::Error>(per_second(limits::inserts(&database, shape, connections).await?))
+    };
     figure("limit: one user row per commit, one connection", limit(one(1, false), 1).await?, "INSERT, COMMIT");
     if kind == Kind::MySql {
         figure("limit: one user row per commit, all connections", limit(one(1, false), connections).await?, "");
     }
     let group = limit(one(connections, true), 1).await?;
-    figure(&format!("limit: {connections} users and inbox rows per commit, one connection"), group, "one request per connection");
+    figure(
+        &format!("limit: {connections} users and inbox rows per commit, one connection"),
+        group,
+        "one request per connection",
+    );
     figure("limit: 256 user rows per statement and commit", limit(one(256, false), 1).await?, "");
     database.close().await
 }

@@ -73,7 +73,8 @@ pub struct Clock {
 #[serde(default)]
 pub struct Message {
     pub id: String,
-    pub user_id: String,
+    /// Nobody any more, for the messages of an erased person.
+    pub user_id: Option<String>,
     pub status: String,
     pub reason: Option<String>,
     pub template: String,

@@ -43,7 +43,7 @@ impl Clock {
 
 fn no_clock(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Problem>() {
-        Some(problem) if problem.status == 404 => {
+        Some(problem) if problem.code == "clock_not_virtual" => {
             anyhow!("this server runs on real time: only one started with `segflow dev --virtual-clock` can be moved")
         }
         _ => error,

@@ -97,13 +97,16 @@ impl Dev {
             Some(url) => url.clone(),
             None => format!("sqlite://{}", folder.database().to_str().context("the project's path is not UTF-8")?),
         };
-        let (log, events) = LiveLog::start(printer, self.virtual_clock);
-        let mut config = Config::dev(&database);
-        config.virtual_clock = self.virtual_clock;
-        config.start_at =
-            traffic.and_then(Traffic::starts).filter(|_| self.virtual_clock).map(|at| at.as_millisecond());
-        config.cache = Some(folder.cache());
-        config.events = Some(events);
+        let (log, events) = LiveLog::start(printer, self.virtual_clock, self.once);
+        let starts = traffic.and_then(Traffic::starts).filter(|_| self.virtual_clock);
+        let config = Config {
+            mode: Mode::Dev,
+            virtual_clock: self.virtual_clock,
+            start_at: starts.map(|at| at.as_millisecond()),
+            cache: Some(folder.cache()),
+            events: Some(events),
+            ..Config::production(database)
+        };
         Ok((log, config))
     }
 }

@@ -130,8 +130,11 @@ impl Push {
                 "somebody else has pushed since this plan was made, so it was not applied.\n  Run `segflow push` again to see what it would do now"
             ),
             Some(problem) if problem.code == "too_many_enter" => {
-                let users = planned.map_or_else(|| "N".to_owned(), |plan| plan.entering.to_string());
-                anyhow!("{}\n  If that is meant: segflow push --allow-enter {users}", problem.detail)
+                let users = planned.map_or(String::new(), |plan| format!("{} ", plan::thousands(plan.entering)));
+                let allow = planned.map_or_else(|| "N".to_owned(), |plan| plan.entering.to_string());
+                anyhow!(
+                    "{users}users would enter campaigns at once, so nothing was pushed.\n  If that is meant: segflow push --allow-enter {allow}"
+                )
             }
             _ => plan::explain(&context.printer, error),
         }

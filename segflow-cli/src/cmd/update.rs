@@ -33,8 +33,7 @@ impl Update {
 
     fn unknown(&self, error: anyhow::Error) -> anyhow::Error {
         match error.downcast_ref::<Problem>() {
-            // A code says that it is Segflow which answers, and not some other server without this page.
-            Some(problem) if problem.status == 404 && !problem.code.is_empty() => {
+            Some(problem) if problem.code == "not_found" => {
                 let id = visible(&self.user_id);
                 anyhow!("there is no user `{id}`, and `update` creates none: `segflow add {id} …` does")
             }

@@ -19,8 +19,8 @@ enum Order {
 }
 
 impl LiveLog {
-    /// `virtual_clock`: dates are shown, and hints how to move time.
-    pub fn start(printer: Printer, virtual_clock: bool) -> (Self, mpsc::UnboundedSender<LiveEvent>) {
+    /// `virtual_clock`: dates are shown, and hints how to move time. `once`: the server will be gone before anybody can look.
+    pub fn start(printer: Printer, virtual_clock: bool, once: bool) -> (Self, mpsc::UnboundedSender<LiveEvent>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let (orders, order_receiver) = mpsc::unbounded_channel();
         let writer = Writer {
@@ -30,6 +30,7 @@ impl LiveLog {
             day: None,
             virtual_clock,
             hints: virtual_clock,
+            once,
         };
         tokio::spawn(writer.run(receiver, order_receiver));
         (Self { orders }, events)
@@ -57,6 +58,7 @@ struct Writer {
     day: Option<String>,
     virtual_clock: bool,
     hints: bool,
+    once: bool,
 }
 
 impl Writer {
@@ -96,15 +98,14 @@ impl Writer {
                 format!("(segflow clock advance {next})")
             }
         });
+        let what = match event.what.split_once(", see /v1/") {
+            Some((what, _)) if self.once => what,
+            _ => &event.what,
+        };
         let time = at.strftime("%H:%M:%S").to_string();
-        for line in self.layout.lines(
-            &time,
-            &event.user,
-            event.campaign.as_deref(),
-            &event.what,
-            hint.as_deref(),
-            &self.printer,
-        ) {
+        for line in
+            self.layout.lines(&time, &event.user, event.campaign.as_deref(), what, hint.as_deref(), &self.printer)
+        {
             self.printer.note(line);
         }
     }

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result, bail};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -96,16 +96,15 @@ impl Traffic {
 
     async fn move_clock(&self, api: &Api, fact: &Fact) -> Result<()> {
         let clock: Clock = serde_json::from_value(api.clock().await?).context("the clock's answer is unknown")?;
-        let ahead = fact.at.duration_since(clock.now);
-        if ahead.is_negative() {
+        if fact.at < clock.now {
             bail!(
                 "{} lies before the virtual clock, which is at {} already: this database has a past.\n  Start over with --fresh, or with another --db",
                 fact.at,
                 clock.now
             );
         }
-        if !ahead.is_zero() {
-            api.advance(&spelled(ahead)).await?;
+        if fact.at > clock.now {
+            api.advance_to(&fact.at.to_string()).await?;
         }
         Ok(())
     }
@@ -149,20 +148,6 @@ fn without_position(error: &serde_json::Error) -> String {
         Some((what, column)) => format!("{what}, at column {column}"),
         None => text,
     }
-}
-
-/// As `segflow clock advance` takes it.
-fn spelled(duration: SignedDuration) -> String {
-    let ms = duration.as_millis();
-    let parts = [
-        (ms / 86_400_000, "d"),
-        (ms / 3_600_000 % 24, "h"),
-        (ms / 60_000 % 60, "m"),
-        (ms / 1_000 % 60, "s"),
-        (ms % 1_000, "ms"),
-    ];
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-    parts.join(" ")
 }
 
 #[cfg(test)]
@@ -217,11 +202,5 @@ mod tests {
         assert!(read(text, false).is_ok());
         let error = read(text, true).unwrap_err().to_string();
         assert!(error.contains("t.jsonl:2: ") && error.contains("before line 1"), "{error}");
-    }
-
-    #[test]
-    fn durations_as_the_clock_takes_them() {
-        assert_eq!(spelled(SignedDuration::from_hours(74)), "3d 2h");
-        assert_eq!(spelled(SignedDuration::from_millis(61_500)), "1m 1s 500ms");
     }
 }

@@ -20,11 +20,16 @@ pub async fn show(api: &Api, printer: &Printer) -> Result<()> {
             *message = api.message(&message.id).await?;
         }
     }
-    messages.sort_by(|a, b| (time(a), &a.user_id, &a.id).cmp(&(time(b), &b.user_id, &b.id)));
+    messages.sort_by(|a, b| key(a).cmp(&key(b)));
     for (at, line) in lines(&messages, printer.width()).iter().enumerate() {
         printer.result(if at == 0 { printer.out(line, Tone::Strong) } else { line.clone() });
     }
     Ok(())
+}
+
+/// Ids are random; without them the same traffic gives the same table.
+fn key(message: &Message) -> (Option<Timestamp>, &Option<String>, &str) {
+    (time(message), &message.user_id, &message.template)
 }
 
 fn time(message: &Message) -> Option<Timestamp> {
@@ -46,7 +51,14 @@ fn lines(messages: &[Message], width: Option<usize>) -> Vec<String> {
             .filter(|subject| !subject.is_empty())
             .or(message.reason.clone())
             .unwrap_or_default();
-        [time, message.user_id.clone(), message.status.clone(), message.template.clone(), cause, said]
+        [
+            time,
+            message.user_id.clone().unwrap_or_default(),
+            message.status.clone(),
+            message.template.clone(),
+            cause,
+            said,
+        ]
     });
     let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
     let widths: [usize; 5] =
@@ -99,7 +111,7 @@ mod tests {
 
     fn message(at: &str, user: &str, subject: &str) -> Message {
         Message {
-            user_id: user.to_owned(),
+            user_id: Some(user.to_owned()),
             status: "sent".to_owned(),
             template: "winback-email".to_owned(),
             campaign: Some("winback-campaign".to_owned()),

@@ -37,7 +37,7 @@ fn ids_of_every_kind_are_encoded() {
 
 #[test]
 fn update_never_creates() {
-    let server = Fake::start(|_| problem(404, "unknown_user", "No such user."));
+    let server = Fake::start(|_| problem(404, "not_found", "There is no user `eve`."));
     let place = Place::with_server(&server.url);
     place.segflow(&["update", "eve", "a=1"]).failed(1, &["there is no user `eve`", "segflow add eve"]);
     assert_eq!(server.lines(), ["PATCH /v1/users/eve?create=false"]);
@@ -91,7 +91,7 @@ fn the_clock() {
     assert_eq!(server.asked()[1].json(), json!({"advance": "3d 2h"}));
     assert_eq!(server.asked()[1].body, server.asked()[2].body);
 
-    let real = Fake::start(|_| problem(404, "not_found", "No such page."));
+    let real = Fake::start(|_| problem(409, "clock_not_virtual", "The clock is real."));
     Place::with_server(&real.url).segflow(&["clock"]).failed(1, &["runs on real time", "--virtual-clock"]);
 }
 

@@ -54,6 +54,7 @@ impl Audit {
         at: i64,
     ) {
         let (after, _) = memory.load(&decision.user, at).expect("the user is there");
+        equal(&after.user.incarnation, &work.user.incarnation, "nothing is decided about who was erased");
         equal(&after.user.seq, &(work.user.seq + decision.consumed.len() as i64), "a user's seq is dense");
         let now: BTreeMap<&str, &Enrollment> = memory.enrollments().map(|(_, e)| (e.id.as_str(), e)).collect();
         for decided in &decision.enrollments {

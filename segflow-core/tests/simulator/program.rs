@@ -111,7 +111,7 @@ fn endless(rng: &mut Rng) -> Stmt {
         let change = Stmt::Update(rng.pick(&ATTRIBUTES), Change::Add);
         return Stmt::Loop(u32::MAX, [Stmt::Wait(0), Stmt::Send(rng.pick(&MAILS)), change].into());
     }
-    let wait = Stmt::Wait(rng.pick(&[6 * HOUR, DAY, DAY, 10 * DAY]));
+    let wait = Stmt::Wait(rng.pick(&[DAY, DAY, 3 * DAY, 10 * DAY]));
     let body = block(rng, 1);
     Stmt::Loop(u32::MAX, [wait].into_iter().chain(body.iter().cloned()).collect())
 }

@@ -49,7 +49,7 @@ pub struct Decided {
 pub fn play(seed: u64, mode: Mode) -> Decided {
     let mut world = World::new(seed, mode);
     world.deploy();
-    for _ in 0..5 + world.script.below(8) {
+    for _ in 0..4 + world.script.below(6) {
         for _ in 0..world.script.below(3) {
             world.fact();
         }
@@ -62,7 +62,7 @@ pub fn play(seed: u64, mode: Mode) -> Decided {
             world.advance(to);
         }
     }
-    for _ in 0..8 {
+    for _ in 0..6 {
         let Some(next) = world.memory.next_wake() else { break };
         world.advance(next);
     }
@@ -211,7 +211,7 @@ impl World {
     /// Works until nothing is left to do at this instant.
     fn settle(&mut self) {
         for turn in 0.. {
-            holds(turn < 5_000, "an instant comes to an end", || format!("{:?}", self.memory.busy(self.now)));
+            holds(turn < 1_500, "an instant comes to an end", || format!("{:?}", self.memory.busy(self.now)));
             let busy = self.memory.busy(self.now);
             let dice = if self.mode == Mode::Smooth { 0 } else { self.chaos.below(8) };
             if !busy.is_empty() && dice < 6 {
@@ -259,6 +259,7 @@ impl World {
         if !self.memory.commit(decision.clone()) {
             return false;
         }
+        equal(&project.generation, &self.project.generation, "nothing is decided by a manifest that is gone");
         let known = self.known.get_mut(&user);
         holds(known.is_some(), "nothing is decided about who was erased", || user.clone());
         let known = known.expect("as just said");

@@ -32,7 +32,10 @@ pub struct Rejected {
 impl Item {
     /// A user, as [`Client::add`] takes it.
     pub fn identify<U: Attributes>(user_id: &str, attributes: &U) -> Item {
-        Item(whole(attributes).map(|attributes| json!({"type": "identify", "user_id": user_id, "attributes": attributes})))
+        Item(
+            whole(attributes)
+                .map(|attributes| json!({"type": "identify", "user_id": user_id, "attributes": attributes})),
+        )
     }
 
     /// An event, as [`Client::emit`] takes it.
@@ -78,7 +81,7 @@ impl Client {
     /// # use segflow::prelude::*;
     /// # use segflow::client::{Error, Item};
     /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
-    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
     /// # async fn import(segflow: segflow::Client, ada: Shopper, old: Purchase) -> Result<(), Error> {
     /// let results = segflow.batch([Item::identify("ada", &ada), Item::track("ada", &old).historical()]).await?;
     /// assert!(results.iter().all(Result::is_ok));

@@ -80,5 +80,6 @@ pub fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error
 }
 
 pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(answer).map_err(|e| Error::Value(format!("the server's answer is not what was expected: {e}")))
+    serde_json::from_slice(answer)
+        .map_err(|e| Error::Value(format!("the server's answer is not what was expected: {e}")))
 }

@@ -38,7 +38,8 @@ async fn request(connection: &mut tokio::net::TcpStream) -> (String, Value) {
         read.extend_from_slice(&buffer[..n]);
         let text = String::from_utf8_lossy(&read).to_string();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_string));
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_string));
         let length: usize = length.map_or(0, |length| length.parse().expect("a number"));
         if body.len() >= length {
             return (head.to_string(), serde_json::from_str(body).unwrap_or(Value::Null));
@@ -102,7 +103,8 @@ async fn a_call_is_repeated_with_the_same_event_id_until_it_is_answered() {
 
 #[tokio::test]
 async fn a_refusal_is_typed_and_not_repeated() {
-    let body = r#"{"title": "Unprocessable", "code": "wrong_type", "detail": "`email` must be a string", "status": 422}"#;
+    let body =
+        r#"{"title": "Unprocessable", "code": "wrong_type", "detail": "`email` must be a string", "status": 422}"#;
     let (client, requests) = server(vec![answer("422 Unprocessable Content", "", body)]).await;
     let error = client.add("ada", &ada()).await.expect_err("refused");
     assert_eq!(error.to_string(), "`email` must be a string (status 422)");
@@ -129,7 +131,8 @@ async fn a_server_that_wants_to_be_left_alone_is() {
 
 #[tokio::test]
 async fn a_batch_says_what_became_of_each_item() {
-    let results = r#"{"results": [{"status": 200}, {"status": 422, "code": "too_long", "detail": "the id is too long"}]}"#;
+    let results =
+        r#"{"results": [{"status": 200}, {"status": 422, "code": "too_long", "detail": "the id is too long"}]}"#;
     let (client, requests) = server(vec![ok(results)]).await;
     let event = Item::track("..", &Purchase { value: 1.0, order_id: "A".into() }).id("order-A").historical();
     let event = event.occurred_at("2025-01-01T00:00:00Z".parse().expect("a time"));

@@ -45,11 +45,12 @@ impl Check<'_> {
         let mut undeclared = template.undeclared_variables(true);
         for word in words(source) {
             // Each name is said once, where it is first used.
-            if word.kind == Kind::Name && undeclared.remove(word.text) {
-                if let Some(what) = wrong(word.text, &variables) {
-                    let what = format!("uses `{}`, but {what}", word.text);
-                    self.problem("unknown_variable", &what, &place(name, source, first, word.start));
-                }
+            if word.kind == Kind::Name
+                && undeclared.remove(word.text)
+                && let Some(what) = wrong(word.text, &variables)
+            {
+                let what = format!("uses `{}`, but {what}", word.text);
+                self.problem("unknown_variable", &what, &place(name, source, first, word.start));
             }
             if !word.exists(&environment) {
                 let kind = if word.kind == Kind::Filter { "filter" } else { "test" };
@@ -153,7 +154,7 @@ fn words(source: &str) -> Vec<Word<'_>> {
     let mut words = vec![];
     let mut at = 0;
     while let Some(open) = source[at..].find('{').map(|open| at + open) {
-        let end = match source[open..].as_bytes().get(1) {
+        let end = match source.as_bytes().get(open + 1) {
             Some(b'{') => "}}",
             Some(b'%') => "%}",
             Some(b'#') => {

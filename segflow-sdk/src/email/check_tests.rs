@@ -8,7 +8,8 @@ fn field(name: &str, ty: Type) -> Field {
 }
 
 fn shopper() -> Vec<(&'static str, Shape)> {
-    let fields = vec![field("username", Type::String), field("home", Type::Any), field("tags", Type::List(Type::Any.into()))];
+    let fields =
+        vec![field("username", Type::String), field("home", Type::Any), field("tags", Type::List(Type::Any.into()))];
     vec![("user", Shape::Fields("Shopper", fields)), ("percent", Shape::Scalar), ("extra", Shape::Any)]
 }
 
@@ -37,7 +38,10 @@ fn a_good_template_has_no_problems() {
 #[test]
 fn an_unknown_attribute_is_found_with_its_place_and_the_likely_one() {
     let (message, place) = only("subject: Hi\n---\n<p>\n  Hi {{ user.usrname }}</p>");
-    assert_eq!(message, "template `x` uses `user.usrname`, but Shopper has no such attribute; did you mean `username`?");
+    assert_eq!(
+        message,
+        "template `x` uses `user.usrname`, but Shopper has no such attribute; did you mean `username`?"
+    );
     assert_eq!(place, "emails/x.html:4:9");
     let (message, place) = only("subject: Hi {{ user.nickname }}\n---\n");
     assert!(message.ends_with("Shopper has no such attribute; did you mean `username`?"), "{message}");
@@ -47,7 +51,10 @@ fn an_unknown_attribute_is_found_with_its_place_and_the_likely_one() {
 #[test]
 fn an_unknown_variable_is_found_with_those_that_there_are() {
     let (message, place) = only("subject: Hi\n---\n--- text\n{{ shop }}");
-    assert_eq!(message, "template `x` uses `shop`, but it is given no such variable; there are `user`, `percent`, `extra`");
+    assert_eq!(
+        message,
+        "template `x` uses `shop`, but it is given no such variable; there are `user`, `percent`, `extra`"
+    );
     assert_eq!(place, "emails/x.html:4:4");
 }
 
@@ -65,7 +72,10 @@ fn syntax_filters_and_tests_are_checked() {
     assert!(message.contains("unexpected end of input"), "{message}");
     assert_eq!(place, "emails/x.html:4");
     let (message, place) = only("subject: Hi\n---\n{{ user.username | money }}");
-    assert_eq!((message.as_str(), place.as_str()), ("template `x` uses `money`, but there is no such filter", "emails/x.html:3:20"));
+    assert_eq!(
+        (message.as_str(), place.as_str()),
+        ("template `x` uses `money`, but there is no such filter", "emails/x.html:3:20")
+    );
     let (message, _) = only("subject: Hi\n---\n{{ user.username is happy }}");
     assert_eq!(message, "template `x` uses `happy`, but there is no such test");
     let (message, _) = only("<p>Hi</p>");

@@ -156,7 +156,8 @@ mod test {
 
     #[test]
     fn an_incomplete_file_is_a_mistake_with_a_line() {
-        for (source, line) in [("", 1), ("<p>Hi</p>", 1), ("---\n<p>", 1), ("subject:\n---\n", 1), ("subject: x\nfrom: y\n---\n", 2)]
+        for (source, line) in
+            [("", 1), ("<p>Hi</p>", 1), ("---\n<p>", 1), ("subject:\n---\n", 1), ("subject: x\nfrom: y\n---\n", 2)]
         {
             assert_eq!(file(source).parts().expect_err(source).line, line, "{source}");
         }
@@ -165,7 +166,8 @@ mod test {
     #[test]
     fn values_are_escaped_in_html_alone_and_subjects_have_one_line() {
         let name = Json::from("<b>\r\nBcc: x@y");
-        let rendered = file("subject: Hi {{ name }}\n---\n<p>{{ name }}</p>").render(&[("name", name)]).expect("it renders");
+        let rendered =
+            file("subject: Hi {{ name }}\n---\n<p>{{ name }}</p>").render(&[("name", name)]).expect("it renders");
         assert_eq!(rendered.subject, "Hi <b> Bcc: x@y");
         assert_eq!(rendered.html, "<p>&lt;b&gt;\r\nBcc: x@y</p>");
         assert_eq!(rendered.text, "<b> Bcc: x@y\n");

@@ -15,8 +15,8 @@ use std::marker::PhantomData;
 use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
-pub(crate) use declaration::{find, of_constructor, templates};
 pub use declaration::{Arguments, EmailDeclaration, TemplateUse, argument, type_id_of};
+pub(crate) use declaration::{find, of_constructor, templates};
 pub use file::TemplateFile;
 pub use probe::{AnyShape, AnyValue, Given, KnownShape, KnownValue, Probe, Shape};
 

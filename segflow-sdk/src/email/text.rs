@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn broken_html_is_no_trouble() {
-        for html in ["", "<", "<p", "<!--", "<style>", "&", "&;", "&#;", "a < b", "<a href=>x</a>", "&#xD800;", "<é>", "</"] {
+        for html in
+            ["", "<", "<p", "<!--", "<style>", "&", "&;", "&#;", "a < b", "<a href=>x</a>", "&#xD800;", "<é>", "</"]
+        {
             from_html(html);
         }
     }

@@ -52,7 +52,9 @@ impl Operand<String> for &String {
 /// Types whose JSON values have an order: numbers by value, strings byte by byte.
 ///
 /// A type of your own that serialises to such a string, a date for example, can be made one: `impl segflow::Ordered for Date {}`.
-#[diagnostic::on_unimplemented(message = "columns of type `{Self}` have no order, only `eq`, `ne`, `one_of` and `exists`")]
+#[diagnostic::on_unimplemented(
+    message = "columns of type `{Self}` have no order, only `eq`, `ne`, `one_of` and `exists`"
+)]
 pub trait Ordered {}
 
 /// Types that can be added up.
@@ -60,8 +62,12 @@ pub trait Ordered {}
 pub trait Numeric: Ordered {}
 
 /// Types that contain others: a list its elements, a string its parts.
-#[diagnostic::on_unimplemented(message = "a column of type `{Self}` contains nothing", note = "`contains` is for lists and strings")]
+#[diagnostic::on_unimplemented(
+    message = "a column of type `{Self}` contains nothing",
+    note = "`contains` is for lists and strings"
+)]
 pub trait Container {
+    /// What it contains.
     type Element;
 }
 
@@ -114,33 +120,44 @@ impl<O, T> Column<O, T> {
     pub fn one_of<V: Operand<T>>(self, values: impl IntoIterator<Item = V>) -> Condition<O> {
         self.is(Test::OneOf(values.into_iter().map(Operand::into_json).collect()))
     }
-}
 
-impl<O, T: Ordered> Column<O, T> {
     /// Less than.
-    pub fn lt(self, value: impl Operand<T>) -> Condition<O> {
+    pub fn lt(self, value: impl Operand<T>) -> Condition<O>
+    where
+        T: Ordered,
+    {
         self.is(Test::Lt(value.into_json()))
     }
 
     /// Less than or equal to.
-    pub fn le(self, value: impl Operand<T>) -> Condition<O> {
+    pub fn le(self, value: impl Operand<T>) -> Condition<O>
+    where
+        T: Ordered,
+    {
         self.is(Test::Le(value.into_json()))
     }
 
     /// Greater than.
-    pub fn gt(self, value: impl Operand<T>) -> Condition<O> {
+    pub fn gt(self, value: impl Operand<T>) -> Condition<O>
+    where
+        T: Ordered,
+    {
         self.is(Test::Gt(value.into_json()))
     }
 
     /// Greater than or equal to.
-    pub fn ge(self, value: impl Operand<T>) -> Condition<O> {
+    pub fn ge(self, value: impl Operand<T>) -> Condition<O>
+    where
+        T: Ordered,
+    {
         self.is(Test::Ge(value.into_json()))
     }
-}
 
-impl<O, T: Container> Column<O, T> {
     /// A list has this element, or a string this part.
-    pub fn contains(self, value: impl Operand<T::Element>) -> Condition<O> {
+    pub fn contains(self, value: impl Operand<T::Element>) -> Condition<O>
+    where
+        T: Container,
+    {
         self.is(Test::Contains(value.into_json()))
     }
 }

@@ -45,7 +45,7 @@ impl<U> Segment<U> {
     /// ```
     /// # use segflow::prelude::*;
     /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { winback: bool }
-    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
     /// let spent = events::<Purchase>().within(days(90)).sum(|p| p.value);
     /// let lost: Segment<Shopper> = Segment::new("lost", user::<Shopper>(|u| u.winback.eq(true)).and(spent.lt(100.0)));
     /// ```
@@ -133,10 +133,11 @@ impl<U> Not for Expression<U> {
 
 /// What a segment's rule can be made of: expressions and other segments.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say who is meant among users of type `{U}`",
+    message = "`{Self}` does not say who belongs to a segment",
     note = "compare it with something: `.exists()`, `.gt(10)`, `.older_than(days(30))` …"
 )]
 pub trait IntoExpression<U> {
+    /// The expression.
     fn into_expression(self) -> Expression<U>;
 }
 

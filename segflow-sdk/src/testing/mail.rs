@@ -9,22 +9,32 @@ use super::START;
 /// An email as it was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
+    /// The recipient.
     pub user_id: String,
+    /// The id of the email.
     pub template: String,
+    /// When it was sent, in the time of the run.
     pub at: Timestamp,
     /// The address.
     pub to: String,
+    /// One line, without markup.
     pub subject: String,
+    /// With all values filled in and escaped.
     pub html: String,
+    /// The plain text, from the template or derived from the HTML.
     pub text: String,
 }
 
 /// A message that could not be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
+    /// Who would have been the recipient.
     pub user_id: String,
+    /// The id of the email.
     pub template: String,
+    /// When it was refused, in the time of the run.
     pub at: Timestamp,
+    /// A sentence.
     pub reason: String,
 }
 

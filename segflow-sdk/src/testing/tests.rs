@@ -54,7 +54,9 @@ fn without_an_address_a_message_is_refused_and_the_flow_goes_on() {
 }
 
 #[test]
-#[should_panic(expected = "the user has no attribute `username`, which Shopper declares: give it a value, or make it an `Option`")]
+#[should_panic(
+    expected = "the user has no attribute `username`, which Shopper declares: give it a value, or make it an `Option`"
+)]
 fn a_missing_attribute_stops_the_flow_with_a_sentence() {
     async fn flow(flow: Flow<Shopper>) {
         flow.user().await;
@@ -91,7 +93,8 @@ fn sql_segments_have_the_members_that_are_said() {
     async fn flow(flow: Flow<Shopper>) {
         flow.log("in");
     }
-    let project = Project::new("sql").campaign(Campaign::new("main", flow).enters(Segment::sql("beta", "SELECT id FROM users")));
+    let project =
+        Project::new("sql").campaign(Campaign::new("main", flow).enters(Segment::sql("beta", "SELECT id FROM users")));
     let run = Run::new(project).sql_segment("beta", ["ada"]).user("ada", ada()).user("bob", ada());
     assert!(run.in_segment("ada", "beta") && !run.in_segment("bob", "beta"));
     assert_eq!((run.logs("ada").len(), run.logs("bob").len()), (1, 0));

@@ -44,7 +44,7 @@ pub async fn bytes(
     accepts: impl Fn(&str) -> bool,
     wanted: &str,
 ) -> Result<Bytes, Problem> {
-    if let Some(other) = content_type(request.headers()).filter(|ty| !accepts(ty)) {
+    if let Some(other) = content_type(request.headers()).filter(|ty| !accepts(ty) && ty != UNSAID) {
         let detail = format!("`Content-Type: {other}` is not read here; send {wanted}");
         discard(request.into_body()).await;
         return Err(Problem::new(Code::WrongContentType, detail));
@@ -73,6 +73,9 @@ pub async fn bytes(
     }
     Ok(all.into())
 }
+
+/// What curl and others say when nobody told them what they send.
+const UNSAID: &str = "application/x-www-form-urlencoded";
 
 /// Without its parameters.
 fn content_type(headers: &HeaderMap) -> Option<String> {

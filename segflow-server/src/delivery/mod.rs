@@ -11,6 +11,7 @@ pub mod smtp;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
@@ -25,7 +26,7 @@ use crate::ownership::Ownership;
 use crate::secrets::Secrets;
 use crate::store::ledger::{self, Claimed, Report, SentAs};
 use crate::store::read::body_hash;
-use crate::store::{Result, Store};
+use crate::store::{Error, Result, Store};
 
 pub use capture::Capture;
 pub use provider::{Email, Provider};
@@ -36,6 +37,9 @@ const CLAIM: usize = 128;
 
 /// How long messages wait when their project has no provider that works, in ms.
 const POSTPONED: i64 = 60_000;
+
+/// Between two tries to reach the database.
+const PAUSE: Duration = Duration::from_millis(250);
 
 pub struct Delivery {
     store: Store,
@@ -129,13 +133,20 @@ impl Delivery {
         if ids.is_empty() {
             return Ok(0);
         }
-        let claimed = ledger::claim(&self.store.db, &self.ownership.incarnation, ids, now).await?;
+        let claiming = ledger::claim(&self.store.db, &self.ownership.incarnation, ids.clone(), now);
+        let claimed = match claiming.await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.release(ids, &error).await;
+                return Err(error);
+            }
+        };
         let count = claimed.len();
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
         for (claimed, permit) in claimed.into_iter().zip(permits) {
             let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
             tokio::spawn(async move {
-                let report = this.send(&project, provider.as_ref(), &claimed).await;
+                let report = this.attempt(project, provider, claimed.clone()).await;
                 this.conclude(claimed, report).await;
                 // Only now: a slot bounds what a crash can leave unknown, so it is held until the outcome is in the ledger.
                 drop(permit);
@@ -144,6 +155,33 @@ impl Delivery {
             });
         }
         Ok(count)
+    }
+
+    /// After a claim that failed: if its commit went through all the same, nobody would ever send these messages.
+    async fn release(&self, ids: Vec<String>, error: &Error) {
+        if matches!(error, Error::Fenced) {
+            return;
+        }
+        while let Err(error) =
+            ledger::release(&self.store.db, &self.ownership.incarnation, ids.clone(), self.clock.now()).await
+        {
+            tracing::warn!(%error, messages = ids.len(), "claims wait to be given back");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends in a task of its own: even if that should panic, the message has an outcome.
+    async fn attempt(self: &Arc<Self>, project: Arc<Project>, provider: Arc<dyn Provider>, claimed: Claimed) -> Report {
+        let (id, attempt, name) = (claimed.id.clone(), claimed.attempt, provider.id().to_string());
+        let this = self.clone();
+        let sending = tokio::spawn(async move { this.send(&project, provider.as_ref(), &claimed).await });
+        sending.await.unwrap_or_else(|_| Report {
+            id,
+            attempt,
+            outcome: Outcome::Ambiguous("the server failed while sending".into()),
+            provider: name,
+            sent: None,
+        })
     }
 
     async fn conclude(&self, claimed: Claimed, report: Report) {

@@ -132,6 +132,23 @@ async fn claim_in(tx: &mut Tx, incarnation: String, ids: Arc<Vec<String>>, now: 
     Ok(claimed)
 }
 
+/// Gives back messages whose claim may or may not have been committed: the connection was lost in between. The caller has made no
+/// call for any of them.
+pub async fn release(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> Result<()> {
+    let incarnation = incarnation.to_string();
+    db.write(move |tx| {
+        let (incarnation, ids) = (incarnation.clone(), ids.clone());
+        Box::pin(async move {
+            let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+            let sql = "UPDATE messages SET status = 'pending', due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
+                       WHERE sender = ? AND status = 'sending' AND user_id <> '' AND id IN ({})";
+            run_in(tx, sql, &args![now, now, incarnation], &ids).await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
 /// What became of one attempt.
 #[derive(Debug, Clone)]
 pub struct Report {

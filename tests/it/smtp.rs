@@ -1,0 +1,183 @@
+//! Delivery over SMTP, to a mail server that misbehaves.
+
+use std::collections::BTreeMap;
+
+use segflow_server::Config;
+
+use crate::harness::app::production;
+use crate::harness::smtp::{Act, At, Smtp};
+use crate::harness::*;
+
+both![
+    an_email_arrives_as_it_was_meant,
+    the_server_can_refuse_at_every_step,
+    the_server_can_ask_to_come_again_at_every_step,
+    connections_that_break_before_the_body_are_harmless,
+    after_the_body_nothing_is_certain,
+    what_is_being_sent_holds_up_nobody,
+    messages_wait_for_a_missing_secret,
+    a_server_that_is_away_is_tried_again,
+];
+
+/// A production server that sends over SMTP.
+async fn start(db: &Database, url: Option<String>) -> App {
+    let secrets: BTreeMap<String, String> = url.map(|url| ("SMTP_URL".to_string(), url)).into_iter().collect();
+    let app = App::with(db, Config { secrets, ..production(db) }).await;
+    app.push(plugins::mailer()).await;
+    app
+}
+
+async fn add(app: &App, name: &str) {
+    app.add(name, json!({ "email": format!("{name}@x.example") })).await;
+}
+
+/// The user's first message, when it has come to be what is looked for.
+async fn first(app: &App, user: &str, status: &str) -> Value {
+    let look = || async { app.messages(user).await.into_iter().next().filter(|m| m["status"] == status) };
+    let listed = until(&format!("the first message to {user} is {status}"), look).await;
+    app.message(&listed).await
+}
+
+async fn an_email_arrives_as_it_was_meant(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = start(&db, Some(smtp.url())).await;
+    add(&app, "ada").await;
+    let message = first(&app, "ada", "sent").await;
+    assert_eq!((&message["provider"], &message["from"]), (&json!("smtp"), &json!("Mailer <mailer@segflow.example>")));
+    assert_eq!(message["provider_message_id"], "accepted");
+    let mail = smtp.accepted()[0].clone();
+    assert_eq!((mail.from.as_str(), mail.to.as_str()), ("mailer@segflow.example", "ada@x.example"));
+    assert_eq!(json!(mail.id), message["id"]);
+    let subject = format!("Subject: {}", message["subject"].as_str().unwrap());
+    for header in [subject.as_str(), "To: ada@x.example", "From: ", "Message-ID: <msg_", "MIME-Version: 1.0", "multipart/alternative"] {
+        assert!(mail.raw.contains(header), "{header} is not in {}", mail.raw);
+    }
+    assert!(mail.raw.contains("text/plain") && mail.raw.contains("text/html"));
+    until("the second comes two seconds later", || async { (smtp.accepted().len() == 2).then_some(()) }).await;
+    app.settle().await;
+}
+
+async fn the_server_can_refuse_at_every_step(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = start(&db, Some(smtp.url())).await;
+    for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data), ("body", At::Body)] {
+        smtp.script(&format!("{name}@x.example"), at, Act::Say("554 not like this"));
+        add(&app, name).await;
+        let message = first(&app, name, "refused").await;
+        assert!(message["reason"].as_str().unwrap().contains("not like this"), "{message}");
+        assert_eq!(message["attempt"], 1);
+    }
+    smtp.script("mailer@segflow.example", At::Mail, Act::Say("550 not from you"));
+    add(&app, "mail").await;
+    first(&app, "mail", "refused").await;
+    until("the second emails are sent all the same", || async { (smtp.accepted().len() == 4).then_some(()) }).await;
+    app.settle().await;
+}
+
+async fn the_server_can_ask_to_come_again_at_every_step(db: Database) {
+    let smtp = Smtp::start().await;
+    let mut app = start(&db, Some(smtp.url())).await;
+    for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data), ("body", At::Body)] {
+        smtp.script(&format!("{name}@x.example"), at, Act::Say("451 later"));
+        add(&app, name).await;
+        let message = first(&app, name, "pending").await;
+        let message = match message["attempt"].as_i64() {
+            Some(0) => until("it was tried", || async {
+                app.messages(name).await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending")
+            })
+            .await,
+            _ => message,
+        };
+        assert!(message["reason"].as_str().unwrap().contains("later"), "{message}");
+        let (due, at) = (ms(message["due_at"].as_str().unwrap()), ms(message["updated_at"].as_str().unwrap()));
+        assert!((10_000..12_500).contains(&(due - at)), "{message}");
+    }
+    app.leave_work();
+}
+
+async fn connections_that_break_before_the_body_are_harmless(db: Database) {
+    let smtp = Smtp::start().await;
+    let mut app = start(&db, Some(smtp.url())).await;
+    for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data)] {
+        let address = format!("{name}@x.example");
+        // A kept connection that breaks is replaced at once; a new one is not.
+        smtp.script(&address, at, Act::Cut);
+        smtp.script(&address, at, Act::Cut);
+        add(&app, name).await;
+        until("it is to be tried again", || async {
+            app.messages(name).await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending")
+        })
+        .await;
+    }
+    assert!(smtp.accepted().iter().all(|mail| mail.to != "rcpt@x.example" || !mail.raw.contains("first")));
+    app.leave_work();
+}
+
+async fn after_the_body_nothing_is_certain(db: Database) {
+    let smtp = Smtp::start().await;
+    let mut app = start(&db, Some(smtp.url())).await;
+    smtp.script("ada@x.example", At::Body, Act::Cut);
+    add(&app, "ada").await;
+    let message = first(&app, "ada", "unknown").await;
+    assert_eq!(message["attempts"][0]["outcome"], "unknown");
+    assert!(message["reason"].as_str().unwrap().contains("after the message"), "{message}");
+
+    smtp.script("bob@x.example", At::Body, Act::Cut);
+    smtp.script("bob@x.example", At::Body, Act::Cut);
+    add(&app, "bob").await;
+    first(&app, "bob", "unknown").await;
+    app.emit("bob", "order", json!({ "number": "7" })).await;
+    until("the receipt is to be sent again", || async {
+        let messages = app.messages("bob").await;
+        messages.into_iter().find(|m| m["template"] == "receipt" && m["status"] == "pending" && m["attempt"] == 1)
+    })
+    .await;
+    let again = smtp.accepted().iter().filter(|mail| mail.to == "ada@x.example").filter(|mail| json!(mail.id) == message["id"]).count();
+    assert_eq!(again, 1);
+    app.leave_work();
+}
+
+async fn what_is_being_sent_holds_up_nobody(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = start(&db, Some(smtp.url())).await;
+    smtp.script("ada@x.example", At::Body, Act::Hold);
+    add(&app, "ada").await;
+    until("the mail server is slow", || async { (smtp.held() == 1).then_some(()) }).await;
+    app.add("ada", json!({ "visits": 1 })).await;
+    add(&app, "bob").await;
+    first(&app, "bob", "sent").await;
+    assert_eq!(app.messages("ada").await[0]["status"], "sending");
+    smtp.release();
+    first(&app, "ada", "sent").await;
+    until("all four are sent", || async { (smtp.accepted().len() == 4).then_some(()) }).await;
+    app.settle().await;
+}
+
+async fn messages_wait_for_a_missing_secret(db: Database) {
+    let smtp = Smtp::start().await;
+    let mut app = App::production(&db).await;
+    let plan = app.push(plugins::mailer()).await;
+    assert!(plan["warnings"][0].as_str().unwrap().contains("SMTP_URL"), "{plan}");
+    add(&app, "ada").await;
+    let waiting = || async { app.messages("ada").await.into_iter().next().filter(|m| !m["reason"].is_null()) };
+    let message = until("the message waits", waiting).await;
+    assert_eq!((&message["status"], &message["attempt"]), (&json!("pending"), &json!(0)));
+    assert!(message["reason"].as_str().unwrap().contains("secret SMTP_URL is not set"), "{message}");
+    app.leave_work();
+    app.stop().await;
+    // The value of a secret is nowhere in the database.
+    let mut app = start(&db, Some(smtp.url())).await;
+    let wasm = db.count("SELECT COUNT(*) FROM deployments WHERE manifest LIKE '%127.0.0.1%'").await;
+    assert_eq!(wasm, 0);
+    app.leave_work();
+}
+
+async fn a_server_that_is_away_is_tried_again(db: Database) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let mut app = start(&db, Some(format!("smtp://127.0.0.1:{port}"))).await;
+    add(&app, "ada").await;
+    let tried = || async { app.messages("ada").await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending") };
+    let message = until("it was tried", tried).await;
+    assert!(message["reason"].as_str().unwrap().contains("no connection to the SMTP server"), "{message}");
+    app.leave_work();
+}
