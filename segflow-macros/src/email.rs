@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
 use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Token, Type};
 
 use crate::fields::scalar;
@@ -203,8 +203,8 @@ impl Email {
 
     fn templates(&self) -> Vec<Template> {
         struct Find(Vec<Template>);
-        impl<'ast> Visit<'ast> for Find {
-            fn visit_macro(&mut self, found: &'ast syn::Macro) {
+        impl VisitMut for Find {
+            fn visit_macro_mut(&mut self, found: &mut syn::Macro) {
                 if found.path.segments.last().is_some_and(|last| last.ident == "template") {
                     // One that cannot be read is an error where it is expanded, and one is enough.
                     let template = Template::parse.parse2(found.tokens.clone());
@@ -213,7 +213,9 @@ impl Email {
             }
         }
         let mut find = Find(vec![]);
-        find.visit_block(&self.function.block);
+        // `VisitMut` on a copy, though nothing is changed: the tree of dependencies has syn's "visit-mut" anyway, and "visit" would
+        // have everything built twice.
+        find.visit_block_mut(&mut self.function.block.clone());
         find.0
     }
 }

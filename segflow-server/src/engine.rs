@@ -79,8 +79,7 @@ impl Engine {
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
-            let users =
-                rows::behind(&self.store.db, &buckets, &workspace, project.generation, GROUP).await?;
+            let users = rows::behind(&self.store.db, &buckets, &workspace, project.generation, GROUP).await?;
             if users.is_empty() {
                 self.behind.lock().expect("no panic while held").remove(&workspace);
             } else {
@@ -232,7 +231,10 @@ async fn decide_all(
             let (project, codes) = (project.clone(), codes.clone());
             tokio::task::spawn_blocking(move || {
                 let plugins = |id: &str| {
-                    codes.get(id).cloned().unwrap_or_else(|| Err(PluginError::Unavailable(format!("no deployment {id}"))))
+                    codes
+                        .get(id)
+                        .cloned()
+                        .unwrap_or_else(|| Err(PluginError::Unavailable(format!("no deployment {id}"))))
                 };
                 let decide = |(work, needs): (Work, Needs)| {
                     let user = work.user.id.clone();

@@ -30,7 +30,8 @@ fn no_module_imports_what_it_must_not() {
             let text = std::fs::read_to_string(&file).expect("readable");
             for (number, line) in text.lines().enumerate() {
                 for other in *forbidden {
-                    let used = line.contains(&format!("crate::{other}::")) || line.contains(&format!("crate::{{{other}"));
+                    let used =
+                        line.contains(&format!("crate::{other}::")) || line.contains(&format!("crate::{{{other}"));
                     assert!(!used, "{}:{}: {module} must not use {other}: {line}", file.display(), number + 1);
                 }
             }

@@ -13,9 +13,9 @@ pub mod delivery;
 pub mod deploy;
 pub mod drive;
 pub mod engine;
-pub mod live;
 #[cfg(test)]
 mod layers;
+pub mod live;
 mod lock;
 mod loops;
 pub mod ownership;

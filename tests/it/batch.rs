@@ -47,7 +47,9 @@ async fn the_order_of_a_user_is_kept(db: Database) {
     let app = App::storefront(&db).await;
     let mut items = vec![];
     for n in 0..600 {
-        items.push(json!({"type": "identify", "user_id": format!("u{}", n % 3), "attributes": {"n": n, format!("k{n}"): n}}));
+        items.push(
+            json!({"type": "identify", "user_id": format!("u{}", n % 3), "attributes": {"n": n, format!("k{n}"): n}}),
+        );
     }
     // Whoever is told apart by the last word: true, then false.
     items.push(json!({"type": "identify", "user_id": "u0", "attributes": {"winback": true}}));
@@ -79,6 +81,7 @@ async fn historical_facts_count_and_trigger_nothing(db: Database) {
     app.post("/v1/batch", json!({"batch": [{"type": "identify", "user_id": "bob", "historical": true, "attributes":
         {"username": "Bob", "email": "bob@shop.example"}}, {"type": "track", "user_id": "bob", "name": "purchase", "historical": true,
         "attributes": {"value": 900, "order_id": "B-1"}}]})).await.ok();
+    app.settle().await;
     app.emit("bob", "purchase", json!({"value": 200, "order_id": "B-2"})).await;
     app.settle().await;
     let templates: Vec<String> =
@@ -94,7 +97,8 @@ impl Client {
 
 async fn five_thousand_items_and_no_more(db: Database) {
     let app = App::start(&db).await;
-    let items = |n: usize| (0..n).map(|i| json!({"type": "identify", "user_id": format!("u{i:04}")})).collect::<Vec<_>>();
+    let items =
+        |n: usize| (0..n).map(|i| json!({"type": "identify", "user_id": format!("u{i:04}")})).collect::<Vec<_>>();
     app.post("/v1/batch", json!({ "batch": items(5_001) })).await.problem(422, "batch_too_large");
     assert_eq!(app.items("/v1/users").await.len(), 0);
     let results = app.post("/v1/batch", json!({ "batch": items(5_000) })).await.ok();

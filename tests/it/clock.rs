@@ -66,7 +66,8 @@ async fn it_survives_a_restart(db: Database) {
     let app = app.restart().await;
     assert_eq!(app.get("/v1/dev/clock").await.ok()["now"], "2026-01-11T09:00:00Z");
     app.advance("10d").await;
-    let on: Vec<i64> = app.items("/v1/messages?campaign=winback-campaign").await.iter().map(|m| day(&m["sent_at"])).collect();
+    let on: Vec<i64> =
+        app.items("/v1/messages?campaign=winback-campaign").await.iter().map(|m| day(&m["sent_at"])).collect();
     assert_eq!(on, [0, 1, 3, 7, 15]);
     // Where it starts is for a new database only.
     drop(app);

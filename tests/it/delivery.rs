@@ -1,7 +1,5 @@
 //! What becomes of messages.
 
-use std::time::Duration;
-
 use segflow_server::delivery::capture::Act;
 
 use crate::harness::app::of_template;
@@ -17,7 +15,6 @@ both![
     a_campaign_can_ask_for_at_least_once,
     a_long_error_is_cut_and_harms_nobody,
     one_refused_recipient_does_not_disturb_others,
-    a_slow_provider_does_not_block_the_api,
     the_recipient_is_looked_up_when_it_is_sent,
 ];
 
@@ -41,7 +38,8 @@ async fn without_an_address_a_message_is_refused_and_the_flow_goes_on(db: Databa
     app.advance("2d").await;
     for user in ["none", "number", "wrong", "two", "trick"] {
         let messages = app.messages(user).await;
-        let told: Vec<_> = messages.iter().map(|m| (m["template"].as_str().unwrap(), m["status"].as_str().unwrap())).collect();
+        let told: Vec<_> =
+            messages.iter().map(|m| (m["template"].as_str().unwrap(), m["status"].as_str().unwrap())).collect();
         assert_eq!(told, [("hello", "refused"), ("goodbye", "refused")], "{user}");
         assert!(messages[0]["reason"].as_str().unwrap().starts_with("no email address: attribute `email`"), "{user}");
         assert_eq!(app.enrollments(user).await[0]["status"], "done", "{user}");
@@ -88,7 +86,8 @@ async fn a_busy_provider_is_asked_again(db: Database) {
     app.advance("1m").await;
     let message = app.message(&app.messages("ada").await[0]).await;
     assert_eq!((&message["status"], &message["reason"]), (&json!("sent"), &Value::Null));
-    let outcomes: Vec<&str> = message["attempts"].as_array().unwrap().iter().map(|a| a["outcome"].as_str().unwrap()).collect();
+    let outcomes: Vec<&str> =
+        message["attempts"].as_array().unwrap().iter().map(|a| a["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["retry", "retry", "accepted"]);
     assert_eq!(app.capture.accepted().len(), 1);
 }
@@ -157,7 +156,8 @@ async fn a_long_error_is_cut_and_harms_nobody(db: Database) {
     app.advance("1h").await;
     let reason = app.messages("ada").await[0]["reason"].as_str().unwrap().to_string();
     assert!(reason.starts_with("550 é🦀") && reason.ends_with('…') && reason.chars().count() == 500, "{reason}");
-    let detail = app.message(&app.messages("ada").await[0]).await["attempts"][0]["detail"].as_str().unwrap().to_string();
+    let detail =
+        app.message(&app.messages("ada").await[0]).await["attempts"][0]["detail"].as_str().unwrap().to_string();
     assert!(detail.starts_with("550 é🦀") && detail.chars().count() <= 2_004, "{detail}");
     for name in ["bob", "cleo", "dan"] {
         assert_eq!(app.messages(name).await[0]["status"], "sent", "{name}");
@@ -186,26 +186,6 @@ async fn one_refused_recipient_does_not_disturb_others(db: Database) {
     accepted.dedup();
     assert_eq!(accepted.len(), 380);
     app.advance("2d").await;
-}
-
-/// lessons.md: provider latency blocked the API: a user update waited 2.5 s behind a 3 s send.
-async fn a_slow_provider_does_not_block_the_api(db: Database) {
-    let app = start(&db, "base").await;
-    app.capture.script("ada@x.example", Act::Stall(Duration::from_secs(3)));
-    add(&app, "ada").await;
-    let sending = || async {
-        let messages = app.messages("ada").await;
-        messages.first().filter(|m| m["status"] == "sending").cloned()
-    };
-    until("the message is being sent", sending).await;
-    app.add("ada", json!({ "name": "Ada Lovelace" })).await;
-    app.emit("ada", "order", json!({ "number": "7" })).await;
-    add(&app, "bob").await;
-    let bob = until("bob is not kept waiting", || async { app.messages("bob").await.first().filter(|m| m["status"] == "sent").cloned() });
-    bob.await;
-    assert!(sending().await.is_some(), "all that was done while ada's message was being sent");
-    app.advance("2d").await;
-    assert_eq!(app.messages("ada").await[0]["status"], "sent");
 }
 
 async fn the_recipient_is_looked_up_when_it_is_sent(db: Database) {

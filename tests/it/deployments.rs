@@ -42,7 +42,9 @@ async fn a_plan_tells_what_is_new_changed_and_gone(db: Database) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|c| format!("{} {} {}", c["change"].as_str().unwrap(), c["kind"].as_str().unwrap(), c["id"].as_str().unwrap()))
+        .map(|c| {
+            format!("{} {} {}", c["change"].as_str().unwrap(), c["kind"].as_str().unwrap(), c["id"].as_str().unwrap())
+        })
         .collect();
     let expected = [
         "~ attribute email",
@@ -179,7 +181,11 @@ async fn a_removed_campaign_lets_its_users_go(db: Database) {
     assert_eq!(app.messages("ada").await.len(), 1);
     let enrollment = &app.enrollments("ada").await[0];
     assert_eq!((&enrollment["status"], &enrollment["reason"]), (&json!("exited"), &json!("the campaign was removed")));
-    assert_eq!(app.items("/v1/campaigns/greet/enrollments?status=exited").await.len(), 1, "its past can still be looked at");
+    assert_eq!(
+        app.items("/v1/campaigns/greet/enrollments?status=exited").await.len(),
+        1,
+        "its past can still be looked at"
+    );
     app.get("/v1/campaigns/greet").await.problem(404, "not_found");
 }
 
@@ -224,7 +230,10 @@ async fn users_in_flight_stay_on_their_code(db: Database) {
     for (user, deployment, on) in [("ada", &first, 1), ("bob", &second, 5)] {
         let enrollments = app.enrollments(user).await;
         assert_eq!(enrollments.len(), 1, "{user}");
-        assert_eq!((&enrollments[0]["deployment"], &enrollments[0]["status"]), (&deployment["deployment"], &json!("done")));
+        assert_eq!(
+            (&enrollments[0]["deployment"], &enrollments[0]["status"]),
+            (&deployment["deployment"], &json!("done"))
+        );
         let messages = app.messages(user).await;
         assert_eq!(day(&of_template(&messages, "goodbye")[0]["sent_at"]), on, "{user}");
     }
@@ -242,7 +251,10 @@ async fn what_was_sent_stays_as_it_was(db: Database) {
     let app = app.restart().await;
     let after = app.message(&app.messages("ada").await[0]).await;
     assert_eq!(before, after);
-    assert_eq!((&after["subject"], &after["to"], &after["rendered"]), (&json!("Hello, Ada"), &json!("ada@x.example"), &json!("as_sent")));
+    assert_eq!(
+        (&after["subject"], &after["to"], &after["rendered"]),
+        (&json!("Hello, Ada"), &json!("ada@x.example"), &json!("as_sent"))
+    );
 }
 
 async fn a_flow_that_panics_later_is_parked_with_its_line(db: Database) {
@@ -282,7 +294,11 @@ async fn two_campaigns_that_toggle_each_other_come_to_an_end(db: Database) {
     app.advance("1d").await;
     let enrollments = app.enrollments("ada").await;
     assert!(enrollments.len() < 1_000, "{}", enrollments.len());
-    assert!(enrollments.iter().any(|e| e["status"] == "parked"), "it says that it was stopped: {:?}", enrollments.last());
+    assert!(
+        enrollments.iter().any(|e| e["status"] == "parked"),
+        "it says that it was stopped: {:?}",
+        enrollments.last()
+    );
 }
 
 /// lessons.md: membership that depends on time never changed by itself.

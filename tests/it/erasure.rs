@@ -1,9 +1,9 @@
 //! Erasing a person.
 
-use std::time::Duration;
-
 use segflow_server::delivery::capture::Act;
 
+use crate::harness::smtp::Act::Hold;
+use crate::harness::smtp::{At, Smtp};
 use crate::harness::*;
 
 both![
@@ -27,9 +27,11 @@ async fn dump(db: &Database) -> Vec<u8> {
     let mut all = vec![];
     for column in db.rows(columns).await {
         let (table, column) = (column.text(0).expect("a table"), column.text(1).expect("a column"));
-        for row in db.rows(&format!("SELECT HEX(`{column}`) FROM `{table}` WHERE `{column}` IS NOT NULL")).await {
+        for row in db.rows(&format!("SELECT HEX(CAST(`{column}` AS BINARY)) FROM `{table}` WHERE `{column}` IS NOT NULL")).await {
             let digits = row.text(0).expect("digits");
-            all.extend((0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")));
+            all.extend(
+                (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")),
+            );
             all.push(b'\n');
         }
     }
@@ -47,7 +49,8 @@ async fn with_a_past(db: &Database) -> App {
     let app = App::storefront(db).await;
     let refusal = "550 no mailbox ada.secret@shop.example here";
     app.capture.script("ada.secret@shop.example", Act::Refuse(refusal.into()));
-    let attributes = json!({ "username": "SecretName", "email": "ada.secret@shop.example", "winback": true, "note": "SecretName" });
+    let attributes =
+        json!({ "username": "SecretName", "email": "ada.secret@shop.example", "winback": true, "note": "SecretName" });
     app.add("secret-user", attributes).await;
     app.advance("1d").await;
     app.post(
@@ -106,7 +109,10 @@ async fn counts_stay(db: Database) {
     for message in app.items("/v1/messages").await {
         let message = app.message(&message).await;
         if message["user_id"].is_null() {
-            assert_eq!((&message["to"], &message["html"], &message["subject"]), (&Value::Null, &Value::Null, &Value::Null));
+            assert_eq!(
+                (&message["to"], &message["html"], &message["subject"]),
+                (&Value::Null, &Value::Null, &Value::Null)
+            );
             assert_ne!(message["status"], "pending");
         }
     }
@@ -145,15 +151,19 @@ async fn who_is_waiting_can_be_erased(db: Database) {
 }
 
 async fn a_late_outcome_changes_only_the_status(db: Database) {
-    let app = App::storefront(&db).await;
-    app.capture.script("ada.secret@shop.example", Act::Stall(Duration::from_secs(2)));
-    app.add("ada", json!({ "username": "Ada", "email": "ada.secret@shop.example" })).await;
-    let sending = || async { app.messages("ada").await.first().filter(|m| m["status"] == "sending").cloned() };
-    let message = until("the message is being sent", sending).await;
+    let smtp = Smtp::start().await;
+    let app = App::smtp(&db, &smtp).await;
+    smtp.script("ada.secret@shop.example", At::Body, Hold);
+    app.add("ada", json!({ "email": "ada.secret@shop.example" })).await;
+    until("the message is being sent", || async { (smtp.held() == 1).then_some(()) }).await;
+    let message = app.messages("ada").await[0].clone();
     assert_eq!(app.delete("/v1/users/ada").await.status, 204);
     assert_eq!(app.message(&message).await["status"], "sending");
-    app.settle().await;
-    let message = app.message(&message).await;
+    smtp.release();
+    let sent = until("the outcome is known", || async { Some(app.message(&message).await).filter(|m| m["status"] != "sending") });
+    let message = sent.await;
     assert_eq!((&message["status"], &message["user_id"], &message["to"]), (&json!("sent"), &Value::Null, &Value::Null));
     assert!(!contains(&dump(&db).await, "ada.secret"));
+    app.settle().await;
+    assert_eq!(smtp.accepted().len(), 1, "what was still to come is not sent");
 }

@@ -13,7 +13,8 @@ async fn busy(db: &Database) -> App {
     assert_eq!(more["applied"], true);
     app.push(plugins::storefront()).await;
     for n in 0..7 {
-        let attributes = json!({ "username": format!("U{n}"), "email": format!("u{n}@shop.example"), "winback": n % 2 == 0 });
+        let attributes =
+            json!({ "username": format!("U{n}"), "email": format!("u{n}@shop.example"), "winback": n % 2 == 0 });
         app.add(&format!("u{n}"), attributes).await;
         app.emit("u0", "purchase", json!({ "value": 500, "order_id": n.to_string() })).await;
         app.post("/v1/keys", json!({ "name": format!("key {n}") })).await.ok();

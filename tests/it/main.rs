@@ -2,16 +2,21 @@
 
 mod harness;
 
+mod away;
 mod batch;
+mod cli;
 mod clock;
+mod crash;
 mod delivery;
 mod deployments;
 mod erasure;
+mod lifecycle;
 mod lists;
 mod problems;
 mod promises;
 mod refused_pushes;
 mod smtp;
+mod store;
 mod storefront;
 mod users;
 mod workspaces;

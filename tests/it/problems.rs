@@ -65,7 +65,9 @@ async fn every_class_of_mistake(db: Database) {
     app.get("/v1/nothing").await.problem(404, "unknown_route");
     app.get("/").await.problem(404, "unknown_route");
     app.get("/v2/users").await.problem(404, "unknown_route");
-    for path in ["/v1/users/nobody", "/v1/segments/none", "/v1/campaigns/none", "/v1/enrollments/none", "/v1/messages/none"] {
+    for path in
+        ["/v1/users/nobody", "/v1/segments/none", "/v1/campaigns/none", "/v1/enrollments/none", "/v1/messages/none"]
+    {
         app.get(path).await.problem(404, "not_found");
     }
     for list in ["events", "segments", "enrollments", "messages"] {
@@ -140,12 +142,42 @@ const BODIES: &[&[u8]] = &[
 ];
 
 const QUERIES: &[&str] = &[
-    "?limit=0", "?limit=99999999999999999999", "?after=", "?after=%00", "?after=7b7d", "?after=5b312c226d225d", "?unknown=1", "?limit=1&limit=1",
-    "?status=", "?status=%00", "?user_id=", "?email=%F0%9F", "?create=perhaps", "?dry_run=maybe", "?base=x", "?allow_enter=-1", "?base=-5&dry_run", "?=", "?&&&", "?%",
-    "?%zz=1", "?limit=1%00",
+    "?limit=0",
+    "?limit=99999999999999999999",
+    "?after=",
+    "?after=%00",
+    "?after=7b7d",
+    "?after=5b312c226d225d",
+    "?unknown=1",
+    "?limit=1&limit=1",
+    "?status=",
+    "?status=%00",
+    "?user_id=",
+    "?email=%F0%9F",
+    "?create=perhaps",
+    "?dry_run=maybe",
+    "?base=x",
+    "?allow_enter=-1",
+    "?base=-5&dry_run",
+    "?=",
+    "?&&&",
+    "?%",
+    "?%zz=1",
+    "?limit=1%00",
 ];
 
-const IDS: &[&str] = &["%", "%zz", "%ff", "%00", "%C3%28", "..%2F..%2Fetc%2Fpasswd", "%27%20OR%201%3D1", "a%0Ab", "{id}", "%F0%9F%A6%80"];
+const IDS: &[&str] = &[
+    "%",
+    "%zz",
+    "%ff",
+    "%00",
+    "%C3%28",
+    "..%2F..%2Fetc%2Fpasswd",
+    "%27%20OR%201%3D1",
+    "a%0Ab",
+    "{id}",
+    "%F0%9F%A6%80",
+];
 
 async fn a_barrage_over_all_routes(db: Database) {
     let app = App::storefront(&db).await;
@@ -186,7 +218,8 @@ async fn a_barrage_over_all_routes(db: Database) {
             let path = format!("/v1/{}/{id}{rest}", parts[2]);
             for name in methods.split(' ') {
                 let answer = crate::users::raw(&app, &format!("{name} {path} HTTP/1.1"), b"[]").await;
-                let status: u16 = answer.get(9..12).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{name} {path}: {answer}"));
+                let status: u16 =
+                    answer.get(9..12).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{name} {path}: {answer}"));
                 assert!((400..500).contains(&status) || status == 200, "{name} {path}: {answer}");
             }
         }

@@ -33,7 +33,10 @@ async fn an_enrollment_tells_its_steps(db: Database) {
     app.advance("36h").await;
     let enrollments = app.items("/v1/users/ada/enrollments?campaign=winback-campaign").await;
     let listed = &enrollments[0];
-    assert_eq!((&listed["user_id"], &listed["campaign"], &listed["status"]), (&json!("ada"), &json!("winback-campaign"), &json!("active")));
+    assert_eq!(
+        (&listed["user_id"], &listed["campaign"], &listed["status"]),
+        (&json!("ada"), &json!("winback-campaign"), &json!("active"))
+    );
     assert_eq!(listed["wake_at"], "2026-01-04T09:00:00Z");
     let waits = listed["waiting_for"].as_str().unwrap();
     assert!(waits.contains("2 days") && waits.contains("src/lib.rs:"), "{waits}");
@@ -51,7 +54,10 @@ async fn health_needs_no_key(db: Database) {
     app.add("ada", json!({ "username": "Ada", "email": "ada@shop.example" })).await;
     app.settle().await;
     let stranger = app.with_key("");
-    assert_eq!((stranger.get("/healthz").await.text(), stranger.get("/readyz").await.text()), ("ok\n".into(), "ready\n".into()));
+    assert_eq!(
+        (stranger.get("/healthz").await.text(), stranger.get("/readyz").await.text()),
+        ("ok\n".into(), "ready\n".into())
+    );
     let metrics = stranger.get("/metrics").await;
     assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let metrics = metrics.text();
@@ -66,17 +72,27 @@ async fn the_plan_of_a_push(db: Database) {
     app.add("ada", json!({ "username": "Ada", "email": "ada@shop.example", "winback": true })).await;
     app.settle().await;
     let plan = app.push(plugins::storefront()).await;
-    assert_eq!((&plan["applied"], &plan["changed"], &plan["base"], &plan["generation"]), (&json!(true), &json!(true), &json!(0), &json!(1)));
+    assert_eq!(
+        (&plan["applied"], &plan["changed"], &plan["base"], &plan["generation"]),
+        (&json!(true), &json!(true), &json!(0), &json!(1))
+    );
     assert_eq!((&plan["entering"], &plan["leaving"], &plan["from"]), (&json!(2), &json!(0), &Value::Null));
     let changes = plan["changes"].as_array().unwrap();
     assert!(changes.iter().all(|c| c["change"] == "+"));
     let note = |kind: &str, id: &str| {
-        let change = changes.iter().find(|c| c["kind"] == kind && c["id"] == id).unwrap_or_else(|| panic!("{kind} {id}"));
+        let change =
+            changes.iter().find(|c| c["kind"] == kind && c["id"] == id).unwrap_or_else(|| panic!("{kind} {id}"));
         change["note"].as_str().unwrap().to_string()
     };
-    assert_eq!((note("campaign", "winback-campaign"), note("segment", "all-users")), ("1 enter".into(), "1 user".into()));
+    assert_eq!(
+        (note("campaign", "winback-campaign"), note("segment", "all-users")),
+        ("1 enter".into(), "1 user".into())
+    );
     assert_eq!((note("transaction", "purchase"), note("template", "welcome-email")), (String::new(), String::new()));
     let listed = &app.items("/v1/deployments").await[0];
-    assert_eq!((&listed["id"], &listed["generation"], &listed["current"]), (&plan["deployment"], &json!(1), &json!(true)));
+    assert_eq!(
+        (&listed["id"], &listed["generation"], &listed["current"]),
+        (&plan["deployment"], &json!(1), &json!(true))
+    );
     app.settle().await;
 }

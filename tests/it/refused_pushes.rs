@@ -46,10 +46,14 @@ async fn what_is_not_a_plugin(db: Database) {
         let kept: String = all.iter().filter(|(_, name)| *name != except).map(|(text, _)| *text).collect();
         wat(&format!("(module {kept})"))
     };
-    let whole = |body: &str| wat(&format!(r#"(module (memory (export "memory") 1) {body}
+    let whole = |body: &str| {
+        wat(&format!(
+            r#"(module (memory (export "memory") 1) {body}
         (func (export "segflow_abi") (result i32) (i32.const {ABI_VERSION}))
         (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-        (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#));
+        (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#
+        ))
+    };
     let cases: Vec<(&str, Vec<u8>, &str, &str)> = vec![
         ("nothing", vec![], "not_a_plugin", ""),
         ("garbage", b"#!/bin/sh\necho hello\n".repeat(20), "not_a_plugin", ""),
@@ -61,20 +65,35 @@ async fn what_is_not_a_plugin(db: Database) {
         ("of tomorrow", abi(ABI_VERSION + 1), "abi_version", "the server is older"),
         ("of yesterday", abi(0), "abi_version", "the plugin's SDK is older"),
         ("a clock", whole_with_import(), "forbidden_import", "clock_time_get"),
-        ("a gigabyte", wat(r#"(module (memory (export "memory") 16384)
+        (
+            "a gigabyte",
+            wat(r#"(module (memory (export "memory") 16384)
             (func (export "segflow_abi") (result i32) (i32.const 1))
             (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#), "memory_too_large", ""),
+            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#),
+            "memory_too_large",
+            "",
+        ),
         ("too large", whole(&format!("(data (i32.const 0) \"{}\")", "x".repeat(9 << 20))), "too_large", ""),
         ("answers outside its memory", whole(""), "invalid_project", ""),
-        ("describes itself for ever", wat(r#"(module (memory (export "memory") 1)
+        (
+            "describes itself for ever",
+            wat(r#"(module (memory (export "memory") 1)
             (func (export "segflow_abi") (result i32) (i32.const 1))
             (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-            (func (export "segflow_call") (param i32 i32) (result i64) (loop $l (br $l)) (i64.const 0)))"#), "invalid_project", "a loop that does not end?"),
-        ("starts for ever", wat(r#"(module (memory (export "memory") 1) (func $s (loop $l (br $l))) (start $s)
+            (func (export "segflow_call") (param i32 i32) (result i64) (loop $l (br $l)) (i64.const 0)))"#),
+            "invalid_project",
+            "a loop that does not end?",
+        ),
+        (
+            "starts for ever",
+            wat(r#"(module (memory (export "memory") 1) (func $s (loop $l (br $l))) (start $s)
             (func (export "segflow_abi") (result i32) (i32.const 1))
             (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#), "not_a_plugin", "does not start"),
+            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#),
+            "not_a_plugin",
+            "does not start",
+        ),
         ("refuses", abi(ABI_VERSION), "invalid_project", ""),
     ];
     for (what, wasm, code, word) in cases {
@@ -100,15 +119,33 @@ async fn what_a_manifest_can_get_wrong(db: Database) {
     let app = with_ada(&db).await;
     let before = picture(&app).await;
     let of = |segment: &str| json!({ "id": segment, "rule": { "expr": { "segment": "everyone" } } });
-    let transaction = |template: &str, argument: &str| {
-        json!([{ "id": "t", "event": "e", "template": template, "argument": argument, "guarantee": "at_least_once" }])
-    };
+    let transaction = |template: &str, argument: &str| json!([{ "id": "t", "event": "e", "template": template, "argument": argument, "guarantee": "at_least_once" }]);
     let cases: Vec<(&str, Value, &str, &str)> = vec![
-        ("segments", json!([made::everyone("everyone"), made::everyone("everyone")]), "duplicate_id", "segment everyone"),
+        (
+            "segments",
+            json!([made::everyone("everyone"), made::everyone("everyone")]),
+            "duplicate_id",
+            "segment everyone",
+        ),
         ("segments", json!([made::everyone("everyone"), made::everyone(" ")]), "empty_id", "segment"),
-        ("segments", json!([of("a"), { "id": "everyone", "rule": { "expr": { "segment": "a" } } }]), "cycle", "segment"),
-        ("segments", json!([made::everyone("everyone"), { "id": "b", "rule": { "expr": { "segment": "everyon" } } }]), "unknown_segment", "segment b"),
-        ("campaigns", json!([made::campaign("a", "everyone"), made::campaign("a", "everyone")]), "duplicate_id", "campaign a"),
+        (
+            "segments",
+            json!([of("a"), { "id": "everyone", "rule": { "expr": { "segment": "a" } } }]),
+            "cycle",
+            "segment",
+        ),
+        (
+            "segments",
+            json!([made::everyone("everyone"), { "id": "b", "rule": { "expr": { "segment": "everyon" } } }]),
+            "unknown_segment",
+            "segment b",
+        ),
+        (
+            "campaigns",
+            json!([made::campaign("a", "everyone"), made::campaign("a", "everyone")]),
+            "duplicate_id",
+            "campaign a",
+        ),
         ("campaigns", json!([made::campaign("", "everyone")]), "empty_id", "campaign"),
         ("campaigns", json!([made::campaign("a", "everyon")]), "unknown_segment", "campaign a"),
         ("templates", json!([made::template("hi"), made::template("hi")]), "duplicate_id", "template hi"),
@@ -117,7 +154,12 @@ async fn what_a_manifest_can_get_wrong(db: Database) {
         ("transactions", transaction("hi", "e"), "wrong_argument", "transaction t"),
         ("from", json!("nobody"), "sender", "project"),
         ("from", Value::Null, "sender", "project"),
-        ("problems", json!([{ "code": "unknown_variable", "message": "no `nmae`", "place": "template hi" }]), "unknown_variable", "template hi"),
+        (
+            "problems",
+            json!([{ "code": "unknown_variable", "message": "no `nmae`", "place": "template hi" }]),
+            "unknown_variable",
+            "template hi",
+        ),
     ];
     for (part, value, code, place) in cases {
         let mut manifest = made::manifest();
@@ -130,7 +172,10 @@ async fn what_a_manifest_can_get_wrong(db: Database) {
     }
     let unknown = Made::new(made::manifest()).sending("bye");
     let document = app.deploy("", unknown.wasm()).await.problem(422, "invalid_project");
-    assert_eq!((&document["problems"][0]["code"], &document["problems"][0]["place"]), (&json!("unknown_template"), &json!("campaign hello")));
+    assert_eq!(
+        (&document["problems"][0]["code"], &document["problems"][0]["place"]),
+        (&json!("unknown_template"), &json!("campaign hello"))
+    );
     assert_eq!(picture(&app).await, before);
 }
 
@@ -146,7 +191,8 @@ async fn all_problems_at_once(db: Database) {
     ]);
     manifest["campaigns"] = json!([made::campaign("hello", "nobody"), made::campaign("", "everyone")]);
     let document = app.deploy("", Made::new(manifest).sending("bye").wasm()).await.problem(422, "invalid_project");
-    let codes: Vec<&str> = document["problems"].as_array().unwrap().iter().map(|p| p["code"].as_str().unwrap()).collect();
+    let codes: Vec<&str> =
+        document["problems"].as_array().unwrap().iter().map(|p| p["code"].as_str().unwrap()).collect();
     for code in ["duplicate_id", "empty_id", "unknown_segment", "sender", "bad_sql", "unknown_template"] {
         assert!(codes.contains(&code), "{code} is not among {codes:?}");
     }
@@ -180,14 +226,24 @@ async fn sql_that_is_not_one_select(db: Database) {
         "WITH users AS (SELECT 1 AS id) SELECT id FROM users",
         "SELECT id FROM users WHERE",
         "SELECT id FROM users) q; DELETE FROM users; --",
+        "SELECT id FROM users WHERE 1 = 0 /*! UNION SELECT hash AS id FROM api_keys */",
+        "SELECT id FROM users WHERE id IN (SELECT hash FROM `api_keys`)",
+        "SELECT id FROM users UNION SELECT prefix FROM api_keys",
     ] {
         let document = app.deploy("", with(sql)).await.problem(422, "invalid_project");
         let problem = &document["problems"][0];
-        assert_eq!((&problem["code"], &problem["place"]), (&json!("bad_sql"), &json!("segment raw")), "{sql}: {document}");
+        assert_eq!(
+            (&problem["code"], &problem["place"]),
+            (&json!("bad_sql"), &json!("segment raw")),
+            "{sql}: {document}"
+        );
     }
     assert_eq!(picture(&app).await, before);
     // And one that is.
-    app.push(with("SELECT u.id FROM users u WHERE u.id IN ('ada', 'o''brien')")).await;
+    for sql in ["SELECT user_id AS id FROM events WHERE name = 'what?'", "WITH e AS (SELECT user_id AS id FROM events) SELECT id FROM e", "SELECT 'ada' AS id"] {
+        app.push(with(sql)).await;
+    }
+    app.push(with("SELECT u.id FROM users u WHERE u.id IN ('ada', 'o''brien') -- what? is this")).await;
     app.add("o'brien", json!({})).await;
     app.add("bob", json!({})).await;
     app.settle().await;

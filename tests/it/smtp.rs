@@ -19,14 +19,6 @@ both![
     a_server_that_is_away_is_tried_again,
 ];
 
-/// A production server that sends over SMTP.
-async fn start(db: &Database, url: Option<String>) -> App {
-    let secrets: BTreeMap<String, String> = url.map(|url| ("SMTP_URL".to_string(), url)).into_iter().collect();
-    let app = App::with(db, Config { secrets, ..production(db) }).await;
-    app.push(plugins::mailer()).await;
-    app
-}
-
 async fn add(app: &App, name: &str) {
     app.add(name, json!({ "email": format!("{name}@x.example") })).await;
 }
@@ -40,7 +32,7 @@ async fn first(app: &App, user: &str, status: &str) -> Value {
 
 async fn an_email_arrives_as_it_was_meant(db: Database) {
     let smtp = Smtp::start().await;
-    let app = start(&db, Some(smtp.url())).await;
+    let app = App::smtp(&db, &smtp).await;
     add(&app, "ada").await;
     let message = first(&app, "ada", "sent").await;
     assert_eq!((&message["provider"], &message["from"]), (&json!("smtp"), &json!("Mailer <mailer@segflow.example>")));
@@ -49,7 +41,14 @@ async fn an_email_arrives_as_it_was_meant(db: Database) {
     assert_eq!((mail.from.as_str(), mail.to.as_str()), ("mailer@segflow.example", "ada@x.example"));
     assert_eq!(json!(mail.id), message["id"]);
     let subject = format!("Subject: {}", message["subject"].as_str().unwrap());
-    for header in [subject.as_str(), "To: ada@x.example", "From: ", "Message-ID: <msg_", "MIME-Version: 1.0", "multipart/alternative"] {
+    for header in [
+        subject.as_str(),
+        "To: ada@x.example",
+        "From: ",
+        "Message-ID: <msg_",
+        "MIME-Version: 1.0",
+        "multipart/alternative",
+    ] {
         assert!(mail.raw.contains(header), "{header} is not in {}", mail.raw);
     }
     assert!(mail.raw.contains("text/plain") && mail.raw.contains("text/html"));
@@ -59,7 +58,7 @@ async fn an_email_arrives_as_it_was_meant(db: Database) {
 
 async fn the_server_can_refuse_at_every_step(db: Database) {
     let smtp = Smtp::start().await;
-    let app = start(&db, Some(smtp.url())).await;
+    let app = App::smtp(&db, &smtp).await;
     for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data), ("body", At::Body)] {
         smtp.script(&format!("{name}@x.example"), at, Act::Say("554 not like this"));
         add(&app, name).await;
@@ -76,16 +75,22 @@ async fn the_server_can_refuse_at_every_step(db: Database) {
 
 async fn the_server_can_ask_to_come_again_at_every_step(db: Database) {
     let smtp = Smtp::start().await;
-    let mut app = start(&db, Some(smtp.url())).await;
+    let mut app = App::smtp(&db, &smtp).await;
     for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data), ("body", At::Body)] {
         smtp.script(&format!("{name}@x.example"), at, Act::Say("451 later"));
         add(&app, name).await;
         let message = first(&app, name, "pending").await;
         let message = match message["attempt"].as_i64() {
-            Some(0) => until("it was tried", || async {
-                app.messages(name).await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending")
-            })
-            .await,
+            Some(0) => {
+                until("it was tried", || async {
+                    app.messages(name)
+                        .await
+                        .into_iter()
+                        .next()
+                        .filter(|m| m["attempt"] == 1 && m["status"] == "pending")
+                })
+                .await
+            }
             _ => message,
         };
         assert!(message["reason"].as_str().unwrap().contains("later"), "{message}");
@@ -97,7 +102,7 @@ async fn the_server_can_ask_to_come_again_at_every_step(db: Database) {
 
 async fn connections_that_break_before_the_body_are_harmless(db: Database) {
     let smtp = Smtp::start().await;
-    let mut app = start(&db, Some(smtp.url())).await;
+    let mut app = App::smtp(&db, &smtp).await;
     for (name, at) in [("rcpt", At::Rcpt), ("data", At::Data)] {
         let address = format!("{name}@x.example");
         // A kept connection that breaks is replaced at once; a new one is not.
@@ -115,7 +120,7 @@ async fn connections_that_break_before_the_body_are_harmless(db: Database) {
 
 async fn after_the_body_nothing_is_certain(db: Database) {
     let smtp = Smtp::start().await;
-    let mut app = start(&db, Some(smtp.url())).await;
+    let mut app = App::smtp(&db, &smtp).await;
     smtp.script("ada@x.example", At::Body, Act::Cut);
     add(&app, "ada").await;
     let message = first(&app, "ada", "unknown").await;
@@ -132,14 +137,20 @@ async fn after_the_body_nothing_is_certain(db: Database) {
         messages.into_iter().find(|m| m["template"] == "receipt" && m["status"] == "pending" && m["attempt"] == 1)
     })
     .await;
-    let again = smtp.accepted().iter().filter(|mail| mail.to == "ada@x.example").filter(|mail| json!(mail.id) == message["id"]).count();
+    let again = smtp
+        .accepted()
+        .iter()
+        .filter(|mail| mail.to == "ada@x.example")
+        .filter(|mail| json!(mail.id) == message["id"])
+        .count();
     assert_eq!(again, 1);
     app.leave_work();
 }
 
+/// lessons.md: provider latency blocked the API: a user update waited 2.5 s behind a 3 s send.
 async fn what_is_being_sent_holds_up_nobody(db: Database) {
     let smtp = Smtp::start().await;
-    let app = start(&db, Some(smtp.url())).await;
+    let app = App::smtp(&db, &smtp).await;
     smtp.script("ada@x.example", At::Body, Act::Hold);
     add(&app, "ada").await;
     until("the mail server is slow", || async { (smtp.held() == 1).then_some(()) }).await;
@@ -166,7 +177,7 @@ async fn messages_wait_for_a_missing_secret(db: Database) {
     app.leave_work();
     app.stop().await;
     // The value of a secret is nowhere in the database.
-    let mut app = start(&db, Some(smtp.url())).await;
+    let mut app = App::smtp(&db, &smtp).await;
     let wasm = db.count("SELECT COUNT(*) FROM deployments WHERE manifest LIKE '%127.0.0.1%'").await;
     assert_eq!(wasm, 0);
     app.leave_work();
@@ -174,9 +185,13 @@ async fn messages_wait_for_a_missing_secret(db: Database) {
 
 async fn a_server_that_is_away_is_tried_again(db: Database) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let mut app = start(&db, Some(format!("smtp://127.0.0.1:{port}"))).await;
+    let secrets = BTreeMap::from([("SMTP_URL".to_string(), format!("smtp://127.0.0.1:{port}"))]);
+    let mut app = App::with(&db, Config { secrets, ..production(&db) }).await;
+    app.push(plugins::mailer()).await;
     add(&app, "ada").await;
-    let tried = || async { app.messages("ada").await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending") };
+    let tried = || async {
+        app.messages("ada").await.into_iter().next().filter(|m| m["attempt"] == 1 && m["status"] == "pending")
+    };
     let message = until("it was tried", tried).await;
     assert!(message["reason"].as_str().unwrap().contains("no connection to the SMTP server"), "{message}");
     app.leave_work();

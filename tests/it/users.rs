@@ -51,9 +51,43 @@ async fn create_false_makes_nobody(db: Database) {
 /// Ids that have broken something before.
 fn ids() -> Vec<String> {
     let mut ids: Vec<String> = [
-        "o'brien", "a/b", "/", "//", " ", "ada ", " ada", "a\tb", "a\nb", "%", "%2F", "a%20b", "?", "a?b=c", "#", "a&b", "a+b", "..a", "…",
-        "\"quoted\"", "back\\slash", "; DROP TABLE users; --", "emoji 🦀👩‍👩‍👧", "ÅÄÖ", "A\u{30a}", "日本語", "null", "0", "-1", "{id}", "*", "a\u{0}b",
-        "\u{feff}", "\u{202e}rtl", "\u{1}", "\u{7f}", "ada@shop.example",
+        "o'brien",
+        "a/b",
+        "/",
+        "//",
+        " ",
+        "ada ",
+        " ada",
+        "a\tb",
+        "a\nb",
+        "%",
+        "%2F",
+        "a%20b",
+        "?",
+        "a?b=c",
+        "#",
+        "a&b",
+        "a+b",
+        "..a",
+        "…",
+        "\"quoted\"",
+        "back\\slash",
+        "; DROP TABLE users; --",
+        "emoji 🦀👩‍👩‍👧",
+        "ÅÄÖ",
+        "A\u{30a}",
+        "日本語",
+        "null",
+        "0",
+        "-1",
+        "{id}",
+        "*",
+        "a\u{0}b",
+        "\u{feff}",
+        "\u{202e}rtl",
+        "\u{1}",
+        "\u{7f}",
+        "ada@shop.example",
     ]
     .map(String::from)
     .into();
@@ -89,7 +123,11 @@ async fn any_string_of_255_bytes_is_a_user(db: Database) {
         assert_eq!(messages.len(), 2, "{id:?}: {messages:?}");
         for message in messages {
             let message = app.message(&message).await;
-            assert_eq!((&message["user_id"], &message["to"]), (&json!(id), &json!(format!("u{n}@shop.example"))), "{id:?}");
+            assert_eq!(
+                (&message["user_id"], &message["to"]),
+                (&json!(id), &json!(format!("u{n}@shop.example"))),
+                "{id:?}"
+            );
             assert_eq!(message["status"], "sent", "{id:?}: {message}");
         }
     }
@@ -113,7 +151,12 @@ async fn ids_are_compared_byte_for_byte(db: Database) {
     let alike = ["ada", "ada ", "ada  ", "Ada", "ADA", "àda", "a\u{300}da", "ada\u{0}", "ada\u{200b}"];
     for id in alike {
         app.add(id, json!({ "is": told(id) })).await;
-        app.post(&format!("/v1/users/{}/events", segment(id)), json!({"name": "seen", "id": "1", "attributes": {"by": told(id)}})).await.ok();
+        app.post(
+            &format!("/v1/users/{}/events", segment(id)),
+            json!({"name": "seen", "id": "1", "attributes": {"by": told(id)}}),
+        )
+        .await
+        .ok();
     }
     // So are the ids and names of events.
     for id in alike {
@@ -184,9 +227,14 @@ async fn values_come_back_as_they_were_given(db: Database) {
     });
     app.put("/v1/users/ada", json!({ "attributes": attributes })).await.ok();
     assert_eq!(app.get("/v1/users/ada").await.ok()["attributes"], attributes);
-    app.post("/v1/users/ada/events", json!({"name": "what? 'this'", "id": "? or '", "attributes": attributes})).await.ok();
+    app.post("/v1/users/ada/events", json!({"name": "what? 'this'", "id": "? or '", "attributes": attributes}))
+        .await
+        .ok();
     let event = &app.items("/v1/users/ada/events").await[0];
-    assert_eq!((&event["attributes"], &event["name"], &event["id"]), (&attributes, &json!("what? 'this'"), &json!("? or '")));
+    assert_eq!(
+        (&event["attributes"], &event["name"], &event["id"]),
+        (&attributes, &json!("what? 'this'"), &json!("? or '"))
+    );
     app.settle().await;
 }
 
@@ -247,14 +295,23 @@ async fn a_client_that_goes_away_changes_nothing(db: Database) {
     let app = App::start(&db).await;
     for n in 0..20 {
         let mut stream = TcpStream::connect(app.base.trim_start_matches("http://")).await.expect("connected");
-        let body = format!(r#"{{"batch":[{{"type":"identify","user_id":"u{n}"}},{{"type":"track","user_id":"u{n}","name":"seen"}}]}}"#);
-        let head = format!("POST /v1/batch HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n", app.key, body.len());
+        let body = format!(
+            r#"{{"batch":[{{"type":"identify","user_id":"u{n}"}},{{"type":"track","user_id":"u{n}","name":"seen"}}]}}"#
+        );
+        let head = format!(
+            "POST /v1/batch HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+            app.key,
+            body.len()
+        );
         stream.write_all(format!("{head}{body}").as_bytes()).await.expect("sent");
         drop(stream);
     }
     // Half of a body is no request.
     let mut stream = TcpStream::connect(app.base.trim_start_matches("http://")).await.expect("connected");
-    let head = format!("PATCH /v1/users/half HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 40\r\n\r\n", app.key);
+    let head = format!(
+        "PATCH /v1/users/half HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 40\r\n\r\n",
+        app.key
+    );
     stream.write_all(format!("{head}{{\"attributes\":").as_bytes()).await.expect("sent");
     drop(stream);
     app.add("last", json!({})).await;
@@ -322,7 +379,8 @@ async fn events_tell_when_they_happened(db: Database) {
     app.post("/v1/users/ada/events", json!({"name": "c"})).await.ok();
     app.post("/v1/users/ada/events", json!({"name": "a", "occurred_at": "2025-01-01T00:00:00Z"})).await.ok();
     let events = app.items("/v1/users/ada/events").await;
-    let listed: Vec<_> = events.iter().map(|e| (e["name"].as_str().unwrap(), e["occurred_at"].as_str().unwrap())).collect();
+    let listed: Vec<_> =
+        events.iter().map(|e| (e["name"].as_str().unwrap(), e["occurred_at"].as_str().unwrap())).collect();
     assert_eq!(listed, [("a", "2025-01-01T00:00:00Z"), ("b", "2025-12-24T17:00:00Z"), ("c", START)]);
     assert!(events.iter().all(|e| e["received_at"] == START));
     app.settle().await;

@@ -9,7 +9,8 @@ async fn the_same_ids_in_two_workspaces(db: Database) {
     let other = app.workspace("other").await;
     assert_eq!(other.get("/v1/me").await.ok()["workspace"], "other");
     // lessons.md: one tenant's retry dropped another tenant's event.
-    let purchase = |value: u32| json!({"name": "purchase", "id": "order-1", "attributes": {"value": value, "order_id": "A-1"}});
+    let purchase =
+        |value: u32| json!({"name": "purchase", "id": "order-1", "attributes": {"value": value, "order_id": "A-1"}});
     app.add("ada", json!({ "username": "Ada", "email": "ada@one.example" })).await;
     other.add("ada", json!({ "username": "Adele", "email": "ada@two.example" })).await;
     app.post("/v1/users/ada/events", purchase(2_000)).await.ok();
@@ -22,7 +23,10 @@ async fn the_same_ids_in_two_workspaces(db: Database) {
     other.push(plugins::storefront()).await;
     app.settle().await;
     let message = other.message(&other.items("/v1/messages?campaign=welcome-campaign").await[0]).await;
-    assert_eq!((&message["to"], &message["subject"]), (&json!("ada@two.example"), &json!("Welcome to Segflow, Adele!")));
+    assert_eq!(
+        (&message["to"], &message["subject"]),
+        (&json!("ada@two.example"), &json!("Welcome to Segflow, Adele!"))
+    );
     assert_eq!(other.segments("ada").await, ["all-users", "purchased-users"]);
     assert_eq!(app.segments("ada").await, ["all-users", "big-spenders", "purchased-users"]);
     assert_eq!(app.items("/v1/segments/all-users/members").await.len(), 1);

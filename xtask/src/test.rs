@@ -16,7 +16,7 @@ pub fn everything(interrupt: &Interrupt) -> Result<()> {
     let mysql = Source::find(interrupt)?;
     phase(cargo().args(["fmt", "--all", "--check"]), interrupt)?;
     phase(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), interrupt)?;
-    phase(cargo().args(["build", "--workspace", "--bins"]), interrupt)?;
+    phase(&mut build(), interrupt)?;
     let server = mysql.start(interrupt)?;
     phase(cargo().args(["test", "--doc", "--workspace"]).env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)?;
     phase(tests().arg("--workspace").env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)
@@ -26,9 +26,16 @@ pub fn everything(interrupt: &Interrupt) -> Result<()> {
 pub fn matching(filter: &[&str], interrupt: &Interrupt) -> Result<()> {
     wasm::ensure(interrupt)?;
     let mysql = Source::find(interrupt)?;
-    phase(cargo().args(["build", "--workspace", "--bins"]), interrupt)?;
+    phase(&mut build(), interrupt)?;
     let server = mysql.start(interrupt)?;
     phase(tests().args(filter).env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)
+}
+
+/// With the tests, whose dependencies ask for features that the binaries alone do not: built apart, wasmtime would be built twice.
+fn build() -> Command {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--all-targets"]);
+    command
 }
 
 fn tests() -> Command {

@@ -219,7 +219,7 @@ impl Feeder {
             let body = format!(r#"{{"attributes":{{"email":"{user}@bench.example"}}}}"#);
             self.until_acknowledged(&mut connection, "PATCH", &path, &body).await?;
             self.users.lock().expect("no panic while held").insert(user.clone());
-            if number % ORDERS == 0 {
+            if number.is_multiple_of(ORDERS) {
                 let body = format!(r#"{{"name":"order","id":"order-{number}","attributes":{{"number":"{number}"}}}}"#);
                 self.until_acknowledged(&mut connection, "POST", &format!("{path}/events"), &body).await?;
                 self.orders.lock().expect("no panic while held").insert(user);

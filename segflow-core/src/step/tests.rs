@@ -372,7 +372,7 @@ fn a_campaign_that_was_removed_is_left() {
 fn a_new_campaign_enrols_who_is_there_and_an_old_one_does_not() {
     let segments = [("all", Expr::Everyone)];
     let old = campaign("old", "all", Mode::Dynamic);
-    let mut world = World::new(&segments, &[old.clone()], &[], &[("old", mail)]);
+    let mut world = World::new(&segments, std::slice::from_ref(&old), &[], &[("old", mail)]);
     world.update(json!({}));
     world.drain(NOW + DAY);
     world.drain(NOW + 2 * DAY);

@@ -48,6 +48,8 @@ impl Scripted {
         let done = walk.turn(ended, turn.now, &turn.attributes.read().expect("attributes are JSON"));
         if walk.state == State::Failed {
             holds(matches!(outcome.end, End::Failed(_)), "a flow that fails says so", || format!("{outcome:?}"));
+            let nothing = outcome.effects.is_empty() && outcome.entries.is_empty();
+            holds(nothing, "a turn that fails decides nothing", || format!("{outcome:?}"));
             return;
         }
         equal(&outcome.effects, &done.effects, "a turn does what the program says, once");

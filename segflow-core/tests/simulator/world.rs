@@ -38,12 +38,15 @@ pub enum Mode {
 /// What a world has come to, without what a crash may change.
 #[derive(Debug, PartialEq)]
 pub struct Decided {
-    enrollments: BTreeMap<String, (String, Status, Option<String>, u64, Vec<Entry>, Option<i64>)>,
+    enrollments: BTreeMap<String, Standing>,
     attributes: BTreeMap<String, Object>,
     members: BTreeMap<String, BTreeSet<String>>,
     messages: BTreeMap<String, Message>,
     logs: BTreeMap<(String, String), Vec<String>>,
 }
+
+/// An enrollment's deployment, status, reason, next operation, journal and next turn.
+type Standing = (String, Status, Option<String>, u64, Vec<Entry>, Option<i64>);
 
 /// Plays a seed, to what was decided.
 pub fn play(seed: u64, mode: Mode) -> Decided {

@@ -186,7 +186,9 @@ impl Delivery {
 
     async fn conclude(&self, claimed: Claimed, report: Report) {
         let what = match &report.outcome {
-            Outcome::Accepted { .. } => format!("✉ {} → {}, see /v1/messages/{}", claimed.template, report.provider, claimed.id),
+            Outcome::Accepted { .. } => {
+                format!("✉ {} → {}, see /v1/messages/{}", claimed.template, report.provider, claimed.id)
+            }
             Outcome::Refused(why) => format!("✗ {} refused: {why}", claimed.template),
             Outcome::Retry(why) => format!("{} is tried again later: {why}", claimed.template),
             Outcome::Ambiguous(why) => format!("? {} perhaps sent: {why}", claimed.template),

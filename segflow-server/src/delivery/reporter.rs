@@ -36,7 +36,7 @@ impl Reporter {
                         }
                     }
                 }
-                    for answer in answers {
+                for answer in answers {
                     // Nobody waits for it when the server is ending.
                     let _ = answer.send(());
                 }

@@ -138,7 +138,9 @@ impl Smtp {
         if !from.is_ascii_only() || !to.is_ascii_only() {
             if !info.supports_feature(Extension::SmtpUtfEight) {
                 self.keep(connection);
-                return Err(Begin::Answered(Outcome::Refused("the SMTP server takes no addresses beyond ASCII".into())));
+                return Err(Begin::Answered(Outcome::Refused(
+                    "the SMTP server takes no addresses beyond ASCII".into(),
+                )));
             }
             options.push(MailParameter::SmtpUtfEight);
         }
@@ -285,11 +287,13 @@ mod tests {
 
     #[test]
     fn urls() {
-        let smtp = Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required").map_err(|e| panic!("{e}"));
+        let smtp =
+            Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required").map_err(|e| panic!("{e}"));
         let smtp = smtp.expect("parsed");
         assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
         assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
-        for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"] {
+        for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"]
+        {
             assert!(Smtp::new("smtp", bad).is_err(), "{bad}");
         }
     }

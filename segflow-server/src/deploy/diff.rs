@@ -61,7 +61,11 @@ pub fn entries_differ(old: Option<&Manifest>, new: &Manifest) -> bool {
 }
 
 /// By campaign: the generation in which its entry rule came to be. One that is unchanged keeps its own.
-pub fn since(old: Option<(&Manifest, &BTreeMap<String, i64>)>, new: &Manifest, generation: i64) -> BTreeMap<String, i64> {
+pub fn since(
+    old: Option<(&Manifest, &BTreeMap<String, i64>)>,
+    new: &Manifest,
+    generation: i64,
+) -> BTreeMap<String, i64> {
     let before = old.map(|(manifest, _)| rules(manifest)).unwrap_or_default();
     let kept = |campaign: &Campaign| {
         let same = before.get(campaign.id.as_str()) == Some(&rule(campaign));

@@ -77,11 +77,19 @@ pub struct Plan {
 #[derive(Debug)]
 pub enum PushError {
     /// Something is wrong with what was pushed: all that is, at once.
-    Refused { code: &'static str, detail: String, problems: Vec<Problem> },
+    Refused {
+        code: &'static str,
+        detail: String,
+        problems: Vec<Problem>,
+    },
     /// Another push came between; the generation it is now.
-    Passed { current: i64 },
+    Passed {
+        current: i64,
+    },
     /// More users would enter than are allowed to without a word.
-    TooMany { entering: u64 },
+    TooMany {
+        entering: u64,
+    },
     Store(store::Error),
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use segflow_core::{Plugin, ids};
 use segflow_core::project::Project;
 use segflow_core::protocol::{Manifest, Problem};
 use segflow_core::step::preview;
+use segflow_core::{Plugin, ids};
 
 use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, validate};
 use crate::plugin::sha256;
@@ -46,10 +46,8 @@ impl Deploy {
         let old = before.as_ref().map(|d| &d.manifest);
         let generation = if same.is_some() { base } else { base + 1 };
         let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
-        let deployment = same.map_or_else(
-            || ids::derived("dep", &[workspace, &generation.to_string(), &sha]),
-            |d| d.id.clone(),
-        );
+        let deployment =
+            same.map_or_else(|| ids::derived("dep", &[workspace, &generation.to_string(), &sha]), |d| d.id.clone());
         let mut plan = Plan {
             applied: false,
             changed: same.is_none(),
@@ -111,7 +109,13 @@ impl Deploy {
     }
 
     /// Holds every user against the new project, and counts who would enter and leave what.
-    async fn count(&self, workspace: &str, candidate: Arc<Project>, now: i64, plan: &mut Plan) -> Result<(), PushError> {
+    async fn count(
+        &self,
+        workspace: &str,
+        candidate: Arc<Project>,
+        now: i64,
+        plan: &mut Plan,
+    ) -> Result<(), PushError> {
         let db = &self.inner.store.db;
         let (mut entering, mut leaving, mut members) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut after = String::new();

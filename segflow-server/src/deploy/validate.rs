@@ -30,11 +30,14 @@ pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now
     let mut problems = project::check(manifest);
     sender(manifest, &mut problems);
     for segment in &manifest.segments {
-        if let Rule::Sql(sql) = &segment.rule {
-            if let Err(why) = segments::check(db, sql).await {
-                problems.push(Problem { code: "bad_sql".into(), message: why, place: Some(format!("segment {}", segment.id)) });
+        if let Rule::Sql(sql) = &segment.rule
+            && let Err(why) = segments::check(db, sql).await {
+                problems.push(Problem {
+                    code: "bad_sql".into(),
+                    message: why,
+                    place: Some(format!("segment {}", segment.id)),
+                });
             }
-        }
     }
     let tried = manifest.clone();
     let flows = tokio::task::spawn_blocking(move || {
@@ -118,11 +121,10 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
         warnings.push("no provider: messages stay pending until one is declared with `.provider(…)`".into());
     }
     for provider in &manifest.providers {
-        if let ProviderKind::Smtp { url } = &provider.kind {
-            if !secret(url) {
+        if let ProviderKind::Smtp { url } = &provider.kind
+            && !secret(url) {
                 warnings.push(format!("secret {url} is not set on the server: messages wait for it"));
             }
-        }
     }
     warnings
 }

@@ -91,7 +91,7 @@ pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<
         &ids,
     )
     .await?;
-    let mut told: BTreeMap<String, Vec<(i64, Option<String>, u32, bool)>> = BTreeMap::new();
+    let mut told = Told::new();
     for row in &inbox {
         let facts = told.entry(row.text(0)?).or_default();
         if facts.len() < FACTS {
@@ -172,6 +172,7 @@ async fn load_users(on: &mut On<'_>, workspace: &str, ids: &[Value]) -> Result<B
     Ok(work)
 }
 
+/// Inbox rows by user: id, event, hops, historical.
 type Told = BTreeMap<String, Vec<(i64, Option<String>, u32, bool)>>;
 
 async fn load_events(

@@ -80,11 +80,16 @@ impl Error {
         match self {
             Error::Away(_) => true,
             Error::Sql(error) => match error.as_ref() {
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
+                    true
+                }
                 // 10: SQLITE_IOERR, 13: SQLITE_FULL; 1053, 1077, 1079, 3169: MySQL shutting down or killing the session.
                 sqlx::Error::Database(e) => match e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
                     Some(mysql) => matches!(mysql.number(), 1053 | 1077 | 1079 | 3169 | 1205 | 1213),
-                    None => e.code().and_then(|c| c.parse::<u32>().ok()).is_some_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13)),
+                    None => e
+                        .code()
+                        .and_then(|c| c.parse::<u32>().ok())
+                        .is_some_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13)),
                 },
                 _ => false,
             },
@@ -114,7 +119,11 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::NotFound(what) => write!(f, "there is no {what}"),
-            Error::Conflict(what) | Error::TooLarge(what) | Error::Away(what) | Error::Internal(what) | Error::Mode(what) => f.write_str(what),
+            Error::Conflict(what)
+            | Error::TooLarge(what)
+            | Error::Away(what)
+            | Error::Internal(what)
+            | Error::Mode(what) => f.write_str(what),
             Error::Url(scheme) => {
                 write!(f, "`{scheme}` is not a database: give sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/NAME")
             }

@@ -22,16 +22,17 @@ const BATCH: usize = 256;
 
 /// Which of these users belong to the segment.
 pub async fn members(db: &Db, workspace: &str, sql: &str, ids: &[String], _now: i64) -> Result<BTreeSet<String>> {
+    let tables = tables(sql);
     let mut members = BTreeSet::new();
     for part in ids.chunks(BATCH) {
         let size = part.len().next_power_of_two();
         let padded = || part.iter().chain(std::iter::repeat_n(&part[part.len() - 1], size - part.len()));
         let mut args: Vec<Value> = vec![];
-        for _ in 0..2 {
+        for _ in &tables {
             args.push(Value::from(workspace));
             args.extend(padded().map(Value::from));
         }
-        let query = db.read(wrapped(db.kind(), sql, size), args);
+        let query = db.read(wrapped(db.kind(), sql, &tables, size), args);
         let rows = tokio::time::timeout(LIMIT, query)
             .await
             .map_err(|_| Error::Internal(format!("it ran longer than {} s", LIMIT.as_secs())))??;
@@ -45,16 +46,30 @@ pub async fn members(db: &Db, workspace: &str, sql: &str, ids: &[String], _now: 
     Ok(members)
 }
 
-fn wrapped(kind: Kind, sql: &str, users: usize) -> String {
+/// Those of the two tables that the SQL reads. MySQL gives the placeholders of one that it does not read no type, and the query fails.
+fn tables(sql: &str) -> Vec<&'static str> {
+    let mut names = Names::default();
+    let _ = Parser::parse_sql(&MySqlDialect {}, sql).unwrap_or_default().visit(&mut names);
+    let read = |table: &str| names.relations.iter().any(|name| name.eq_ignore_ascii_case(table));
+    ["users", "events"].into_iter().filter(|table| read(table)).collect()
+}
+
+fn wrapped(kind: Kind, sql: &str, tables: &[&str], users: usize) -> String {
     // A CTE does not see itself, but SQLite looks for its name there first: `main.` says which is meant.
     let schema = if kind == Kind::Sqlite { "main." } else { "" };
     let list = vec!["?"; users].join(",");
+    let scoped = tables.iter().map(|table| match *table {
+        "users" => format!(
+            "users AS (SELECT id, attributes, created_at, updated_at FROM {schema}users WHERE workspace = ? AND id IN ({list}))"
+        ),
+        _ => format!(
+            "events AS (SELECT id, user_id, name, attributes, occurred_at FROM {schema}events WHERE workspace = ? AND user_id IN ({list}))"
+        ),
+    });
+    let scoped: Vec<String> = scoped.collect();
+    let with = if scoped.is_empty() { String::new() } else { format!("WITH {} ", scoped.join(", ")) };
     let sql = sql.trim().trim_end_matches(';');
-    format!(
-        "WITH users AS (SELECT id, attributes, created_at, updated_at FROM {schema}users WHERE workspace = ? AND id IN ({list})), \
-         events AS (SELECT id, user_id, name, attributes, occurred_at FROM {schema}events WHERE workspace = ? AND user_id IN ({list})) \
-         SELECT id FROM (\n{sql}\n) q"
-    )
+    format!("{with}SELECT id FROM (\n{sql}\n) q")
 }
 
 /// Whether a segment's SQL can be used on this database; the error says why not.
@@ -131,7 +146,15 @@ impl Visitor for Names {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, tables};
+
+    #[test]
+    fn only_tables_that_are_read_are_given() {
+        assert_eq!(tables("SELECT id FROM users"), ["users"]);
+        assert_eq!(tables("WITH big AS (SELECT user_id AS id FROM Events) SELECT id FROM big"), ["events"]);
+        assert_eq!(tables("SELECT u.id FROM users u JOIN events e ON e.user_id = u.id"), ["users", "events"]);
+        assert_eq!(tables("SELECT 'ada' AS id"), [""; 0]);
+    }
 
     #[test]
     fn what_is_refused_says_why() {

@@ -1,11 +1,13 @@
 //! A server in this process.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use segflow_server::delivery::Capture;
 use segflow_server::{Config, Server};
 
+use super::smtp::Smtp;
 use super::{Client, Database, START, Value, ms, plugins, until};
 
 /// A running server, and a client of its main workspace. When it is dropped, it is stopped and nothing may be left to do.
@@ -41,6 +43,14 @@ impl App {
     /// A production server.
     pub async fn production(database: &Database) -> App {
         App::with(database, production(database)).await
+    }
+
+    /// A production server with a project that sends over SMTP.
+    pub async fn smtp(database: &Database, smtp: &Smtp) -> App {
+        let secrets = BTreeMap::from([("SMTP_URL".to_string(), smtp.url())]);
+        let app = App::with(database, Config { secrets, ..production(database) }).await;
+        app.push(plugins::mailer()).await;
+        app
     }
 
     pub async fn with(database: &Database, config: Config) -> App {
@@ -80,11 +90,13 @@ impl App {
     async fn left(&self, now: i64) -> Vec<String> {
         let mut left = vec![];
         for (what, sql) in [
+            // In the order in which work moves on, so that none of it slips through between two looks.
             ("facts in the inbox", "SELECT COUNT(*) FROM inbox".to_string()),
-            ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
-            ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now}")),
-            ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
+            ("users behind", BEHIND.to_string()),
             ("segments due", format!("SELECT COUNT(*) FROM flips WHERE flip_at <= {now}")),
+            ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
+            ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now}")),
+            ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
         ] {
             let count = self.database.count(&sql).await;
             if count > 0 {
@@ -140,6 +152,10 @@ impl Drop for App {
         });
     }
 }
+
+/// Those who have not been held against the newest push.
+const BEHIND: &str =
+    "SELECT COUNT(*) FROM users JOIN workspaces ON workspaces.id = users.workspace WHERE users.evaluated < workspaces.generation";
 
 /// How a development server is started here.
 pub fn dev(database: &Database) -> Config {

@@ -1,7 +1,8 @@
 //! Plugins made by hand: they declare whatever a test wants them to, without a compiler.
 
 use segflow_protocol::{
-    ABI_VERSION, Effect, End, Entry, Happened, Json, Manifest, OpKind, Rendered, Response, TurnOutcome, encode, identity,
+    ABI_VERSION, Effect, End, Entry, Happened, Json, Manifest, OpKind, Rendered, Response, TurnOutcome, encode,
+    identity,
 };
 use serde_json::{Value, json};
 
@@ -18,14 +19,18 @@ pub struct Made {
 impl Made {
     /// A project with a manifest; its flows end at once.
     pub fn new(manifest: Value) -> Made {
-        let rendered =
-            Rendered { subject: "Hello".into(), html: "<p>Hello</p>".into(), text: "Hello".into() };
+        let rendered = Rendered { subject: "Hello".into(), html: "<p>Hello</p>".into(), text: "Hello".into() };
         Made { manifest, turn: Response::Turn(outcome(vec![], vec![], 0)), rendered, comment: String::new() }
     }
 
     /// Its flows send one email and end.
     pub fn sending(mut self, template: &str) -> Made {
-        let entry = Entry { op: 0, kind: OpKind::Send, identity: identity(OpKind::Send, &[template]), happened: Happened::Sent };
+        let entry = Entry {
+            op: 0,
+            kind: OpKind::Send,
+            identity: identity(OpKind::Send, &[template]),
+            happened: Happened::Sent,
+        };
         let effect = Effect::Send { op: 0, template: template.into(), args: Json("{}".into()) };
         self.turn = Response::Turn(outcome(vec![entry], vec![effect], 1));
         self

@@ -53,7 +53,9 @@ fn built(package: &str, path: &str) -> Vec<u8> {
     let lock = File::create(folder().join("lock")).expect("a lock file");
     lock.lock().expect("the lock");
     let mut sources: Vec<PathBuf> =
-        ["segflow-protocol", "segflow-core/src", "segflow-macros", "segflow-sdk/src", "Cargo.lock"].map(PathBuf::from).into();
+        ["segflow-protocol", "segflow-core/src", "segflow-macros", "segflow-sdk/src", "Cargo.lock"]
+            .map(PathBuf::from)
+            .into();
     sources.push(path.into());
     let newest = sources.iter().map(|source| newest(&root().join(source))).max().expect("sources");
     let is_fresh = fs::metadata(&kept).and_then(|m| m.modified()).is_ok_and(|at| at > newest);
@@ -76,7 +78,15 @@ pub fn newest(path: &Path) -> SystemTime {
 /// In the profile that `segflow push` builds in, so that both share what they build.
 fn build(package: &str) -> PathBuf {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(["build", "--quiet", "--lib", "--target", "wasm32-unknown-unknown", "--profile", "segflow"]);
+    command.current_dir(root()).args([
+        "build",
+        "--quiet",
+        "--lib",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--profile",
+        "segflow",
+    ]);
     command.args(["--package", package]).arg("--target-dir").arg(target());
     for setting in [
         r#"inherits="release""#,

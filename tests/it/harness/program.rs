@@ -15,12 +15,16 @@ pub fn segflow() -> PathBuf {
     let program = target().join("debug/segflow");
     let lock = std::fs::File::create(target().join("tmp/program.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    let sources = ["segflow-protocol/src", "segflow-core/src", "segflow-server/src", "segflow-cli", "migrations", "Cargo.lock"];
+    let sources =
+        ["segflow-protocol/src", "segflow-core/src", "segflow-server/src", "segflow-cli", "migrations", "Cargo.lock"];
     let newest = sources.iter().map(|source| newest(&root().join(source))).max().expect("sources");
     let is_fresh = std::fs::metadata(&program).and_then(|m| m.modified()).is_ok_and(|at| at > newest);
     if !is_fresh {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.current_dir(root()).args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target());
+        command
+            .current_dir(root())
+            .args(["build", "--quiet", "--workspace", "--all-targets", "--target-dir"])
+            .arg(target());
         let built = command.output().expect("cargo runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         // Cargo leaves the time alone where nothing had to be built.
