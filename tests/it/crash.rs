@@ -92,7 +92,7 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
     let url = Arc::new(Mutex::new(process.client()));
     let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
     let reporters: Vec<_> =
-        (0..2).map(|me| tokio::spawn(report(url.clone(), told.clone(), stop.clone(), me))).collect();
+        (0..2).map(|me| tokio::spawn(report(url.clone(), smtp.clone(), told.clone(), stop.clone(), me))).collect();
 
     for kill in 0..KILLS {
         // Some way into what is going on: users acknowledged and messages accepted since the start, together.

@@ -27,7 +27,10 @@ async fn dump(db: &Database) -> Vec<u8> {
     let mut all = vec![];
     for column in db.rows(columns).await {
         let (table, column) = (column.text(0).expect("a table"), column.text(1).expect("a column"));
-        for row in db.rows(&format!("SELECT HEX(CAST(`{column}` AS BINARY)) FROM `{table}` WHERE `{column}` IS NOT NULL")).await {
+        for row in db
+            .rows(&format!("SELECT HEX(CAST(`{column}` AS BINARY)) FROM `{table}` WHERE `{column}` IS NOT NULL"))
+            .await
+        {
             let digits = row.text(0).expect("digits");
             all.extend(
                 (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")),
@@ -160,7 +163,9 @@ async fn a_late_outcome_changes_only_the_status(db: Database) {
     assert_eq!(app.delete("/v1/users/ada").await.status, 204);
     assert_eq!(app.message(&message).await["status"], "sending");
     smtp.release();
-    let sent = until("the outcome is known", || async { Some(app.message(&message).await).filter(|m| m["status"] != "sending") });
+    let sent = until("the outcome is known", || async {
+        Some(app.message(&message).await).filter(|m| m["status"] != "sending")
+    });
     let message = sent.await;
     assert_eq!((&message["status"], &message["user_id"], &message["to"]), (&json!("sent"), &Value::Null, &Value::Null));
     assert!(!contains(&dump(&db).await, "ada.secret"));

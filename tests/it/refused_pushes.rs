@@ -240,7 +240,11 @@ async fn sql_that_is_not_one_select(db: Database) {
     }
     assert_eq!(picture(&app).await, before);
     // And one that is.
-    for sql in ["SELECT user_id AS id FROM events WHERE name = 'what?'", "WITH e AS (SELECT user_id AS id FROM events) SELECT id FROM e", "SELECT 'ada' AS id"] {
+    for sql in [
+        "SELECT user_id AS id FROM events WHERE name = 'what?'",
+        "WITH e AS (SELECT user_id AS id FROM events) SELECT id FROM e",
+        "SELECT 'ada' AS id",
+    ] {
         app.push(with(sql)).await;
     }
     app.push(with("SELECT u.id FROM users u WHERE u.id IN ('ada', 'o''brien') -- what? is this")).await;

@@ -68,9 +68,10 @@ fn numbers(a: &Number, b: &Number) -> Option<Ordering> {
 pub fn sum(values: &[Value]) -> Value {
     let numbers = || values.iter().filter_map(Value::as_number);
     if let Some(total) = numbers().try_fold(0i128, |total, n| Some(total + integer(n)?))
-        && let Ok(total) = i64::try_from(total) {
-            return Value::from(total);
-        }
+        && let Ok(total) = i64::try_from(total)
+    {
+        return Value::from(total);
+    }
     let (mut total, mut lost) = (0.0f64, 0.0f64);
     for x in numbers().filter_map(Number::as_f64) {
         let next = total + x;

@@ -31,13 +31,14 @@ pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now
     sender(manifest, &mut problems);
     for segment in &manifest.segments {
         if let Rule::Sql(sql) = &segment.rule
-            && let Err(why) = segments::check(db, sql).await {
-                problems.push(Problem {
-                    code: "bad_sql".into(),
-                    message: why,
-                    place: Some(format!("segment {}", segment.id)),
-                });
-            }
+            && let Err(why) = segments::check(db, sql).await
+        {
+            problems.push(Problem {
+                code: "bad_sql".into(),
+                message: why,
+                place: Some(format!("segment {}", segment.id)),
+            });
+        }
     }
     let tried = manifest.clone();
     let flows = tokio::task::spawn_blocking(move || {
@@ -122,9 +123,10 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
     }
     for provider in &manifest.providers {
         if let ProviderKind::Smtp { url } = &provider.kind
-            && !secret(url) {
-                warnings.push(format!("secret {url} is not set on the server: messages wait for it"));
-            }
+            && !secret(url)
+        {
+            warnings.push(format!("secret {url} is not set on the server: messages wait for it"));
+        }
     }
     warnings
 }

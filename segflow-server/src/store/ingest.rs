@@ -189,10 +189,11 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             continue;
         }
         if let What::Event { id, .. } = &fact.what
-            && !known.insert((key.clone(), id.clone())) {
-                stored.push(Ok(Stored::Event { new: false }));
-                continue;
-            }
+            && !known.insert((key.clone(), id.clone()))
+        {
+            stored.push(Ok(Stored::Event { new: false }));
+            continue;
+        }
         let user = users.entry(key).or_insert_with(|| Locked {
             incarnation: random_id("usr"),
             attributes: Object::new(),

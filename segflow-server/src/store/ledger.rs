@@ -14,7 +14,7 @@ use super::db::{Db, Tx, Value};
 use super::decide::parse_guarantee;
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
-use super::{Result, fence, for_update};
+use super::{Result, fence, for_share, for_update};
 use crate::args;
 
 /// A message that this server may send now, once.
@@ -140,6 +140,11 @@ pub async fn release(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> 
         let (incarnation, ids) = (incarnation.clone(), ids.clone());
         Box::pin(async move {
             let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+            for (id, reason) in unwanted(tx, &ids).await? {
+                let sql = "UPDATE messages SET status = 'cancelled', reason = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
+                           WHERE sender = ? AND status = 'sending' AND id = ?";
+                tx.run(sql, args![reason, now, &incarnation, id]).await?;
+            }
             let sql = "UPDATE messages SET status = 'pending', due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
                        WHERE sender = ? AND status = 'sending' AND user_id <> '' AND id IN ({})";
             run_in(tx, sql, &args![now, now, incarnation], &ids).await?;
@@ -178,6 +183,9 @@ pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(St
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
+    let repeatable = reports.iter().filter(|r| matches!(r.outcome, Outcome::Retry(_) | Outcome::Ambiguous(_)));
+    let repeatable: Vec<Value> = repeatable.map(|r| Value::from(&r.id)).collect();
+    let left = unwanted(tx, &repeatable).await?;
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
@@ -196,7 +204,8 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         if *attempt != report.attempt {
             continue;
         }
-        let transition = unless_erased(*erased, after(&report.outcome, &report.id, *attempt, *guarantee, now));
+        let transition = after(&report.outcome, &report.id, *attempt, *guarantee, now);
+        let transition = unless_unwanted(transition, *erased, left.get(&report.id));
         let (word, detail, provider_id) = match &report.outcome {
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
             Outcome::Retry(why) => ("retry", Some(why), None),
@@ -241,12 +250,38 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     Ok(changed)
 }
 
-/// Nobody is left to send it to again, once the user is erased.
-fn unless_erased(erased: bool, transition: Transition) -> Transition {
-    if erased && transition.status == Status::Pending {
-        return Transition { status: Status::Cancelled, reason: Some("the user was erased".into()), due_at: None };
+/// Messages that nobody wants sent any more, with the reason: their flow has left. Locks the enrollments, so it comes before the lock on
+/// the messages: a flow that leaves at this moment either finds them pending, or is seen here.
+async fn unwanted(tx: &mut Tx, ids: &[Value]) -> Result<BTreeMap<String, String>> {
+    let sql = "SELECT enrollment, id FROM messages WHERE id IN ({}) AND enrollment IS NOT NULL";
+    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), sql, &[], ids).await? {
+        of.entry(row.text(0)?).or_default().push(row.text(1)?);
     }
-    transition
+    let enrollments: Vec<Value> = of.keys().map(Value::from).collect();
+    let sql =
+        format!("SELECT id, status, reason FROM enrollments WHERE id IN ({{}}) ORDER BY id{}", for_share(tx.kind()));
+    let mut unwanted = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), &sql, &[], &enrollments).await? {
+        if row.text(1)? == "exited" {
+            let reason = row.opt_text(2)?.unwrap_or_else(|| "its flow has left".into());
+            for message in of.remove(&row.text(0)?).unwrap_or_default() {
+                unwanted.insert(message, reason.clone());
+            }
+        }
+    }
+    Ok(unwanted)
+}
+
+/// What would be tried again is cancelled instead when the user is erased or the flow has left.
+fn unless_unwanted(transition: Transition, erased: bool, left: Option<&String>) -> Transition {
+    let reason = if erased { Some("the user was erased".to_string()) } else { left.cloned() };
+    match reason {
+        Some(reason) if transition.status == Status::Pending => {
+            Transition { status: Status::Cancelled, reason: Some(reason), due_at: None }
+        }
+        _ => transition,
+    }
 }
 
 /// Accounts for what servers were sending when they died: nobody will report it any more. `grace` is how long a call may still have
@@ -265,6 +300,9 @@ pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
 }
 
 async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
+    let rows = tx.rows("SELECT id FROM messages WHERE sender = ? AND status = 'sending'", args![dead]).await?;
+    let ids = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
+    let left = unwanted(tx, &ids).await?;
     let sql = format!(
         "SELECT id, attempt, guarantee, user_id FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
@@ -275,7 +313,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
         let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
         let why = "the server stopped while sending";
         let transition = lost(why, &id, attempt, parse_guarantee(&row.text(2)?)?, now);
-        let transition = unless_erased(row.text(3)?.is_empty(), transition);
+        let transition = unless_unwanted(transition, row.text(3)?.is_empty(), left.get(&id));
         tx.run(
             "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
              WHERE id = ?",

@@ -154,8 +154,7 @@ impl Drop for App {
 }
 
 /// Those who have not been held against the newest push.
-const BEHIND: &str =
-    "SELECT COUNT(*) FROM users JOIN workspaces ON workspaces.id = users.workspace WHERE users.evaluated < workspaces.generation";
+const BEHIND: &str = "SELECT COUNT(*) FROM users JOIN workspaces ON workspaces.id = users.workspace WHERE users.evaluated < workspaces.generation";
 
 /// How a development server is started here.
 pub fn dev(database: &Database) -> Config {
