@@ -6,6 +6,9 @@ use crate::{
     printer::{Printer, Tone, columns, visible},
 };
 
+/// Another module that declares the same: a flow was changed, or only a comment.
+const CODE_ONLY: &str = "code, for users who enter from now on";
+
 /// The plan on stdout: everything that changes, then what it means for users.
 pub fn show(printer: &Printer, plan: &Plan) {
     let (same, changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| change.change == "=");
@@ -16,6 +19,9 @@ pub fn show(printer: &Printer, plan: &Plan) {
         let mark = printer.out(&change.change, tone(change));
         let line = format!("{} {}  {}", pad(&change.kind, kinds), pad(&change.id, ids), visible(&change.note));
         printer.result(format!("  {mark} {}", line.trim_end()));
+    }
+    if changes.is_empty() && plan.changed {
+        printer.result(format!("  {} {CODE_ONLY}", printer.out("~", Tone::Changed)));
     }
     if !same.is_empty() {
         let more = if changes.is_empty() { "" } else { "more " };
@@ -42,7 +48,7 @@ pub fn one_line(plan: &Plan) -> String {
     let same = plan.changes.iter().filter(|change| change.change == "=").count();
     let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.change != "=").collect();
     if changes.is_empty() {
-        return "nothing changed".to_owned();
+        return if plan.changed { format!("~ {CODE_ONLY}") } else { "nothing changed".to_owned() };
     }
     if plan.from.is_none() {
         return counts(&changes);
@@ -67,7 +73,8 @@ pub fn one_line(plan: &Plan) -> String {
 #[cfg(feature = "server")]
 fn counts(changes: &[&Change]) -> String {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
-    for change in changes {
+    // What users see comes first; the rest can be asked for, and would not fit a line.
+    for change in changes.iter().filter(|c| !matches!(c.kind.as_str(), "attribute" | "event" | "provider")) {
         match kinds.iter_mut().find(|(kind, _)| *kind == change.kind) {
             Some((_, count)) => *count += 1,
             None => kinds.push((&change.kind, 1)),
@@ -180,6 +187,8 @@ mod tests {
         let changes = vec![change("+", "attribute", "email"), change("+", "segment", "a"), change("+", "segment", "b")];
         let first = Plan { changes: changes.clone(), ..Plan::default() };
         assert_eq!(one_line(&first), "2 segments, 1 attribute");
+        assert_eq!(one_line(&Plan { changed: true, ..Plan::default() }), "~ code, for users who enter from now on");
+        assert_eq!(one_line(&Plan::default()), "nothing changed");
         let mut later = Plan { changes, from: Some("dep_1".into()), ..Plan::default() };
         later.changes.extend([change("~", "campaign", "c"), change("=", "template", "d")]);
         assert_eq!(one_line(&later), "~ campaign c, + segment a, + segment b, 1 more, = 1 unchanged");

@@ -44,6 +44,7 @@ fn sql_stands_in_the_store() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for file in sources(&src).into_iter().filter(|f| !f.starts_with(src.join("store")) && !f.ends_with("layers.rs")) {
         let text = std::fs::read_to_string(&file).expect("readable");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "] {
             assert!(!text.contains(word), "{} has SQL in it: {word}", file.display());
         }

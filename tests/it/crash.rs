@@ -71,6 +71,7 @@ async fn report(url: Arc<Mutex<Client>>, smtp: Smtp, told: Arc<Acknowledged>, st
     }
 }
 
+#[allow(clippy::print_stdout, reason = "with the seed, a failure can be tried again")]
 async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
     let seed = std::env::var("SEGFLOW_TEST_SEED").ok().and_then(|s| s.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));

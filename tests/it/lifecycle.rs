@@ -183,7 +183,7 @@ fn whoever_lost_its_users_stops_itself() {
         })
         .await;
         let gone = if std::ptr::eq(survivor, &second) { &first } else { &second };
-        gone.get("/readyz").await.problem(503, "not_ready");
+        until("it takes no more requests", || async { closed(&gone.base).await.then_some(()) }).await;
         handle.close().await;
         let mut second = second;
         second.leave_work();

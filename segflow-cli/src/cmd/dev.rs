@@ -174,7 +174,7 @@ impl Session {
         let plan = applied.map_err(|error| plan::explain(&self.printer, error))?;
         let pushed = self.printer.err("pushed", Tone::Good);
         self.printer.note(format!(
-            "{pushed} {} (built in {:.1} s): {}",
+            "{pushed} {} ({:.1} s): {}",
             plan::short(&plan.deployment),
             took.as_secs_f64(),
             plan::one_line(&plan)

@@ -28,7 +28,7 @@ pub fn segflow() -> PathBuf {
         let built = command.output().expect("cargo runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         // Cargo leaves the time alone where nothing had to be built.
-        let file = std::fs::File::options().append(true).open(&program).expect("the program");
+        let file = std::fs::File::open(&program).expect("the program");
         let _ = file.set_modified(now());
     }
     program
@@ -96,7 +96,7 @@ impl Segflow {
         self.run_in(".", arguments).await
     }
 
-    /// Runs a command in a folder of its home.
+    /// Runs a command in a folder, of its home if it is relative.
     pub async fn run_in(&self, folder: impl Into<PathBuf>, arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         command.current_dir(self.home.path().join(folder.into()));
