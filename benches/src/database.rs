@@ -1,10 +1,12 @@
 //! Fresh databases, thrown away afterwards.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row};
 use tempfile::TempDir;
 
 /// The two databases.
@@ -52,6 +54,21 @@ impl Database {
                 Ok(Database { kind, url: format!("{address}/{name}"), place: Place::Name(name) })
             }
         }
+    }
+
+    /// The statements that have taken MySQL longest here: how often, how long in all, how many rows they looked at.
+    pub async fn statements(&self, most: usize) -> Result<Vec<(u64, Duration, u64, String)>> {
+        let Place::Name(name) = &self.place else { return Ok(vec![]) };
+        let mut connection = MySqlConnection::connect(&mysql_address()?).await?;
+        let sql = "SELECT CAST(count_star AS UNSIGNED), CAST(sum_timer_wait / 1000 AS UNSIGNED), CAST(sum_rows_examined AS UNSIGNED), \
+                   CAST(digest_text AS CHAR) FROM performance_schema.events_statements_summary_by_digest \
+                   WHERE schema_name = ? AND digest_text IS NOT NULL ORDER BY sum_timer_wait DESC LIMIT ?";
+        let rows = sqlx::query(sql).bind(name).bind(most as u64).fetch_all(&mut connection).await?;
+        let read = |row: MySqlRow| {
+            let nanos: u64 = row.try_get(1)?;
+            Ok((row.try_get(0)?, Duration::from_nanos(nanos), row.try_get(2)?, row.try_get(3)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Throws it away.

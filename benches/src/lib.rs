@@ -34,6 +34,9 @@ pub struct Options {
     /// What is added to every commit when figures are taken a second time, in milliseconds
     #[arg(long, default_value_t = 3, value_name = "MS")]
     pub delay: u64,
+    /// Show which statements took MySQL's time
+    #[arg(long)]
+    pub statements: bool,
 }
 
 impl Options {

@@ -18,6 +18,15 @@ pub fn figure(what: &str, value: impl std::fmt::Display, beside: impl std::fmt::
     println!("  {what:<58} {value:>14}   {beside}");
 }
 
+/// The statements that took longest.
+#[allow(clippy::print_stdout, reason = "figures are what these programs are for")]
+pub fn statements(list: Vec<(u64, Duration, u64, String)>) {
+    for (count, took, rows, text) in list {
+        let text: String = text.chars().take(150).collect();
+        println!("    {count:>7} × {:>9} {rows:>9} rows  {text}", time(took));
+    }
+}
+
 /// So many per second.
 pub fn rate(count: usize, took: Duration) -> String {
     per_second(count as f64 / took.as_secs_f64())

@@ -6,6 +6,7 @@ both![
     each_item_has_its_result,
     the_order_of_a_user_is_kept,
     historical_facts_count_and_trigger_nothing,
+    what_happens_now_counts_beside_history,
     five_thousand_items_and_no_more,
     the_same_batch_again_changes_nothing,
 ];
@@ -87,6 +88,23 @@ async fn historical_facts_count_and_trigger_nothing(db: Database) {
     let templates: Vec<String> =
         app.messages("bob").await.iter().map(|m| m["template"].as_str().unwrap().to_string()).collect();
     assert!(templates.contains(&"order-confirmed".into()) && templates.contains(&"vip-email".into()), "{templates:?}");
+}
+
+/// History that is still being read, and something live on its heels: together they are more than 1,000, and nobody is missed.
+async fn what_happens_now_counts_beside_history(db: Database) {
+    let app = App::storefront(&db).await;
+    for n in 0..60 {
+        let user = format!("u{n}");
+        let past = json!({"batch": [
+            {"type": "identify", "user_id": user, "historical": true, "attributes": {"username": user, "email": format!("{user}@x.example")}},
+            {"type": "track", "user_id": user, "name": "purchase", "historical": true, "attributes": {"value": 900, "order_id": "1"}},
+        ]});
+        app.post("/v1/batch", past).await.ok();
+        app.emit(&user, "purchase", json!({"value": 200, "order_id": "2"})).await;
+    }
+    app.settle().await;
+    assert_eq!(app.segments_count("big-spenders").await, 60);
+    assert_eq!(app.items("/v1/messages?campaign=vip-treatment").await.len(), 60);
 }
 
 impl Client {

@@ -1,6 +1,6 @@
 //! Pushes that are applied, and what they do to those who are there.
 
-use crate::harness::app::{dev, of_template};
+use crate::harness::app::of_template;
 use crate::harness::made::{self, Made};
 use crate::harness::*;
 
@@ -321,7 +321,7 @@ async fn a_segment_changes_as_time_goes_by(db: Database) {
 }
 
 async fn what_was_pushed_survives_a_restart(db: Database) {
-    let app = App::with(&db, segflow_server::Config { cache: None, ..dev(&db) }).await;
+    let app = App::start(&db).await;
     app.push(plugins::variant("base")).await;
     app.add("ada", json!({ "name": "Ada", "email": "ada@x.example" })).await;
     app.advance("1h").await;

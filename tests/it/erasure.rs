@@ -23,14 +23,14 @@ async fn dump(db: &Database) -> Vec<u8> {
         }
         return all;
     }
+    let handle = db.open().await;
+    let read = async |sql: String| handle.read(sql, vec![]).await.expect("read");
     let columns = "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()";
     let mut all = vec![];
-    for column in db.rows(columns).await {
+    for column in read(columns.into()).await {
         let (table, column) = (column.text(0).expect("a table"), column.text(1).expect("a column"));
-        for row in db
-            .rows(&format!("SELECT HEX(CAST(`{column}` AS BINARY)) FROM `{table}` WHERE `{column}` IS NOT NULL"))
-            .await
-        {
+        let values = format!("SELECT HEX(CAST(`{column}` AS BINARY)) FROM `{table}` WHERE `{column}` IS NOT NULL");
+        for row in read(values).await {
             let digits = row.text(0).expect("digits");
             all.extend(
                 (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")),
@@ -38,6 +38,7 @@ async fn dump(db: &Database) -> Vec<u8> {
             all.push(b'\n');
         }
     }
+    handle.close().await;
     all
 }
 

@@ -31,6 +31,9 @@ async fn with_ada(db: &Database) -> App {
     app
 }
 
+/// Costs much fuel and little time: an endless loop is to be stopped by its fuel here, not by the clock of a busy machine.
+const BUSY: &str = "(memory.fill (i32.const 0) (i32.const 1) (i32.const 65536))";
+
 async fn what_is_not_a_plugin(db: Database) {
     let app = with_ada(&db).await;
     let before = picture(&app).await;
@@ -78,19 +81,23 @@ async fn what_is_not_a_plugin(db: Database) {
         ("answers outside its memory", whole(""), "invalid_project", ""),
         (
             "describes itself for ever",
-            wat(r#"(module (memory (export "memory") 1)
+            wat(&format!(
+                r#"(module (memory (export "memory") 1)
             (func (export "segflow_abi") (result i32) (i32.const 1))
             (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-            (func (export "segflow_call") (param i32 i32) (result i64) (loop $l (br $l)) (i64.const 0)))"#),
+            (func (export "segflow_call") (param i32 i32) (result i64) (loop $l {BUSY} (br $l)) (i64.const 0)))"#
+            )),
             "invalid_project",
             "a loop that does not end?",
         ),
         (
             "starts for ever",
-            wat(r#"(module (memory (export "memory") 1) (func $s (loop $l (br $l))) (start $s)
+            wat(&format!(
+                r#"(module (memory (export "memory") 1) (func $s (loop $l {BUSY} (br $l))) (start $s)
             (func (export "segflow_abi") (result i32) (i32.const 1))
             (func (export "segflow_alloc") (param i32) (result i32) (i32.const 0))
-            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#),
+            (func (export "segflow_call") (param i32 i32) (result i64) (i64.const 0)))"#
+            )),
             "not_a_plugin",
             "does not start",
         ),

@@ -7,7 +7,7 @@ use clap::Parser;
 use segflow_benches::database::{Database, Kind};
 use segflow_benches::report::{figure, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
-use segflow_benches::{Options, limits, load, now, project};
+use segflow_benches::{Options, limits, load, now, project, report};
 use segflow_core::Plugin;
 use segflow_protocol::{Json, Request, Turn};
 use segflow_server::plugin::{Host, sha256};
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     let kinds = args.options.databases()?;
     let wasm = project::module("examples/storefront").await?;
     title("What it needs at least");
-    figure("4 KiB appended and fdatasync", segflow_benches::report::per_second(limits::fsyncs()?), "");
+    figure("4 KiB appended and fdatasync", report::per_second(limits::fsyncs()?), "");
     let users = args.users;
     let turns = tokio::task::block_in_place(|| turns(&wasm, users))?;
     figure(&format!("{} turns, on one core", thousands(users as u64)), time(turns), rate(users, turns));
@@ -39,14 +39,14 @@ async fn main() -> Result<()> {
             let slower = if delay.is_zero() { String::new() } else { format!(", {} more per commit", time(delay)) };
             title(&format!("{}{slower}: a push that {} users enter", kind.name(), thousands(users as u64)));
             for _ in 0..args.times {
-                measure(kind, delay, &wasm, users).await?;
+                measure(kind, delay, &wasm, users, args.options.statements).await?;
             }
         }
     }
     Ok(())
 }
 
-async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize) -> Result<()> {
+async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize, statements: bool) -> Result<()> {
     let database = Database::fresh(kind).await?;
     let stand = Stand::start(&database, delay).await?;
     load::add_users(stand.address, &stand.key, 16, users).await?;
@@ -91,6 +91,9 @@ async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize) -> Resu
             time(compiled),
         ),
     );
+    if statements {
+        report::statements(database.statements(24).await?);
+    }
     stand.stop().await;
     database.close().await
 }

@@ -9,7 +9,7 @@ use segflow_benches::database::{Database, Kind};
 use segflow_benches::limits::{self, Shape};
 use segflow_benches::report::{figure, per_second, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
-use segflow_benches::{Options, load, now, project};
+use segflow_benches::{Options, load, now, project, report};
 
 #[derive(Parser)]
 struct Args {
@@ -61,6 +61,9 @@ async fn measure(args: &Args, kind: Kind, delay: Duration, storefront: &[u8]) ->
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             figure("…from request to captured email, all of them", rate(args.users, started.elapsed()), "");
+        }
+        if args.options.statements {
+            report::statements(database.statements(24).await?);
         }
         stand.stop().await;
         database.close().await?;

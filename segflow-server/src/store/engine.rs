@@ -152,6 +152,7 @@ pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<
         .collect();
     load_history(&mut on, workspace, &mut needed).await?;
     evaluate_sql(db, project, workspace, &mut needed, now).await?;
+    leave_the_overtaken(&mut on, workspace, &mut needed).await?;
     loaded.work = needed;
     Ok(loaded)
 }
@@ -303,6 +304,23 @@ async fn load_history(on: &mut On<'_>, workspace: &str, needed: &mut [(Work, Nee
             }
         }
     }
+    Ok(())
+}
+
+/// Whoever has only facts of the past here, and something live that came while all this was read, is left for the next step, which has
+/// both: what was read may show the live fact already, and the change that it made would pass for history and enrol nobody.
+async fn leave_the_overtaken(on: &mut On<'_>, workspace: &str, needed: &mut Vec<(Work, Needs)>) -> Result<()> {
+    // With as many facts as one step takes, there may be live ones behind them for ever.
+    let is_past = |work: &Work| (1..FACTS).contains(&work.facts.len()) && work.facts.iter().all(|f| f.historical);
+    let past: Vec<Value> =
+        needed.iter().filter(|(work, _)| is_past(work)).map(|(work, _)| Value::from(&work.user.id)).collect();
+    if past.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT DISTINCT user_id FROM inbox WHERE workspace = ? AND historical = 0 AND user_id IN ({})";
+    let rows = select_in(on, sql, &args![workspace], &past).await?;
+    let overtaken = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+    needed.retain(|(work, _)| !overtaken.contains(&work.user.id));
     Ok(())
 }
 

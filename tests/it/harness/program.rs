@@ -7,36 +7,14 @@ use std::process::{Command, Output, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-use super::plugins::{newest, root, target};
+use super::plugins::target;
 use super::{Client, PATIENCE};
 
-/// The program, built if it is older than its sources.
+/// The program. `cargo xtask test` has built it before it runs any test.
 pub fn segflow() -> PathBuf {
     let program = target().join("debug/segflow");
-    let lock = std::fs::File::create(target().join("tmp/program.lock")).expect("a lock file");
-    lock.lock().expect("the lock");
-    let sources =
-        ["segflow-protocol/src", "segflow-core/src", "segflow-server/src", "segflow-cli", "migrations", "Cargo.lock"];
-    let newest = sources.iter().map(|source| newest(&root().join(source))).max().expect("sources");
-    let is_fresh = std::fs::metadata(&program).and_then(|m| m.modified()).is_ok_and(|at| at > newest);
-    if !is_fresh {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command
-            .current_dir(root())
-            .args(["build", "--quiet", "--workspace", "--all-targets", "--target-dir"])
-            .arg(target());
-        let built = command.output().expect("cargo runs");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        // Cargo leaves the time alone where nothing had to be built.
-        let file = std::fs::File::open(&program).expect("the program");
-        let _ = file.set_modified(now());
-    }
+    assert!(program.exists(), "{} is not there: run `cargo xtask test`", program.display());
     program
-}
-
-#[allow(clippy::disallowed_methods, reason = "compared with the times of files")]
-fn now() -> std::time::SystemTime {
-    std::time::SystemTime::now()
 }
 
 /// A command in surroundings of its own: no home, no environment, no terminal.

@@ -51,9 +51,14 @@ pub fn receipt(user: &Person, order: &Order) -> Email {
 async fn greet(flow: Flow<Person>) {
     match variant() {
         "trap" => panic!("there is no {}", "cake"),
-        "endless" => loop {
-            std::hint::black_box(());
-        },
+        // Filling costs much fuel and little time.
+        "endless" => {
+            let mut room = vec![0u8; 60_000];
+            loop {
+                room.fill(1);
+                std::hint::black_box(&mut room);
+            }
+        }
         "crowd" => loop {
             flow.send(hello()).await;
         },
