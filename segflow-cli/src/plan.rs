@@ -186,7 +186,7 @@ mod tests {
         };
         let changes = vec![change("+", "attribute", "email"), change("+", "segment", "a"), change("+", "segment", "b")];
         let first = Plan { changes: changes.clone(), ..Plan::default() };
-        assert_eq!(one_line(&first), "2 segments, 1 attribute");
+        assert_eq!(one_line(&first), "2 segments");
         assert_eq!(one_line(&Plan { changed: true, ..Plan::default() }), "~ code, for users who enter from now on");
         assert_eq!(one_line(&Plan::default()), "nothing changed");
         let mut later = Plan { changes, from: Some("dep_1".into()), ..Plan::default() };

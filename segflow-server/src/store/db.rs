@@ -1,11 +1,10 @@
 //! The two databases behind one small face: `?` placeholders, a handful of value types, transactions that know how to retry.
 //!
-//! SQLite has one writer at a time, so there is one write connection, handed from one transaction to the next in the order they
-//! asked; reads have a pool of their own. MySQL has one pool.
+//! SQLite has one writer at a time, so there is one write connection, handed from one write to the next in the order they asked.
+//! Those that wait for one another share a commit ([`writer`](super::writer)); reads have a pool of their own. MySQL has one pool.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
@@ -14,8 +13,8 @@ use sqlx::sqlite::{
     SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::writer::{Turn, Writer};
 use super::{Error, Result};
 
 /// Which of the two.
@@ -100,15 +99,9 @@ impl Row {
     }
 }
 
-/// SQLite's one write connection. `open` survives a transaction that was dropped half-way: the next one rolls it back.
-pub struct Writer {
-    connection: SqliteConnection,
-    open: bool,
-}
-
 #[derive(Clone)]
 enum Pools {
-    Sqlite { writer: Arc<Mutex<Writer>>, readers: SqlitePool },
+    Sqlite { writer: Writer, readers: SqlitePool },
     MySql(MySqlPool),
 }
 
@@ -127,7 +120,7 @@ pub struct Tx {
 }
 
 enum Inner {
-    Sqlite(OwnedMutexGuard<Writer>),
+    Sqlite(Turn),
     MySql(Transaction<'static, MySql>),
 }
 
@@ -145,6 +138,8 @@ impl Db {
                 // What is deleted is overwritten: erasing a person means it.
                 .pragma("secure_delete", "ON")
                 .pragma("cache_size", "-65536")
+                // Pages are written many times over before they are moved into the file: every 64 MiB rather than every 4.
+                .pragma("wal_autocheckpoint", "16384")
                 .foreign_keys(false);
             let mut connection = SqliteConnection::connect_with(&options).await?;
             sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
@@ -152,13 +147,20 @@ impl Db {
                 .max_connections(4)
                 .connect_with(options.read_only(true).pragma("query_only", "ON"))
                 .await?;
-            Pools::Sqlite { writer: Arc::new(Mutex::new(Writer { connection, open: false })), readers }
+            Pools::Sqlite { writer: Writer::new(connection, commit_delay), readers }
         } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
             let options: MySqlConnectOptions = url.parse()?;
             let options = options.statement_cache_capacity(400).timezone(Some("+00:00".into()));
             let pool = MySqlPoolOptions::new()
                 .max_connections(16)
                 .acquire_timeout(Duration::from_secs(10))
+                // A connection that was in use a moment ago is not asked first whether it is still there: that is a round trip.
+                .test_before_acquire(false)
+                .before_acquire(|connection, about| {
+                    Box::pin(async move {
+                        Ok(about.idle_for < Duration::from_secs(1) || connection.ping().await.is_ok())
+                    })
+                })
                 .after_connect(|connection, _| Box::pin(prepare_mysql(connection)))
                 .connect_with(options)
                 .await?;
@@ -180,16 +182,7 @@ impl Db {
     /// Begins a write transaction.
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
-            Pools::Sqlite { writer, .. } => {
-                let mut writer = writer.clone().lock_owned().await;
-                if writer.open {
-                    writer.connection.execute("ROLLBACK").await?;
-                    writer.open = false;
-                }
-                writer.connection.execute("BEGIN IMMEDIATE").await?;
-                writer.open = true;
-                Inner::Sqlite(writer)
-            }
+            Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.turn().await?),
             Pools::MySql(pool) => Inner::MySql(pool.begin().await?),
         };
         Ok(Tx { inner, commit_delay: self.commit_delay })
@@ -209,7 +202,7 @@ impl Db {
                 let result = match work(&mut tx).await {
                     Ok(value) => tx.commit().await.map(|()| value),
                     Err(error) => {
-                        drop(tx);
+                        tx.undo().await;
                         Err(error)
                     }
                 };
@@ -223,6 +216,13 @@ impl Db {
             }
         });
         task.await.map_err(|e| Error::Internal(format!("a write did not finish: {e}")))?
+    }
+
+    /// Waits until a write could begin: what is gathered until then goes with it. On MySQL that is at once.
+    pub async fn could_write(&self) {
+        if let Pools::Sqlite { writer, .. } = &self.pools {
+            writer.free().await;
+        }
     }
 
     /// Rows as they are committed now.
@@ -240,21 +240,9 @@ impl Db {
 
     /// Moves what SQLite's log still holds into the file and empties the log.
     pub async fn checkpoint(&self) -> Result<()> {
-        if let Pools::Sqlite { writer, .. } = &self.pools {
-            let mut writer = writer.lock().await;
-            if writer.open {
-                writer.connection.execute("ROLLBACK").await?;
-                writer.open = false;
-            }
-            // A reader in the middle of something keeps the log from being emptied: busy is the first column of the answer.
-            for _ in 0..40 {
-                let row = writer.connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-                if row.try_get::<i64, _>(0)? == 0 {
-                    return Ok(());
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            return Err(Error::Away("the log could not be emptied: something is reading all the time".into()));
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.checkpoint().await?,
+            Pools::MySql(_) => {}
         }
         Ok(())
     }
@@ -290,8 +278,8 @@ impl Tx {
     pub async fn run(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<u64> {
         let sql = AssertSqlSafe(sql.into());
         Ok(match &mut self.inner {
-            Inner::Sqlite(writer) => {
-                sqlx::query_with(sql, sqlite_args(args)?).execute(&mut writer.connection).await?.rows_affected()
+            Inner::Sqlite(turn) => {
+                sqlx::query_with(sql, sqlite_args(args)?).execute(turn.connection()).await?.rows_affected()
             }
             Inner::MySql(tx) => sqlx::query_with(sql, mysql_args(args)?).execute(&mut **tx).await?.rows_affected(),
         })
@@ -299,7 +287,7 @@ impl Tx {
 
     pub async fn rows(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<Row>> {
         match &mut self.inner {
-            Inner::Sqlite(writer) => sqlite_rows(&mut writer.connection, sql.into(), args).await,
+            Inner::Sqlite(turn) => sqlite_rows(turn.connection(), sql.into(), args).await,
             Inner::MySql(tx) => mysql_rows(&mut *tx, sql.into(), args).await,
         }
     }
@@ -308,20 +296,23 @@ impl Tx {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
-    pub async fn commit(mut self) -> Result<()> {
-        if !self.commit_delay.is_zero() {
-            tokio::time::sleep(self.commit_delay).await;
-        }
-        match &mut self.inner {
-            Inner::Sqlite(writer) => {
-                writer.connection.execute("COMMIT").await?;
-                writer.open = false;
-                Ok(())
-            }
-            Inner::MySql(_) => {
-                let Inner::MySql(tx) = self.inner else { unreachable!("matched above") };
+    pub async fn commit(self) -> Result<()> {
+        match self.inner {
+            Inner::Sqlite(turn) => turn.commit().await,
+            Inner::MySql(tx) => {
+                if !self.commit_delay.is_zero() {
+                    tokio::time::sleep(self.commit_delay).await;
+                }
                 Ok(tx.commit().await?)
             }
+        }
+    }
+
+    /// Takes back what was written. What happens to others who share the transaction is told to them.
+    async fn undo(self) {
+        match self.inner {
+            Inner::Sqlite(turn) => turn.undo().await,
+            Inner::MySql(tx) => drop(tx),
         }
     }
 }

@@ -119,6 +119,13 @@ impl Ingest {
 async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
     let mut jobs = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
+        // What arrives while others write comes along.
+        db.could_write().await;
+        while jobs.len() < GROUP
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
         let facts: Arc<Vec<Fact>> = Arc::new(jobs.iter().map(|j| j.fact.clone()).collect());
         let result = store_all(&db, facts).await;
         committed.notify_one();

@@ -1,10 +1,14 @@
-//! Statements over many rows. Their sizes are powers of two, so that each database prepares a few statements and keeps them.
+//! Statements over many rows. Their sizes are small or powers of two, so that each database prepares some statements and keeps them.
 
 use super::Result;
 use super::db::{Db, Kind, Row, Tx, Value};
 
 /// The most rows in one statement.
 const MOST: usize = 256;
+
+/// Up to so many rows are one statement, whatever their number: most groups of a quiet server are small, and each statement is a round
+/// trip.
+const FEW: usize = 16;
 
 /// A table to be written, row by row, with what happens to rows that are there already.
 pub struct Table {
@@ -28,13 +32,18 @@ pub enum Existing {
 /// Inserts rows, each with one value per column.
 pub async fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Result<()> {
     while !rows.is_empty() {
-        let size = 1 << rows.len().min(MOST).ilog2();
+        let size = part(rows.len());
         let rest = rows.split_off(size);
         let sql = insert_sql(tx.kind(), table, size);
         tx.run(sql, rows.into_iter().flatten().collect()).await?;
         rows = rest;
     }
     Ok(())
+}
+
+/// How many of so many rows are written at once: all of a few, else a power of two.
+fn part(rows: usize) -> usize {
+    if rows <= FEW { rows } else { 1 << rows.min(MOST).ilog2() }
 }
 
 fn insert_sql(kind: Kind, table: &Table, size: usize) -> String {
@@ -96,6 +105,17 @@ fn with_list(sql: &str, before: &[Value], list: &[Value]) -> (String, Vec<Value>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_written_in_few_statements() {
+        let mut parts = vec![];
+        let mut left = 271;
+        while left > 0 {
+            parts.push(part(left));
+            left -= part(left);
+        }
+        assert_eq!(parts, [256, 15]);
+    }
 
     #[test]
     fn lists_are_padded_to_powers_of_two() {

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod many;
 pub mod read;
 pub mod segments;
+mod writer;
 
 use std::time::Duration;
 
