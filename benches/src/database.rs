@@ -51,6 +51,9 @@ impl Database {
                 let address = mysql_address()?;
                 let name = format!("segflow_bench_{:08x}", crate::random::seed() as u32);
                 run(&address, &format!("CREATE DATABASE {name}")).await?;
+                // Full of other databases' statements otherwise, after many tests.
+                let forget = "TRUNCATE TABLE performance_schema.events_statements_summary_by_digest";
+                run(&address, forget).await.ok();
                 Ok(Database { kind, url: format!("{address}/{name}"), place: Place::Name(name) })
             }
         }

@@ -51,13 +51,16 @@ impl Loops {
 
     async fn engine(self: Arc<Self>, mut advances: mpsc::Receiver<Advance>) -> Result<()> {
         loop {
-            let pause = match self.engine.drain().await {
-                Ok(worked) => {
-                    if worked {
-                        self.decided.notify_one();
+            let pause = match self.engine.tick().await {
+                Ok(true) => {
+                    // Delivery begins with what there is, while the rest is being decided.
+                    self.decided.notify_one();
+                    if !self.stop.is_cancelled() {
+                        continue;
                     }
                     POLL
                 }
+                Ok(false) => POLL,
                 Err(error) => self.survive(error)?,
             };
             tokio::select! {

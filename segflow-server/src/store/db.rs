@@ -157,9 +157,9 @@ impl Db {
                 // A connection that was in use a moment ago is not asked first whether it is still there: that is a round trip.
                 .test_before_acquire(false)
                 .before_acquire(|connection, about| {
-                    Box::pin(async move {
-                        Ok(about.idle_for < Duration::from_secs(1) || connection.ping().await.is_ok())
-                    })
+                    Box::pin(
+                        async move { Ok(about.idle_for < Duration::from_secs(1) || connection.ping().await.is_ok()) },
+                    )
                 })
                 .after_connect(|connection, _| Box::pin(prepare_mysql(connection)))
                 .connect_with(options)

@@ -189,18 +189,18 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
-    let mut open: BTreeMap<String, (u32, Guarantee, bool)> = BTreeMap::new();
+    let mut open: BTreeMap<String, (u32, Guarantee, bool, String)> = BTreeMap::new();
     for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
         let erased = row.text(3)?.is_empty();
-        open.insert(row.text(0)?, (row.int(1)? as u32, parse_guarantee(&row.text(2)?)?, erased));
+        open.insert(row.text(0)?, (row.int(1)? as u32, parse_guarantee(&row.text(2)?)?, erased, row.text(4)?));
     }
-    let (mut changed, mut attempts) = (vec![], vec![]);
+    let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
-        let Some((attempt, guarantee, erased)) = open.get(&report.id) else { continue };
+        let Some((attempt, guarantee, erased, deployment)) = open.get(&report.id) else { continue };
         if *attempt != report.attempt {
             continue;
         }
@@ -220,32 +220,38 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         };
         let sent = report.sent.as_ref();
         let sent_at = matches!(report.outcome, Outcome::Accepted { .. }).then_some(now);
-        tx.run(
-            "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ?, \
-             provider = ?, provider_message_id = ?, sent_at = ?, deployment = COALESCE(?, deployment), context = ?, \
-             sender_address = ?, recipient = ?, subject = ?, body_hash = ? WHERE id = ?",
-            args![
-                transition.status.name(),
-                reason,
-                transition.due_at,
-                now,
-                &report.provider,
-                keep(provider_id),
-                sent_at,
-                sent.map(|s| s.deployment.clone()),
-                keep(sent.map(|s| s.context.clone())),
-                keep(sent.map(|s| s.from.clone())),
-                keep(sent.map(|s| s.to.clone())),
-                keep(sent.map(|s| s.subject.clone())),
-                keep(sent.map(|s| s.body_hash.clone())),
-                &report.id
-            ],
-        )
-        .await?;
+        rows.push(args![
+            &report.id,
+            "",
+            "",
+            "",
+            0,
+            "",
+            "",
+            "",
+            0,
+            0,
+            transition.status.name(),
+            reason,
+            transition.due_at,
+            Option::<String>::None,
+            Option::<i64>::None,
+            now,
+            &report.provider,
+            keep(provider_id),
+            sent_at,
+            sent.map_or(deployment, |s| &s.deployment),
+            keep(sent.map(|s| s.context.clone())),
+            keep(sent.map(|s| s.from.clone())),
+            keep(sent.map(|s| s.to.clone())),
+            keep(sent.map(|s| s.subject.clone())),
+            keep(sent.map(|s| s.body_hash.clone())),
+        ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
         attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
         changed.push((report.id.clone(), transition));
     }
+    insert(tx, &OUTCOMES, rows).await?;
     insert(tx, &ATTEMPTS, attempts).await?;
     Ok(changed)
 }
@@ -326,6 +332,57 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     fence::accounted(tx, dead).await?;
     Ok(rows.len())
 }
+
+/// What an outcome changes. The rows are there, and locked: this is an update of many rows at once, and the first columns only fill
+/// what may not be null.
+const OUTCOMES: Table = Table {
+    name: "messages",
+    columns: &[
+        "id",
+        "workspace",
+        "user_id",
+        "user_incarnation",
+        "bucket",
+        "template",
+        "args",
+        "guarantee",
+        "created_at",
+        "attempt",
+        "status",
+        "reason",
+        "due_at",
+        "sender",
+        "claimed_at",
+        "updated_at",
+        "provider",
+        "provider_message_id",
+        "sent_at",
+        "deployment",
+        "context",
+        "sender_address",
+        "recipient",
+        "subject",
+        "body_hash",
+    ],
+    key: &["id"],
+    existing: Existing::Takes(&[
+        "status",
+        "reason",
+        "due_at",
+        "sender",
+        "claimed_at",
+        "updated_at",
+        "provider",
+        "provider_message_id",
+        "sent_at",
+        "deployment",
+        "context",
+        "sender_address",
+        "recipient",
+        "subject",
+        "body_hash",
+    ]),
+};
 
 const ATTEMPTS: Table = Table {
     name: "attempts",
