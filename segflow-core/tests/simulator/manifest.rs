@@ -94,7 +94,7 @@ fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
     }
     let mode = if rng.chance(60) { Mode::Dynamic } else { Mode::Static };
     let guarantee = if rng.chance(70) { Guarantee::AtMostOnce } else { Guarantee::AtLeastOnce };
-    Campaign { id, segments, exclude_segments, mode, guarantee }
+    Campaign { id, segments, exclude_segments, mode, guarantee, ..Campaign::default() }
 }
 
 /// The rule of segment number `index`: it may build on those before it.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use segflow_core::flow::{self, Given};
 use segflow_core::protocol::{self, Effect, End, Entry, Happened, Request, Response, Turn, TurnOutcome};
-use segflow_core::{Plugin, PluginError, flow};
+use segflow_core::{Plugin, PluginError};
 
 use crate::invariants::{equal, holds};
 use crate::model::{State, Walk};
@@ -28,7 +29,7 @@ impl Plugin for Scripted {
             ..8 => protocol::decode(&protocol::encode(turn)).expect("what was encoded can be decoded"),
             _ => turn.clone(),
         };
-        let outcome = flow::run(turn.clone(), |flow| play(flow, program.clone()));
+        let outcome = flow::run(turn.clone(), Given::default(), |flow| play(flow, program.clone()));
         self.compare(program, &turn, &outcome);
         Ok(Response::Turn(outcome))
     }
@@ -73,10 +74,10 @@ fn key(turn: &Turn, journal: &[Entry]) -> (u64, i64, u64) {
     for entry in journal {
         (entry.op, entry.kind).hash(&mut hasher);
         match &entry.happened {
-            Happened::Elapsed { at } => at.hash(&mut hasher),
+            Happened::Elapsed { at } | Happened::Came { at, .. } => at.hash(&mut hasher),
             Happened::Read(Some(delta)) => (&delta.set.0, &delta.removed).hash(&mut hasher),
             Happened::Cancelled => 0.hash(&mut hasher),
-            Happened::Read(None) | Happened::Sent | Happened::Updated => {}
+            Happened::Read(None) | Happened::Sent | Happened::Updated | Happened::Done => {}
         }
     }
     (turn.seed, turn.started_at, hasher.finish())

@@ -136,7 +136,7 @@ fn run(flow: Flow, block: Block, seen: Rc<RefCell<Object>>) -> Pin<Box<dyn Futur
                     };
                     flow.update(Object::from_iter([(key.to_string(), to)])).await;
                 }
-                Stmt::Wait(ms) => flow.wait(*ms).await,
+                Stmt::Wait(ms) => drop(flow.wait(*ms).await),
                 Stmt::Read => {
                     let user = flow.user().await.1;
                     *seen.borrow_mut() = (*user).clone();
@@ -179,8 +179,8 @@ fn run(flow: Flow, block: Block, seen: Rc<RefCell<Object>>) -> Pin<Box<dyn Futur
 async fn race(flow: &Flow, a: i64, b: i64) -> bool {
     let (mut a, mut b) = (flow.wait(a), flow.wait(b));
     poll_fn(|context| match (Pin::new(&mut a).poll(context), Pin::new(&mut b).poll(context)) {
-        (Poll::Ready(()), _) => Poll::Ready(true),
-        (_, Poll::Ready(())) => Poll::Ready(false),
+        (Poll::Ready(_), _) => Poll::Ready(true),
+        (_, Poll::Ready(_)) => Poll::Ready(false),
         _ => Poll::Pending,
     })
     .await
@@ -189,7 +189,7 @@ async fn race(flow: &Flow, a: i64, b: i64) -> bool {
 async fn join(flow: &Flow, a: i64, b: i64) {
     let (mut a, mut b) = (flow.wait(a), flow.wait(b));
     poll_fn(|context| match (Pin::new(&mut a).poll(context), Pin::new(&mut b).poll(context)) {
-        (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(()),
+        (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(()),
         _ => Poll::Pending,
     })
     .await;

@@ -10,7 +10,7 @@ use segflow_core::memory::{Memory, Row};
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
 use segflow_core::protocol::Entry;
-use segflow_core::step::{Decision, Work, step};
+use segflow_core::step::{Decision, Told, Work, step};
 use segflow_core::{Code, PluginError};
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ impl World {
                     let to = if rng.chance(20) { Value::Null } else { json!(rng.below(3)) };
                     patch.insert(rng.pick(&ATTRIBUTES).into(), to);
                 }
-                self.memory.update(user, &patch, rng.chance(10));
+                self.memory.update(user, &patch, rng.chance(10), self.now);
                 self.known.entry(user.into()).or_default().patch(&patch);
             }
             _ => {
@@ -173,10 +173,11 @@ impl World {
                 let (id, name, historical) = (format!("e{id}"), rng.pick(&EVENTS), rng.chance(20));
                 let attributes = Object::from_iter([("v".to_string(), json!(rng.below(3)))]);
                 let occurred_at = self.now - age;
-                self.memory.emit(user, &id, name, attributes.clone(), occurred_at, historical);
+                let event = EventFact { occurred_at, attributes };
+                self.memory.emit(user, &id, name, event.clone(), historical, self.now);
                 let known = self.known.entry(user.into()).or_default();
                 if known.ids.insert(id) {
-                    known.events.entry(name.into()).or_default().push(EventFact { occurred_at, attributes });
+                    known.events.entry(name.into()).or_default().push(event);
                 }
             }
         }
@@ -233,7 +234,7 @@ impl World {
 
     fn decide(&mut self, user: &str) {
         let (at, project) = (self.now, self.project.clone());
-        let Some((work, needs)) = self.memory.load(user, at) else { return };
+        let Some((work, needs)) = self.memory.load(user, &BTreeSet::new(), at) else { return };
         if self.crash() {
             return;
         }
@@ -259,14 +260,18 @@ impl World {
     fn commit(&mut self, decision: Decision, work: &Work, project: &Project, at: i64) -> bool {
         let user = decision.user.clone();
         let before = audit::before(&self.memory, &user);
-        if !self.memory.commit(decision.clone()) {
+        if !self.memory.commit(decision.clone(), self.now) {
             return false;
         }
         equal(&project.generation, &self.project.generation, "nothing is decided by a manifest that is gone");
         let known = self.known.get_mut(&user);
         holds(known.is_some(), "nothing is decided about who was erased", || user.clone());
         let known = known.expect("as just said");
-        decision.patches.iter().for_each(|(patch, _)| known.patch(patch));
+        for (told, _) in &decision.told {
+            if let Told::Patch(patch) = told {
+                known.patch(patch);
+            }
+        }
         self.audit.committed(&self.memory, project, work, &decision, &before, at);
         true
     }
@@ -319,9 +324,9 @@ impl World {
             Late::Outcome { message, attempt, outcome } => self.memory.outcome(&message, attempt, &outcome, self.now),
             Late::Decision { decision, work, project, at } => {
                 let user = decision.user.clone();
-                let stored = format!("{:?}", self.memory.load(&user, self.now));
+                let stored = format!("{:?}", self.memory.load(&user, &BTreeSet::new(), self.now));
                 if !self.commit(*decision, &work, &project, at) {
-                    let now = format!("{:?}", self.memory.load(&user, self.now));
+                    let now = format!("{:?}", self.memory.load(&user, &BTreeSet::new(), self.now));
                     equal(&now, &stored, "a refused decision changes nothing");
                 }
             }
@@ -352,8 +357,10 @@ impl World {
                 (e.deployment.clone(), e.status, e.reason.clone(), e.next_op, e.journal.clone(), e.wake_at()),
             )
         });
-        let members =
-            self.known.keys().filter_map(|user| Some((user.clone(), self.memory.load(user, self.now)?.0.members)));
+        let members = self
+            .known
+            .keys()
+            .filter_map(|user| Some((user.clone(), self.memory.load(user, &BTreeSet::new(), self.now)?.0.members)));
         let mut logs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         for (user, campaign, line) in &self.memory.logs {
             logs.entry((user.clone(), campaign.clone())).or_default().push(line.clone());
