@@ -35,6 +35,26 @@ struct Call {
     timeout: Duration,
 }
 
+/// How a push is meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PushOptions<'a> {
+    /// Only if this is still the current generation.
+    pub base: Option<i64>,
+    pub allow_enter: Option<u64>,
+    /// What happens to users in the middle of a campaign.
+    pub in_flight: Option<&'a str>,
+}
+
+impl PushOptions<'_> {
+    fn query(&self) -> String {
+        let mut query = Vec::new();
+        query.extend(self.base.map(|base| format!("base={base}")));
+        query.extend(self.allow_enter.map(|users| format!("allow_enter={users}")));
+        query.extend(self.in_flight.map(|policy| format!("in_flight={policy}")));
+        if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) }
+    }
+}
+
 enum Body {
     Empty,
     Json(Value),
@@ -68,17 +88,43 @@ impl Api {
     }
 
     /// What a push would do; nothing is changed.
-    pub async fn plan(&self, wasm: Vec<u8>) -> Result<Plan> {
-        self.call(Call::deployment("?dry_run=true".to_owned(), wasm).idempotent()).await
+    pub async fn plan(&self, wasm: Vec<u8>, in_flight: Option<&str>) -> Result<Plan> {
+        let policy = in_flight.map_or(String::new(), |policy| format!("&in_flight={policy}"));
+        self.call(Call::deployment(format!("?dry_run=true{policy}"), wasm).idempotent()).await
     }
 
     /// Pushes. With `base`, only if that is still the current generation.
-    pub async fn deploy(&self, wasm: Vec<u8>, base: Option<i64>, allow_enter: Option<u64>) -> Result<Plan> {
-        let mut query = Vec::new();
-        query.extend(base.map(|base| format!("base={base}")));
-        query.extend(allow_enter.map(|users| format!("allow_enter={users}")));
-        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-        self.call(Call::deployment(query, wasm)).await
+    pub async fn deploy(&self, wasm: Vec<u8>, options: PushOptions<'_>) -> Result<Plan> {
+        self.call(Call::deployment(options.query(), wasm)).await
+    }
+
+    pub async fn deployments(&self) -> Result<Vec<Value>> {
+        self.all("/deployments").await
+    }
+
+    /// Puts an earlier deployment in force again.
+    pub async fn activate(&self, id: &str, options: PushOptions<'_>) -> Result<Plan> {
+        let call = Call::new(Method::POST, format!("/deployments/{}/activate{}", segment(id)?, options.query()));
+        self.call(Call { timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    pub async fn enrollment(&self, id: &str) -> Result<Value> {
+        self.call(Call::get(format!("/enrollments/{}", segment(id)?))).await
+    }
+
+    /// `pause`, `resume`, `restart` or `remove`.
+    pub async fn act(&self, id: &str, action: &str, reason: Option<&str>) -> Result<Value> {
+        let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
+        self.call(Call::with(Method::POST, format!("/enrollments/{}/{action}", segment(id)?), body)).await
+    }
+
+    /// Puts users into a campaign; one result for each.
+    pub async fn enroll(&self, campaign: &str, users: &[String], start_at: Option<&str>) -> Result<Value> {
+        let mut body = json!({"users": users});
+        if let Some(start_at) = start_at {
+            body["start_at"] = start_at.into();
+        }
+        self.call(Call::with(Method::POST, format!("/campaigns/{}/enrollments", segment(campaign)?), body)).await
     }
 
     pub async fn create_key(&self, name: &str) -> Result<NewKey> {

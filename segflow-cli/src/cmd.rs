@@ -2,7 +2,10 @@
 
 mod add;
 mod clock;
+mod deployments;
 mod emit;
+mod enroll;
+mod enrollment;
 mod init;
 mod keys;
 mod login;
@@ -81,6 +84,12 @@ enum Verb {
     Serve(without_server::Anything),
     /// Build a project, show what pushing it would do, ask, and push it
     Push(push::Push),
+    /// List what was pushed, and go back
+    Deployments(deployments::Deployments),
+    /// Put users into a campaign by hand
+    Enroll(enroll::Enroll),
+    /// Show one run of a user through a campaign, pause, resume, restart or remove it
+    Enrollment(enrollment::Enrollment),
     /// Report an event of a user
     Emit(emit::Emit),
     /// Add a user, or merge attributes into the one that exists
@@ -138,6 +147,9 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         #[cfg(not(feature = "server"))]
         Verb::Serve(_) => without_server::refuse("serve"),
         Verb::Push(verb) => verb.run(&context).await,
+        Verb::Deployments(verb) => verb.run(&context).await,
+        Verb::Enroll(verb) => verb.run(&context).await,
+        Verb::Enrollment(verb) => verb.run(&context).await,
         Verb::Emit(verb) => verb.run(&context).await,
         Verb::Add(verb) => verb.run(&context).await,
         Verb::Update(verb) => verb.run(&context).await,

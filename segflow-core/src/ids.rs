@@ -39,6 +39,11 @@ pub fn transaction_message(workspace: &str, incarnation: &str, transaction: &str
     derived("msg", &[workspace, incarnation, transaction, event])
 }
 
+/// The id of the event that operation `op` of an enrollment emits.
+pub fn flow_event(enrollment: &str, op: u64) -> String {
+    derived("evt", &[enrollment, &op.to_string()])
+}
+
 /// The seed of an enrollment's randomness.
 pub fn seed(enrollment: &str) -> u64 {
     let digest = Sha256::digest(enrollment.as_bytes());

@@ -7,16 +7,27 @@
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
 //! - [`memory`]: a store, clock and provider in memory, for tests and the simulator.
+//!
+//! A plugin needs the turn machine alone; the engine's half is not built for it.
 
+#[cfg(not(target_arch = "wasm32"))]
 pub mod enrollment;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod eval;
 pub mod flow;
 pub mod ids;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod ledger;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
 pub mod merge;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod project;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod step;
+pub mod words;
+#[cfg(not(target_arch = "wasm32"))]
+mod zone;
 
 pub use segflow_protocol as protocol;
 

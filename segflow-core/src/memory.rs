@@ -10,8 +10,9 @@ use crate::eval::EventFact;
 use crate::ledger::{self, Message, Outcome, Status, Transition};
 use crate::merge::{Object, merge};
 use crate::project::Project;
-use crate::step::{Decision, Fact, User, What, Work, needs, step};
+use crate::step::{Decision, Fact, Job, Mark, Stop, Told, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
+use segflow_protocol::Json;
 
 const ERASED: &str = "the user was erased";
 
@@ -46,11 +47,16 @@ pub struct Memory {
     users: BTreeMap<String, Record>,
     inbox: BTreeMap<i64, (String, Fact)>,
     messages: BTreeMap<String, Row>,
+    jobs: BTreeMap<(String, u64), Job>,
+    /// By user.
+    marks: Vec<(String, Mark)>,
     /// Messages in the order in which they were decided.
     decided: Vec<String>,
     last: i64,
     /// Verdicts of raw SQL segments, which only a server can evaluate: those who belong.
     pub sql: BTreeMap<String, BTreeSet<String>>,
+    /// Arms that are chosen beforehand, by name of a split or experiment.
+    pub arms: BTreeMap<String, String>,
     /// What flows logged: user, campaign, line.
     pub logs: Vec<(String, String, String)>,
 }
@@ -73,9 +79,9 @@ impl Memory {
         self.last
     }
 
-    fn tell(&mut self, user: &str, what: What, hops: u32, historical: bool) {
+    fn tell(&mut self, user: &str, what: What, at: i64, hops: u32, historical: bool) {
         let inbox = self.number();
-        self.inbox.insert(inbox, (user.to_string(), Fact { inbox, what, hops, historical }));
+        self.inbox.insert(inbox, (user.to_string(), Fact { inbox, what, at, hops, historical }));
     }
 
     fn record(&mut self, user: &str) -> &mut Record {
@@ -88,21 +94,72 @@ impl Memory {
     }
 
     /// Merges a patch into a user's attributes, creating the user.
-    pub fn update(&mut self, user: &str, patch: &Object, historical: bool) {
+    pub fn update(&mut self, user: &str, patch: &Object, historical: bool, now: i64) {
         merge(&mut self.record(user).user.attributes, patch);
-        self.tell(user, What::Attributes, 0, historical);
+        self.tell(user, What::Attributes, now, 0, historical);
     }
 
-    /// Stores an event, once per id.
-    pub fn emit(&mut self, user: &str, id: &str, name: &str, attributes: Object, occurred_at: i64, historical: bool) {
+    /// Stores an event that was reported now, once per id.
+    pub fn emit(&mut self, user: &str, id: &str, name: &str, event: EventFact, historical: bool, now: i64) {
+        self.event(user, id, name, event, historical, now, 0);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an event has so many sides")]
+    fn event(&mut self, user: &str, id: &str, name: &str, event: EventFact, historical: bool, now: i64, hops: u32) {
         let record = self.record(user);
         if record.events.iter().any(|(known, ..)| known == id) {
             return;
         }
-        let fact = EventFact { occurred_at, attributes: attributes.clone() };
-        record.events.push((id.into(), name.into(), fact));
+        let EventFact { occurred_at, attributes } = event.clone();
+        record.events.push((id.into(), name.into(), event));
         let (id, name) = (id.to_string(), name.to_string());
-        self.tell(user, What::Event { id, name, attributes, occurred_at }, 0, historical);
+        self.tell(user, What::Event { id, name, attributes, occurred_at }, now, hops, historical);
+    }
+
+    /// Puts the user into a campaign, whatever its segments say, from `start_at` on.
+    pub fn enroll(&mut self, user: &str, campaign: &str, start_at: Option<i64>, now: i64) {
+        self.record(user);
+        self.tell(user, What::Enter { campaign: campaign.into(), start_at }, now, 0, false);
+    }
+
+    /// A webhook was answered, or a task done; ignored if nothing waits for it any more.
+    pub fn answer(&mut self, enrollment: &str, op: u64, value: Json, now: i64) {
+        let user = self.enrollments().find(|(_, e)| e.id == enrollment).map(|(user, _)| user.to_string());
+        let open = self.jobs.remove(&(enrollment.to_string(), op));
+        if let (Some(user), Some(_)) = (user, open) {
+            self.tell(&user, What::Answer { enrollment: enrollment.into(), op, value }, now, 0, false);
+        }
+    }
+
+    /// Webhooks and tasks that nobody has answered yet.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    pub fn marks(&self) -> &[(String, Mark)] {
+        &self.marks
+    }
+
+    /// Changes an enrollment as somebody in charge does: paused, removed or restarted, it sends nothing more of what is pending.
+    pub fn change(&mut self, id: &str, reason: &str, change: impl FnOnce(&mut Enrollment)) {
+        let all = self.users.values_mut();
+        let Some(enrollment) = all.filter_map(|r| r.enrollments.get_mut(id)).next() else { return };
+        change(enrollment);
+        enrollment.version += 1;
+        if enrollment.status != enrollment::Status::Active || enrollment.journal.is_empty() {
+            self.cancel(id, reason);
+        }
+        if !self.enrollments().any(|(_, e)| e.id == id && e.status.is_live() && !e.pending.is_empty()) {
+            self.jobs.retain(|(of, _), _| of != id);
+        }
+    }
+
+    fn cancel(&mut self, enrollment: &str, reason: &str) {
+        let of_it =
+            |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
+        for row in self.messages.values_mut().filter(|r| r.status == Status::Pending && of_it(&r.message)) {
+            (row.status, row.reason) = (Status::Cancelled, Some(reason.to_string()));
+        }
     }
 
     /// Forgets a user. Messages stay, as counts.
@@ -160,8 +217,8 @@ impl Memory {
         waits.chain(flips).min()
     }
 
-    /// Reads all that a step of this user works on.
-    pub fn load(&self, user: &str, now: i64) -> Option<(Work, crate::step::Needs)> {
+    /// Reads all that a step of this user works on, and the events that it asked for besides.
+    pub fn load(&self, user: &str, more: &BTreeSet<String>, now: i64) -> Option<(Work, crate::step::Needs)> {
         let record = self.users.get(user)?;
         let facts = self.inbox.values().filter(|(of, _)| of == user).map(|(_, fact)| fact.clone()).collect();
         let mut work = Work {
@@ -171,15 +228,19 @@ impl Memory {
             members: record.members.clone(),
             flips: record.flips.clone(),
             enrollments: record.enrollments.values().filter(|e| e.status.is_live()).cloned().collect(),
+            arms: self.arms.clone(),
             ..Work::default()
         };
         for enrollment in record.enrollments.values() {
-            let runs = work.runs.entry(enrollment.campaign.clone()).or_default();
-            *runs = enrollment.run.max(*runs);
+            let past = work.past.entry(enrollment.campaign.clone()).or_default();
+            past.runs = enrollment.run.max(past.runs);
+            past.started_at = enrollment.started_at.max(past.started_at);
+            past.keys.extend(enrollment.key.clone());
         }
         let needs = needs(&self.project, &work, now);
-        for (_, name, fact) in record.events.iter().filter(|(_, name, _)| needs.events.contains(name)) {
-            work.history.entry(name.clone()).or_default().push(fact.clone());
+        for name in needs.events.iter().chain(more) {
+            let events = record.events.iter().filter(|(_, of, _)| of == name);
+            work.history.insert(name.clone(), events.map(|(.., fact)| fact.clone()).collect());
         }
         for &index in &needs.sql {
             let id = &self.project.manifest.segments[index].id;
@@ -189,7 +250,7 @@ impl Memory {
     }
 
     /// Commits a decision, whole. `false`: something it was about has changed since, and nothing was done.
-    pub fn commit(&mut self, decision: Decision) -> bool {
+    pub fn commit(&mut self, decision: Decision, now: i64) -> bool {
         let Some(record) = self.users.get_mut(&decision.user) else { return false };
         let outdated = decision.evaluated < self.project.generation;
         if outdated || record.user.incarnation != decision.incarnation || record.user.seq > decision.seq {
@@ -213,20 +274,29 @@ impl Memory {
             enrollment.version += 1;
             record.enrollments.insert(enrollment.id.clone(), enrollment);
         }
-        for (patch, _) in &decision.patches {
-            merge(&mut record.user.attributes, patch);
-        }
-        for (_, hops) in &decision.patches {
-            self.tell(&decision.user, What::Attributes, *hops, false);
-        }
-        self.inbox.retain(|id, _| !decision.consumed.contains(id));
-        for (enrollment, reason) in &decision.cancel {
-            let of_it =
-                |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
-            for row in self.messages.values_mut().filter(|r| r.status == Status::Pending && of_it(&r.message)) {
-                (row.status, row.reason) = (Status::Cancelled, Some(reason.clone()));
+        let user = decision.user.as_str();
+        for (told, hops) in decision.told {
+            match told {
+                Told::Patch(patch) => {
+                    merge(&mut self.record(user).user.attributes, &patch);
+                    self.tell(user, What::Attributes, now, hops, false);
+                }
+                Told::Event { id, name, attributes } => {
+                    let attributes = attributes.read().expect("the turn was refused otherwise");
+                    self.event(user, &id, &name, EventFact { occurred_at: now, attributes }, false, now, hops);
+                }
+                Told::Enter { campaign } => {
+                    self.tell(user, What::Enter { campaign, start_at: None }, now, hops, false);
+                }
+                Told::Leave { campaign } => self.tell(user, What::Leave { campaign }, now, hops, false),
             }
         }
+        self.inbox.retain(|id, _| !decision.consumed.contains(id));
+        self.jobs.extend(decision.jobs.into_iter().map(|job| ((job.enrollment.clone(), job.op), job)));
+        for (enrollment, ops) in &decision.dropped {
+            self.jobs.retain(|(of, op), _| of != enrollment || !ops.contains(op));
+        }
+        self.marks.extend(decision.marks.into_iter().map(|mark| (decision.user.clone(), mark)));
         for message in decision.messages {
             assert!(!self.messages.contains_key(&message.id), "decided twice: {message:?}");
             self.decided.push(message.id.clone());
@@ -240,6 +310,9 @@ impl Memory {
                 message,
             };
             self.messages.insert(row.message.id.clone(), row);
+        }
+        for (enrollment, reason) in &decision.cancel {
+            self.cancel(enrollment, reason);
         }
         let logs = decision.logs.into_iter().map(|(campaign, line)| (decision.user.clone(), campaign, line));
         self.logs.extend(logs);
@@ -286,9 +359,17 @@ impl Memory {
                 return Ok(());
             }
             for user in busy {
-                let Some((work, needs)) = self.load(&user, now) else { continue };
-                let decision = step(&self.project, work, &needs, plugins, now)?;
-                self.commit(decision);
+                let mut more = BTreeSet::new();
+                while let Some((work, needs)) = self.load(&user, &more, now) {
+                    match step(&self.project, work, &needs, plugins, now) {
+                        Ok(decision) => {
+                            self.commit(decision, now);
+                            break;
+                        }
+                        Err(Stop::Missing(names)) => more.extend(names),
+                        Err(Stop::Plugin(error)) => return Err(error),
+                    }
+                }
             }
         }
     }
@@ -299,7 +380,10 @@ fn unwanted(users: &BTreeMap<String, Record>, row: &Row) -> Option<String> {
     let Some(record) = users.get(&row.user) else { return Some(ERASED.into()) };
     let ledger::Origin::Campaign { enrollment, .. } = &row.message.origin else { return None };
     let enrollment = record.enrollments.get(enrollment)?;
-    if enrollment.status == enrollment::Status::Exited { enrollment.reason.clone() } else { None }
+    match enrollment.status {
+        enrollment::Status::Exited | enrollment::Status::Paused => enrollment.reason.clone(),
+        _ => None,
+    }
 }
 
 impl Row {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_protocol::{Campaign, Expr, Field, Manifest, Problem, Rule, Template, Transaction};
+use segflow_protocol::{Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Transaction, Trigger};
 
 use crate::eval::{Dependencies, dependencies};
 use crate::merge::Object;
+use crate::words::distance;
 
 /// A project as a server runs it: one applied deployment.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Project {
     pub since: BTreeMap<String, i64>,
     /// ms UTC; events consumed before it trigger no transaction of this project.
     pub deployed_at: i64,
+    /// By campaign: what this deployment does with the enrollments of earlier ones; those not named stay where they are.
+    pub in_flight: BTreeMap<String, InFlight>,
     /// Indexes into `manifest.segments`, those a segment depends on first.
     order: Vec<usize>,
     dependencies: Vec<Dependencies>,
@@ -55,7 +58,12 @@ impl Project {
             })
             .collect();
         let order = in_order(&manifest, &dependencies).unwrap_or_default();
-        Project { deployment: deployment.into(), generation, manifest, since, deployed_at, order, dependencies }
+        let in_flight = BTreeMap::new();
+        Project { deployment: deployment.into(), generation, manifest, since, deployed_at, in_flight, order, dependencies }
+    }
+
+    pub fn in_flight(&self, campaign: &str) -> InFlight {
+        self.in_flight.get(campaign).copied().unwrap_or(InFlight::Pin)
     }
 
     /// The segments that a touch can change, those they depend on first. Raw SQL may read anything, so any fact touches it.
@@ -163,6 +171,14 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
                 say("unknown_segment", place.clone(), unknown("segment", id, &segments));
             }
         }
+        for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on) {
+            if let Trigger::Event { name, .. } = trigger
+                && !manifest.events.iter().any(|e| e.name == *name)
+            {
+                let known: Vec<&str> = manifest.events.iter().map(|e| e.name.as_str()).collect();
+                say("unknown_event", place.clone(), unknown("event", name, &known));
+            }
+        }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());
         }
@@ -238,22 +254,6 @@ fn unknown(what: &str, id: &str, known: &[&str]) -> String {
         Some((_, near)) => format!("there is no {what} `{id}`; did you mean `{near}`?"),
         None => format!("there is no {what} `{id}`"),
     }
-}
-
-/// The edit distance of two words (Levenshtein 1965), in chars.
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

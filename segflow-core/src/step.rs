@@ -4,15 +4,19 @@
 //! looks at what is), transactions see every event.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use segflow_protocol::{Effect, Field, Json, Mode, Rule};
+mod campaigns;
+mod turns;
+
+use segflow_protocol::{Field, Json, Rule, Task, Webhook};
 use serde_json::Value;
 
-use crate::enrollment::Enrollment;
+use crate::enrollment::{Enrollment, Status};
 use crate::eval::{self, EventFact, Facts};
 use crate::ledger::{Message, Origin};
-use crate::merge::{Object, merge};
-use crate::project::{Project, Touch, belongs};
+use crate::merge::Object;
+use crate::project::{Project, Touch};
 use crate::{PluginError, Plugins, ids};
 
 /// Events older than this trigger no transaction: an order of last week needs no confirmation now. 24 h in ms.
@@ -37,6 +41,8 @@ pub struct Fact {
     /// The inbox row.
     pub inbox: i64,
     pub what: What,
+    /// When it was reported, ms UTC.
+    pub at: i64,
     /// Changes at one instant that led to this one.
     pub hops: u32,
     /// Counts for segments and triggers nothing.
@@ -55,6 +61,23 @@ pub enum What {
         /// ms UTC.
         occurred_at: i64,
     },
+    /// A webhook was answered, or a task done.
+    Answer { enrollment: String, op: u64, value: Json },
+    /// Somebody, or a flow, wants the user in a campaign, from this instant on.
+    Enter { campaign: String, start_at: Option<i64> },
+    /// A flow wants the user out of a campaign.
+    Leave { campaign: String },
+}
+
+/// What there has been of a campaign for a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Enrollments ever.
+    pub runs: u32,
+    /// When the last one started, ms UTC.
+    pub started_at: i64,
+    /// The keys of all.
+    pub keys: BTreeSet<String>,
 }
 
 /// What a step works on.
@@ -69,10 +92,12 @@ pub struct Work {
     pub flips: BTreeMap<String, i64>,
     /// Those that are live.
     pub enrollments: Vec<Enrollment>,
-    /// By campaign: how many enrollments there have ever been.
-    pub runs: BTreeMap<String, u32>,
-    /// By name, the stored events that [`needs`] asked for.
+    /// By campaign.
+    pub past: BTreeMap<String, Past>,
+    /// By name, the stored events that [`needs`] or a [`Stop::Missing`] asked for; an entry for each name, also without events.
     pub history: BTreeMap<String, Vec<EventFact>>,
+    /// By name of a split or experiment, arms that are chosen already.
+    pub arms: BTreeMap<String, String>,
     /// By segment, the verdicts of raw SQL that [`needs`] asked for.
     pub sql: BTreeMap<String, bool>,
 }
@@ -96,6 +121,7 @@ pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
         touches.push(match &fact.what {
             What::Attributes => Touch::Attributes,
             What::Event { name, .. } => Touch::Event(name),
+            What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => continue,
         });
     }
     touches.extend(work.flips.iter().filter(|(_, at)| **at <= now).map(|(id, _)| Touch::Segment(id)));
@@ -131,26 +157,99 @@ pub struct Decision {
     pub messages: Vec<Message>,
     /// Enrollments whose pending messages are cancelled, with the reason.
     pub cancel: Vec<(String, String)>,
-    /// Patches on the user, each a fact of its own with so many hops behind it.
-    pub patches: Vec<(Object, u32)>,
+    /// What flows made happen to the user, each a fact of its own with so many hops behind it.
+    pub told: Vec<(Told, u32)>,
+    pub jobs: Vec<Job>,
+    /// Webhooks and tasks that are no longer wanted, by enrollment and operation.
+    pub dropped: Vec<(String, Range<u64>)>,
+    pub marks: Vec<Mark>,
     /// What flows logged: campaign and line.
     pub logs: Vec<(String, String)>,
 }
 
-/// Decides. An error means that a plugin could not be run now: nothing is decided, the step is to be tried again.
+/// A fact that a flow makes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// An RFC 7396 patch on the attributes.
+    Patch(Object),
+    Event { id: String, name: String, attributes: Json },
+    Enter { campaign: String },
+    Leave { campaign: String },
+}
+
+/// Something outside that a flow waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub enrollment: String,
+    pub campaign: String,
+    pub op: u64,
+    pub what: JobKind,
+    /// ms UTC.
+    pub created_at: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobKind {
+    Webhook(Webhook),
+    Task(Task),
+}
+
+/// Something to be counted by campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub enrollment: String,
+    pub campaign: String,
+    pub op: u64,
+    pub what: MarkKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkKind {
+    Goal(String),
+    Arm { experiment: String, arm: String },
+}
+
+/// Why a step could not be taken. Nothing is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// A plugin could not be run now: the step is to be tried again.
+    Plugin(PluginError),
+    /// A flow asks about events of these names, which [`Work::history`] does not have: the step is to be taken anew with them.
+    Missing(BTreeSet<String>),
+}
+
+impl From<PluginError> for Stop {
+    fn from(error: PluginError) -> Stop {
+        Stop::Plugin(error)
+    }
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Stop::Plugin(error) => error.fmt(f),
+            Stop::Missing(names) => write!(f, "the events {names:?} were not loaded"),
+        }
+    }
+}
+
+/// Decides.
 pub fn step(
     project: &Project,
     work: Work,
     needs: &Needs,
     plugins: Plugins<'_>,
     now: i64,
-) -> Result<Decision, PluginError> {
+) -> Result<Decision, Stop> {
     let mut step = Step::new(project, work, now);
     step.transactions();
     step.segments(needs);
+    step.triggers();
     step.campaigns();
+    step.asked();
+    step.in_flight(plugins)?;
     step.turns(plugins)?;
-    Ok(step.decision)
+    Ok(step.decided())
 }
 
 /// What a project would change for a user at once, were it applied now.
@@ -168,8 +267,9 @@ pub fn preview(project: &Project, work: Work, needs: &Needs, now: i64) -> Previe
     let mut step = Step::new(project, work, now);
     step.segments(needs);
     step.campaigns();
-    let entering = step.work.enrollments.iter().filter(|e| e.version == 0).map(|e| e.campaign.clone()).collect();
-    let leaving = step.decision.enrollments.iter().map(|e| e.campaign.clone()).collect();
+    let enrollments = || step.work.enrollments.iter();
+    let entering = enrollments().filter(|e| e.version == 0).map(|e| e.campaign.clone()).collect();
+    let leaving = enrollments().filter(|e| e.status == Status::Exited).map(|e| e.campaign.clone()).collect();
     Preview { members: step.work.members, entering, leaving }
 }
 
@@ -178,6 +278,8 @@ struct Step<'a> {
     work: Work,
     /// The memberships before this step.
     before: BTreeSet<String>,
+    /// The enrollments that have changed, by index.
+    changed: BTreeSet<usize>,
     decision: Decision,
     now: i64,
 }
@@ -193,7 +295,13 @@ impl<'a> Step<'a> {
             evaluated: project.generation.max(work.user.evaluated),
             ..Decision::default()
         };
-        Step { project, now, decision, before: work.members.clone(), work }
+        Step { project, now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+    }
+
+    fn decided(mut self) -> Decision {
+        let all = self.work.enrollments.into_iter().enumerate();
+        self.decision.enrollments = all.filter(|(index, _)| self.changed.contains(index)).map(|(_, e)| e).collect();
+        self.decision
     }
 
     fn transactions(&mut self) {
@@ -248,99 +356,6 @@ impl<'a> Step<'a> {
             let gone = self.work.flips.keys().filter(|id| !known.contains(id.as_str())).cloned();
             self.decision.flips.extend(gone.map(|id| (id, None)));
             self.work.members.retain(|id| known.contains(id.as_str()));
-        }
-    }
-
-    fn campaigns(&mut self) {
-        let fresh = self.work.user.evaluated < self.project.generation;
-        if self.decision.entered.is_empty() && self.decision.left.is_empty() && !fresh {
-            return;
-        }
-        // Facts of the past enrol nobody; entries count if there is any other fact, or none at all (time, a push), or time besides.
-        let historical = !self.work.facts.is_empty()
-            && self.work.facts.iter().all(|f| f.historical)
-            && !self.work.flips.values().any(|at| *at <= self.now);
-        let hops = self.work.facts.iter().map(|f| f.hops).max().unwrap_or(0);
-        for campaign in &self.project.manifest.campaigns {
-            let runs = self.work.runs.get(&campaign.id).copied().unwrap_or(0);
-            let after = belongs(campaign, |id| self.work.members.contains(id));
-            let is_new = self.project.since.get(&campaign.id).is_some_and(|since| *since > self.work.user.evaluated);
-            let before = !(is_new && runs == 0) && belongs(campaign, |id| self.before.contains(id));
-            let live = self.work.enrollments.iter().position(|e| e.campaign == campaign.id && e.status.is_live());
-            if let (Some(index), Mode::Dynamic, false) = (live, campaign.mode, after) {
-                let missing = campaign.segments.iter().find(|id| !self.work.members.contains(*id));
-                let reason = match missing {
-                    Some(id) => format!("left segment {id}"),
-                    None => "entered an excluded segment".into(),
-                };
-                self.exit(index, reason);
-            }
-            let once = campaign.mode == Mode::Static && runs > 0;
-            // Someone of the past that a new campaign finds there has not come by that fact alone.
-            let historical = historical && !(is_new && self.work.user.seq > 0);
-            if after && !before && !historical && !once && live.is_none() {
-                let id = ids::enrollment(&self.work.workspace, &self.work.user.incarnation, &campaign.id, runs + 1);
-                let new = Enrollment::new(id, &campaign.id, runs + 1, &self.project.deployment, self.now, hops);
-                self.work.enrollments.push(new);
-            }
-        }
-        if fresh {
-            for index in 0..self.work.enrollments.len() {
-                let enrollment = &self.work.enrollments[index];
-                if enrollment.status.is_live() && self.project.campaign(&enrollment.campaign).is_none() {
-                    self.exit(index, "the campaign was removed".into());
-                }
-            }
-        }
-    }
-
-    fn exit(&mut self, index: usize, reason: String) {
-        let enrollment = &mut self.work.enrollments[index];
-        self.decision.cancel.push((enrollment.id.clone(), reason.clone()));
-        enrollment.exit(reason);
-        self.decision.enrollments.push(enrollment.clone());
-    }
-
-    fn turns(&mut self, plugins: Plugins<'_>) -> Result<(), PluginError> {
-        let mut attributes = std::mem::take(&mut self.work.user.attributes);
-        for mut enrollment in std::mem::take(&mut self.work.enrollments) {
-            if !enrollment.is_due(self.now) {
-                continue;
-            }
-            let code = plugins(&enrollment.deployment)?;
-            let result = enrollment.turn(&code, &self.work.user.id, &attributes, self.now)?;
-            self.effects(&enrollment, result.effects, &mut attributes);
-            self.decision.logs.extend(result.logs.into_iter().map(|line| (enrollment.campaign.clone(), line)));
-            self.decision.enrollments.push(enrollment);
-        }
-        Ok(())
-    }
-
-    fn effects(&mut self, enrollment: &Enrollment, effects: Vec<Effect>, attributes: &mut Object) {
-        for effect in effects {
-            match effect {
-                Effect::Send { op, template, args } => {
-                    let campaign = self.project.campaign(&enrollment.campaign);
-                    self.decision.messages.push(Message {
-                        id: ids::campaign_message(&enrollment.id, op),
-                        origin: Origin::Campaign {
-                            campaign: enrollment.campaign.clone(),
-                            enrollment: enrollment.id.clone(),
-                            op,
-                        },
-                        deployment: enrollment.deployment.clone(),
-                        template,
-                        args,
-                        guarantee: campaign.map_or(segflow_protocol::Guarantee::AtMostOnce, |c| c.guarantee),
-                        created_at: self.now,
-                    });
-                }
-                Effect::Update { patch, .. } => {
-                    let patch: Object = patch.read().expect("the turn was refused otherwise");
-                    merge(attributes, &patch);
-                    self.decision.patches.push((patch, enrollment.hops + 1));
-                }
-            }
         }
     }
 }

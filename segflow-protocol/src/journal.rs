@@ -11,6 +11,20 @@ pub enum OpKind {
     Wait,
     User,
     Update,
+    /// An instant, or the next time of a local calendar.
+    Until,
+    /// An event of the user's.
+    Event,
+    /// A question about segments or events.
+    Ask,
+    /// One of several arms.
+    Choose,
+    Emit,
+    Webhook,
+    Task,
+    Start,
+    Stop,
+    Goal,
 }
 
 impl OpKind {
@@ -20,6 +34,16 @@ impl OpKind {
             OpKind::Wait => "wait",
             OpKind::User => "user",
             OpKind::Update => "update",
+            OpKind::Until => "wait_until",
+            OpKind::Event => "wait_for",
+            OpKind::Ask => "question",
+            OpKind::Choose => "split",
+            OpKind::Emit => "emit",
+            OpKind::Webhook => "webhook",
+            OpKind::Task => "task",
+            OpKind::Start => "start",
+            OpKind::Stop => "stop",
+            OpKind::Goal => "goal",
         }
     }
 }
@@ -41,7 +65,7 @@ pub struct Entry {
 pub enum Happened {
     /// The message was decided.
     Sent,
-    /// A wait ended in the turn of this instant (ms UTC).
+    /// A wait ended, or ran out, in the turn of this instant (ms UTC).
     Elapsed { at: i64 },
     /// The user was read. `None`: as at the last reading; otherwise the top-level attributes that changed since, and those that went.
     Read(Option<ReadDelta>),
@@ -49,6 +73,11 @@ pub enum Happened {
     Updated,
     /// The flow dropped the operation before it was complete.
     Cancelled,
+    /// What was waited for came, in the turn of this instant (ms UTC): an event's attributes, a webhook's answer, a task's result, an
+    /// answer to a question, an arm.
+    Came { at: i64, value: Json },
+    /// It was decided, and there is nothing to return: an event, a start, a stop, a goal.
+    Done,
 }
 
 /// The difference between two readings of a user.

@@ -16,11 +16,12 @@ pub use codec::{DecodeError, decode, encode};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
 pub use manifest::{
-    Argument, Campaign, Event, Field, Guarantee, Manifest, Mode, Problem, Provider, ProviderKind, Rule, Segment,
-    Template, Transaction, Type,
+    Argument, Campaign, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind, Reentry,
+    Rule, Segment, Template, Transaction, Trigger, Type,
 };
 pub use turn::{
-    Completion, Divergence, Effect, End, Json, Pending, Render, Rendered, Request, Response, Turn, TurnOutcome, Waits,
+    Ask, Completion, Divergence, Effect, End, Json, Local, Pending, Render, Rendered, Request, Response, Task, Turn,
+    TurnOutcome, Waits, Webhook,
 };
 
 /// The version of the conversation. A server refuses a plugin that speaks a version it does not know.

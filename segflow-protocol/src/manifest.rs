@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Expr;
+use crate::{Cond, Expr};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -84,7 +84,7 @@ pub enum Rule {
     Sql(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     pub id: String,
     /// Those a user must be in, all of them.
@@ -94,22 +94,94 @@ pub struct Campaign {
     pub exclude_segments: Vec<String>,
     pub mode: Mode,
     pub guarantee: Guarantee,
+    /// Who may enter again; by its mode, if it does not say: a static one never, a dynamic one after leaving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reentry: Option<Reentry>,
+    /// Those who fit already when it comes do not enter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newcomers_only: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits_on: Vec<Trigger>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses_on: Vec<Trigger>,
+    /// What a push does with those who are in it, if the push does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+}
+
+/// Who may enter a campaign again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reentry {
+    Never,
+    /// Whoever has left, or come to the end, and comes to fit anew.
+    AfterLeaving,
+    /// The same, this many milliseconds after the last entry at the earliest.
+    After(i64),
+    /// Once for each value of an attribute of the user, given by its path.
+    PerKey(Vec<String>),
+}
+
+/// What makes everybody whom it happens to leave, or pause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    Event {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<Cond>,
+    },
+    /// A goal that a flow of the user's reaches.
+    Goal(String),
+}
+
+/// What a push does with those who are in a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InFlight {
+    /// They stay on the code they started with.
+    Pin,
+    /// Those whose journal the new code replays go on with it; the others stay.
+    Migrate,
+    /// They begin anew, on the new code.
+    Restart,
+    /// They leave.
+    Cancel,
+}
+
+impl InFlight {
+    pub const ALL: [InFlight; 4] = [InFlight::Pin, InFlight::Migrate, InFlight::Restart, InFlight::Cancel];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            InFlight::Pin => "pin",
+            InFlight::Migrate => "migrate",
+            InFlight::Restart => "restart",
+            InFlight::Cancel => "cancel",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<InFlight> {
+        InFlight::ALL.into_iter().find(|policy| policy.name() == name)
+    }
 }
 
 /// When a user leaves a campaign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Enters once and runs to the end.
+    #[default]
     Static,
     /// Leaves as soon as the segments no longer match, and enters again when they do.
     Dynamic,
 }
 
 /// What is promised of each message's acceptance by the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guarantee {
+    #[default]
     AtMostOnce,
     AtLeastOnce,
 }

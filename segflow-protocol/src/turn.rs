@@ -22,6 +22,8 @@ pub enum Request {
     Describe,
     Turn(Turn),
     Render(Render),
+    /// A turn of a run to which an earlier one has handed on a state.
+    Anew(Turn, Json),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +45,7 @@ pub struct Turn {
     pub seed: u64,
     /// The number of the first operation of this run: those before belong to earlier runs of the same enrollment.
     pub first_op: u64,
-    /// ms UTC.
+    /// When this run began, ms UTC.
     pub started_at: i64,
     /// The instant of this turn, ms UTC.
     pub now: i64,
@@ -89,6 +91,41 @@ pub enum Effect {
         op: u64,
         patch: Json,
     },
+    /// An event happens to the user.
+    Emit {
+        op: u64,
+        name: String,
+        attributes: Json,
+    },
+    /// The user enters another campaign.
+    Start {
+        op: u64,
+        campaign: String,
+    },
+    /// The user leaves another campaign.
+    Stop {
+        op: u64,
+        campaign: String,
+    },
+    /// A goal is reached.
+    Goal {
+        op: u64,
+        name: String,
+    },
+}
+
+impl Effect {
+    /// The operation it belongs to.
+    pub fn op(&self) -> u64 {
+        match self {
+            Effect::Send { op, .. }
+            | Effect::Update { op, .. }
+            | Effect::Emit { op, .. }
+            | Effect::Start { op, .. }
+            | Effect::Stop { op, .. }
+            | Effect::Goal { op, .. } => *op,
+        }
+    }
 }
 
 /// An operation that is not complete yet.
@@ -106,6 +143,70 @@ pub struct Pending {
 pub enum Waits {
     /// For so many milliseconds, from when it was first asked for.
     Duration { ms: i64 },
+    /// Until an instant, ms UTC.
+    Until { at: i64 },
+    /// Until the next such time in the user's calendar.
+    Local(Local),
+    /// For an event whose attributes fulfil a condition ([`Cond`](crate::Cond) as JSON), perhaps only for so many milliseconds.
+    Event { name: String, filter: Option<Json>, within: Option<i64> },
+    /// For an answer that the engine gives at once.
+    Ask(Ask),
+    /// For the answer to an HTTP request.
+    Webhook(Webhook),
+    /// For a person to have done something.
+    Task(Task),
+}
+
+/// A rule for instants of a local calendar: the first that is later than now, or now itself if it lies within a span.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Local {
+    /// On this day only: year, month, day.
+    pub date: Option<(i16, i8, i8)>,
+    /// The weekdays, bit 0 for Monday; 0 for any.
+    pub days: u8,
+    /// Minutes since midnight.
+    pub from: u16,
+    /// Where a span ends, minutes since midnight, itself outside; `None`: the rule is about the minute `from`.
+    pub to: Option<u16>,
+    /// An IANA zone instead of the user's.
+    pub zone: Option<String>,
+    /// The zone of a user whose own is missing or unknown; `None`: UTC.
+    pub or_zone: Option<String>,
+}
+
+/// A question that is answered from the user's facts as they are in the turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// Whether the user is in a segment; `expr` is its rule ([`Expr`](crate::Expr) as JSON), `None` for one in SQL.
+    Segment { id: String, expr: Option<Json> },
+    /// A number over events ([`Events`](crate::Events) and [`Measure`](crate::Measure) as JSON); `null` when there is none.
+    Number { events: Json, measure: Json },
+    /// One of these arms, with their weights: always the same one for a user. `experiment` is counted, and the same in all campaigns.
+    Arm { name: String, arms: Vec<(String, u32)>, experiment: bool },
+}
+
+/// An HTTP request to somebody else's server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    /// A header whose value is a secret of the server: its name and that of the secret.
+    pub secrets: Vec<(String, String)>,
+    pub body: Option<Json>,
+    /// How long one attempt may take, in ms.
+    pub timeout: i64,
+    /// How often it is tried.
+    pub attempts: u32,
+}
+
+/// Something for a person to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub title: String,
+    pub assignee: Option<String>,
+    /// When it should be done, in ms from when it was asked for.
+    pub due: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +219,10 @@ pub enum End {
     Failed(String),
     /// The flow no longer does what its journal says it did.
     Diverged(Divergence),
+    /// The flow ended itself, and says why.
+    Exited(String),
+    /// The flow begins anew, with an empty journal and this state.
+    Again(Json),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use segflow_protocol::{self as protocol, Guarantee, Mode};
+use segflow_protocol::{self as protocol, Guarantee, InFlight, Mode, Problem, Reentry, Trigger};
 
-use crate::{Flow, Segment};
+use crate::flow::{self, Outcome};
+use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment};
 
-type Start<U> = Box<dyn Fn(Flow<U>) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
+type Start = Box<dyn Fn(segflow_core::flow::Flow) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// A flow for the users of some segments.
 ///
@@ -24,26 +25,40 @@ type Start<U> = Box<dyn Fn(Flow<U>) -> Pin<Box<dyn Future<Output = ()>>> + Send 
 #[must_use = "a campaign is part of a project when `Project::campaign` is given it"]
 pub struct Campaign<U> {
     id: String,
-    pub(crate) start: Start<U>,
+    pub(crate) start: Start,
     enters: Vec<Segment<U>>,
     excludes: Vec<Segment<U>>,
     mode: Mode,
     guarantee: Guarantee,
+    reentry: Option<Reentry>,
+    newcomers_only: bool,
+    exits_on: Vec<Trigger>,
+    pauses_on: Vec<Trigger>,
+    in_flight: Option<InFlight>,
+    problems: Vec<Problem>,
 }
 
-impl<U> Campaign<U> {
+impl<U: Attributes> Campaign<U> {
     /// A campaign that runs `flow` once for each user that enters, to its end, and sends at most once.
-    pub fn new<F: Future<Output = ()> + 'static>(
+    ///
+    /// A flow returns nothing, or a `Result`: an error stops it, says why, and it can be resumed.
+    pub fn new<S: 'static, F: Future<Output: Outcome> + 'static>(
         id: impl Into<String>,
-        flow: impl Fn(Flow<U>) -> F + Send + Sync + 'static,
+        flow: impl Fn(Flow<U, S>) -> F + Send + Sync + 'static,
     ) -> Campaign<U> {
         Campaign {
             id: id.into(),
-            start: Box::new(move |handle| Box::pin(flow(handle))),
+            start: Box::new(move |inner| Box::pin(flow::run(inner.clone(), flow(Flow::new(inner))))),
             enters: vec![],
             excludes: vec![],
             mode: Mode::Static,
             guarantee: Guarantee::AtMostOnce,
+            reentry: None,
+            newcomers_only: false,
+            exits_on: vec![],
+            pauses_on: vec![],
+            in_flight: None,
+            problems: vec![],
         }
     }
 
@@ -71,6 +86,85 @@ impl<U> Campaign<U> {
         self
     }
 
+    /// Whoever has come to the end, or left, enters again when the segments come to match again.
+    pub fn reenters(mut self) -> Campaign<U> {
+        self.reentry = Some(Reentry::AfterLeaving);
+        self
+    }
+
+    /// The same, but no sooner than this long after the last time.
+    pub fn reenters_after(mut self, period: Duration) -> Campaign<U> {
+        self.reentry = Some(Reentry::After(period.as_millis()));
+        self
+    }
+
+    /// Nobody enters twice, also not a dynamic campaign.
+    pub fn enters_once(mut self) -> Campaign<U> {
+        self.reentry = Some(Reentry::Never);
+        self
+    }
+
+    /// A user enters once for each value of an attribute, `.once_per(|u| u.cart_id)`; runs for several values may go on at once.
+    pub fn once_per<T>(mut self, attribute: impl FnOnce(U::Columns) -> Column<U, T>) -> Campaign<U> {
+        self.reentry = Some(Reentry::PerKey(attribute(U::COLUMNS).path()));
+        self
+    }
+
+    /// Those whom the segments match already when this campaign comes to the server do not enter, only those who come later.
+    pub fn newcomers_only(mut self) -> Campaign<U> {
+        self.newcomers_only = true;
+        self
+    }
+
+    /// A user leaves when such an event happens: `.exits_on(events::<Purchase>().filter(|p| p.value.gt(10.0)))`.
+    pub fn exits_on<E: Event>(mut self, events: Events<E>) -> Campaign<U> {
+        let trigger = self.trigger(events);
+        self.exits_on.push(trigger);
+        self
+    }
+
+    /// A user leaves when one of the user's flows reaches this goal.
+    pub fn exits_on_goal(mut self, goal: &str) -> Campaign<U> {
+        self.exits_on.push(Trigger::Goal(goal.into()));
+        self
+    }
+
+    /// A user's flow stops, until somebody resumes it, when such an event happens.
+    pub fn pauses_on<E: Event>(mut self, events: Events<E>) -> Campaign<U> {
+        let trigger = self.trigger(events);
+        self.pauses_on.push(trigger);
+        self
+    }
+
+    /// A user's flow stops, until somebody resumes it, when another of the user's flows reaches this goal.
+    pub fn pauses_on_goal(mut self, goal: &str) -> Campaign<U> {
+        self.pauses_on.push(Trigger::Goal(goal.into()));
+        self
+    }
+
+    /// What a push does with those who are in the campaign, unless `segflow push --in-flight` says otherwise. Without this they stay on
+    /// the code they started with.
+    pub fn in_flight(mut self, policy: InFlight) -> Campaign<U> {
+        self.in_flight = Some(policy);
+        self
+    }
+
+    fn trigger<E: Event>(&mut self, events: Events<E>) -> Trigger {
+        let events = events.protocol();
+        if events.within.is_some() {
+            self.problems.push(Problem {
+                code: "window".into(),
+                message: format!("`{}` ends or pauses it the moment it happens: leave `within` out", events.name),
+                place: Some(format!("campaign {}", self.id)),
+            });
+        }
+        Trigger::Event { name: events.name, filter: events.filter }
+    }
+
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -87,6 +181,11 @@ impl<U> Campaign<U> {
             exclude_segments: ids(&self.excludes),
             mode: self.mode,
             guarantee: self.guarantee,
+            reentry: self.reentry.clone(),
+            newcomers_only: self.newcomers_only,
+            exits_on: self.exits_on.clone(),
+            pauses_on: self.pauses_on.clone(),
+            in_flight: self.in_flight,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Answers a server's requests from a project.
 
+use segflow_core::flow::{self, Given};
 use segflow_protocol::{Json, Render, Request, Response, Turn, decode, encode};
 
-use crate::{Attributes, Flow, Project, email};
+use crate::{Attributes, Project, email};
 
 /// Bytes of a [`Request`] in, bytes of a [`Response`] out.
 pub fn answer<U: Attributes>(project: &Project<U>, request: &[u8]) -> Vec<u8> {
@@ -15,19 +16,25 @@ pub fn answer<U: Attributes>(project: &Project<U>, request: &[u8]) -> Vec<u8> {
 
 /// Describes the project, runs a turn of a campaign, or renders a message.
 pub fn respond<U: Attributes>(project: &Project<U>, request: Request) -> Response {
+    respond_with(project, request, None)
+}
+
+/// The same, with all randomness chosen.
+pub(crate) fn respond_with<U: Attributes>(project: &Project<U>, request: Request, random: Option<u64>) -> Response {
     match request {
         Request::Describe => match Json::of(&project.manifest()) {
             Ok(manifest) => Response::Manifest(manifest),
             Err(e) => Response::Refused(format!("the project cannot be described as JSON: {e}")),
         },
-        Request::Turn(turn) => run(project, turn),
+        Request::Turn(turn) => run(project, turn, Given { state: None, random }),
+        Request::Anew(turn, state) => run(project, turn, Given { state: Some(state), random }),
         Request::Render(render) => rendered::<U>(&render),
     }
 }
 
-fn run<U: Attributes>(project: &Project<U>, turn: Turn) -> Response {
+fn run<U: Attributes>(project: &Project<U>, turn: Turn, given: Given) -> Response {
     match project.campaign_of(&turn.campaign) {
-        Some(campaign) => Response::Turn(segflow_core::flow::run(turn, |flow| (campaign.start)(Flow::new(flow)))),
+        Some(campaign) => Response::Turn(flow::run(turn, given, &campaign.start)),
         None => Response::Refused(format!("there is no campaign `{}`", turn.campaign)),
     }
 }

@@ -71,7 +71,8 @@ pub mod wasm;
 
 pub use jiff::Timestamp;
 pub use segflow_core as core;
-pub use segflow_core::flow::{Now, Wait};
+pub use segflow_core::flow::{Never, Now};
+pub use segflow_protocol::InFlight;
 pub use segflow_macros::{Attributes, Event, email, project};
 
 pub use campaign::Campaign;
@@ -79,7 +80,10 @@ pub use campaign::Campaign;
 pub use client::Client;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
 pub use email::{Email, Message};
-pub use flow::Flow;
+pub use flow::{
+    Answer, Asked, Completed, Either, Experiment, Flow, Outcome, Task, WORKDAYS, Wait, WaitFor, WaitForWithin, Webhook,
+    WebhookError, Weekday, When, WithHoldout, at, between, business_hours, join, next, on, race,
+};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
 pub use patch::{IntoPatch, Patch};

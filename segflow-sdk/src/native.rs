@@ -18,7 +18,7 @@ pub use here::Native;
 mod here {
     use std::cell::RefCell;
     use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-    use std::sync::Once;
+    use std::sync::{Mutex, Once};
 
     use segflow_core::{Plugin, PluginError};
     use segflow_protocol::{Request, Response};
@@ -26,13 +26,29 @@ mod here {
     use crate::{Attributes, Project, dispatch};
 
     /// A project that answers in this process. A panic is a trap, as it is on a server.
-    pub struct Native<U>(pub Project<U>);
+    pub struct Native<U> {
+        project: Project<U>,
+        random: Mutex<Option<u64>>,
+    }
+
+    impl<U: Attributes> Native<U> {
+        /// As it is.
+        pub fn new(project: Project<U>) -> Native<U> {
+            Native { project, random: Mutex::default() }
+        }
+
+        /// Makes every random number of its flows this one; `None`: each its own again.
+        pub(crate) fn set_random(&self, random: Option<u64>) {
+            *self.random.lock().expect("no panic while held") = random;
+        }
+    }
 
     impl<U: Attributes> Plugin for Native<U> {
         fn call(&self, request: &Request) -> Result<Response, PluginError> {
+            let random = *self.random.lock().expect("no panic while held");
             catch_panics();
             PANIC.set(Caught::Nothing);
-            let answered = catch_unwind(AssertUnwindSafe(|| dispatch::respond(&self.0, request.clone())));
+            let answered = catch_unwind(AssertUnwindSafe(|| dispatch::respond_with(&self.project, request.clone(), random)));
             let caught = PANIC.replace(Caught::NotHere);
             answered.map_err(|_| match caught {
                 Caught::Panic(text) => PluginError::Trap(text),

@@ -93,6 +93,7 @@ impl<U: Attributes> Project<U> {
         let (templates, mut problems) = templates::<U>();
         let (transactions, unknown): (Vec<_>, Vec<_>) =
             self.transactions.iter().map(Transaction::declaration).partition(Result::is_ok);
+        problems.extend(self.campaigns.iter().flat_map(|campaign| campaign.problems().to_vec()));
         problems.extend(unknown.into_iter().filter_map(Result::err));
         let segments = self.all_segments();
         problems.extend(segments.iter().filter(|segment| compares_with_null(&segment.rule)).map(not_a_number));

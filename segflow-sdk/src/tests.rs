@@ -80,7 +80,7 @@ fn listed(_user: &Shopper, names: &[String], limit: Option<usize>) -> Email {
     template!("tests/emails/listed.html", names)
 }
 
-pub fn shop<F: Future<Output = ()> + 'static>(
+pub fn shop<F: Future<Output: crate::Outcome> + 'static>(
     flow: impl Fn(Flow<Shopper>) -> F + Send + Sync + 'static,
 ) -> Project<Shopper> {
     Project::new("shop")
@@ -126,6 +126,8 @@ fn the_manifest_names_attributes_and_events_as_json_has_them() {
     assert_eq!(manifest["user"], expected);
     assert_eq!((&manifest["address"], &manifest["time_zone"]), (&json!("e-mail"), &json!("zone")));
     let expected = json!([
+        {"name": "bought", "fields": [field("value", json!("number"), true)]},
+        {"name": "looked", "fields": []},
         {"name": "purchase", "fields": [field("value", json!("number"), true), field("order_id", json!("string"), true)]},
         {"name": "signed in", "fields": [
             with(field("count", json!("integer"), false), json!(1)),
@@ -287,7 +289,7 @@ fn bytes_are_answered_with_bytes() {
 
 #[test]
 fn a_panic_is_a_trap_with_its_place() {
-    let plugin = Native(shop(nothing));
+    let plugin = Native::new(shop(nothing));
     assert!(plugin.call(&Request::Describe).is_ok());
     let render = Render {
         template: "listed".into(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use segflow_core::project::Project;
-use segflow_core::step::{Decision, Needs, Work, step};
+use segflow_core::step::{Decision, Needs, Stop, Work, step};
 use segflow_core::{Code, PluginError};
 
 use crate::clock::{Clock, monotonic};
@@ -114,32 +114,41 @@ impl Engine {
 
     async fn work_for(&self, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
         let project = self.deploy.project(workspace).await?;
-        let loaded = rows::load(&self.store.db, &project, workspace, users, now).await?;
-        if loaded.work.is_empty() && loaded.orphans.is_empty() {
-            return Ok(false);
-        }
-        let codes = self.codes(&project, &loaded.work).await;
-        let decided = decide_all(project.clone(), loaded.work, codes, now).await?;
-        let mut decisions = vec![];
-        for (user, result) in decided {
-            match result {
-                Ok(decision) => decisions.push(decision),
-                Err(error) => {
-                    tracing::warn!(workspace, user, %error, "a step could not be run; it is tried again");
-                    self.cool(workspace, &user);
+        let (mut users, mut more, mut worked) = (users.clone(), BTreeSet::new(), false);
+        // Those whose flows ask about events that were not loaded are decided about anew, with them.
+        while !users.is_empty() {
+            let loaded = rows::load(&self.store.db, &project, workspace, &users, &more, now).await?;
+            if loaded.work.is_empty() && loaded.orphans.is_empty() {
+                break;
+            }
+            worked = true;
+            users.clear();
+            let codes = self.codes(&project, &loaded.work).await;
+            let mut decisions = vec![];
+            for (user, result) in decide_all(project.clone(), loaded.work, codes, now).await? {
+                match result {
+                    Ok(decision) => decisions.push(decision),
+                    Err(Stop::Missing(names)) => {
+                        more.extend(names);
+                        users.insert(user);
+                    }
+                    Err(Stop::Plugin(error)) => {
+                        tracing::warn!(workspace, user, %error, "a step could not be run; it is tried again");
+                        self.cool(workspace, &user);
+                    }
                 }
             }
+            let group = Group {
+                incarnation: self.ownership.incarnation.clone(),
+                workspace: workspace.to_string(),
+                generation: project.generation,
+                decisions,
+                orphans: loaded.orphans,
+                now,
+            };
+            self.commit(group).await?;
         }
-        let group = Group {
-            incarnation: self.ownership.incarnation.clone(),
-            workspace: workspace.to_string(),
-            generation: project.generation,
-            decisions,
-            orphans: loaded.orphans,
-            now,
-        };
-        self.commit(group).await?;
-        Ok(true)
+        Ok(worked)
     }
 
     /// The code that these steps run: of the current deployment, and of those that enrollments have started on.
@@ -210,7 +219,7 @@ impl Engine {
     }
 }
 
-type Decided = Vec<(String, Result<Decision, PluginError>)>;
+type Decided = Vec<(String, Result<Decision, Stop>)>;
 
 /// Decides for a batch of users, on as many threads as there are cores.
 async fn decide_all(

@@ -5,6 +5,7 @@
 
 #[macro_use]
 pub mod store;
+mod webhooks;
 
 pub mod api;
 pub mod clock;

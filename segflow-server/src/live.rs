@@ -2,6 +2,7 @@
 
 use segflow_core::enrollment::Status;
 use segflow_core::ledger::Origin;
+use segflow_core::protocol::Waits;
 use segflow_core::step::Decision;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -67,16 +68,34 @@ impl Live {
         for enrollment in &decision.enrollments {
             let reason = enrollment.reason.clone().unwrap_or_default();
             let (what, next) = match enrollment.status {
-                Status::Active => match enrollment.wake_at() {
-                    Some(at) => (format!("waits until {}", moment(at)), Some(span(at - now))),
-                    None => continue,
-                },
+                Status::Active => {
+                    let named = enrollment.pending.iter().find_map(|w| waits_for(&w.what.waits));
+                    match (named, enrollment.wake_at()) {
+                        (None, Some(at)) => (format!("waits until {}", moment(at)), Some(span(at - now))),
+                        (Some(what), Some(at)) => {
+                            (format!("waits for {what} until {}", moment(at)), Some(span(at - now)))
+                        }
+                        (Some(what), None) => (format!("waits for {what}"), None),
+                        (None, None) => continue,
+                    }
+                }
                 Status::Done => ("has come to its end".to_string(), None),
                 Status::Exited => (format!("leaves: {reason}"), None),
                 Status::Parked => (format!("✗ parked: {reason}"), None),
+                Status::Paused => (format!("pauses: {reason}"), None),
             };
             self.tell(now, user, Some(&enrollment.campaign), what, next);
         }
+    }
+}
+
+/// What is waited for besides time.
+fn waits_for(waits: &Waits) -> Option<String> {
+    match waits {
+        Waits::Event { name, .. } => Some(name.clone()),
+        Waits::Webhook(webhook) => Some(format!("the answer of {}", webhook.url)),
+        Waits::Task(task) => Some(format!("“{}”", task.title)),
+        Waits::Duration { .. } | Waits::Until { .. } | Waits::Local(_) | Waits::Ask(_) => None,
     }
 }
 

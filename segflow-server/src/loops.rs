@@ -11,6 +11,7 @@ use crate::delivery::Delivery;
 use crate::drive::Advance;
 use crate::engine::Engine;
 use crate::ownership::Ownership;
+use crate::webhooks::Webhooks;
 use crate::store::{Error, Result, Store, clock as stored, ledger};
 
 /// How often the loops look for what became due, or what another server stored, without being woken.
@@ -24,6 +25,7 @@ pub struct Loops {
     pub clock: Clock,
     pub engine: Arc<Engine>,
     pub delivery: Arc<Delivery>,
+    pub webhooks: Arc<Webhooks>,
     pub ownership: Arc<Ownership>,
     /// Something was stored.
     pub wake: Arc<Notify>,
@@ -39,9 +41,10 @@ impl Loops {
     pub async fn run(self: Arc<Self>, advances: mpsc::Receiver<Advance>) -> Result<()> {
         let engine = tokio::spawn(self.clone().engine(advances));
         let delivery = tokio::spawn(self.clone().deliver());
+        let webhooks = tokio::spawn(self.clone().call());
         let heartbeat = tokio::spawn(self.clone().heartbeat());
         let mut result = Ok(());
-        for task in [engine, delivery, heartbeat] {
+        for task in [engine, delivery, webhooks, heartbeat] {
             let ended = task.await.unwrap_or_else(|e| Err(Error::Internal(format!("a loop panicked: {e}"))));
             self.stop.cancel();
             result = result.and(ended);
@@ -93,6 +96,20 @@ impl Loops {
         }
     }
 
+    async fn call(self: Arc<Self>) -> Result<()> {
+        loop {
+            let pause = match self.webhooks.tick().await {
+                Ok(_) => POLL,
+                Err(error) => self.survive(error)?,
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                () = self.webhooks.landed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
     async fn heartbeat(self: Arc<Self>) -> Result<()> {
         if self.ownership.is_alone() {
             self.stop.cancelled().await;
@@ -134,9 +151,10 @@ impl Loops {
     /// Moves the virtual clock from one due instant to the next, running all that is due at each, up to the target.
     async fn advance(&self, to: i64) -> Result<i64> {
         loop {
-            while self.engine.drain().await? | self.delivery.drain().await? {}
+            while self.engine.drain().await? | self.delivery.drain().await? | self.webhooks.drain().await? {}
             let now = self.clock.now();
-            let next = [self.engine.next_due().await?, self.delivery.next_due().await?];
+            let next =
+                [self.engine.next_due().await?, self.delivery.next_due().await?, self.webhooks.next_due().await?];
             // What is due at or before now and was not done is being left alone for a while; time goes on without it.
             let next = next.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(to).min(to);
             if next <= now {

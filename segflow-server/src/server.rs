@@ -25,6 +25,7 @@ use crate::loops::Loops;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::secrets::Secrets;
+use crate::webhooks::Webhooks;
 use crate::store::{Store, clock as stored, deployments, keys, ledger};
 
 /// The workspace that every server has.
@@ -41,6 +42,7 @@ pub struct Server {
     stop: CancellationToken,
     ready: Arc<AtomicBool>,
     delivery: Arc<Delivery>,
+    webhooks: Arc<Webhooks>,
     ownership: Arc<Ownership>,
     http: JoinHandle<()>,
     failed: watch::Receiver<Option<String>>,
@@ -85,16 +87,25 @@ impl Server {
             clock.clone(),
             ownership.clone(),
             live,
-            secrets,
+            secrets.clone(),
             config.capture.clone(),
             !production,
         ));
+        let webhooks = Arc::new(Webhooks::new(
+            store.clone(),
+            clock.clone(),
+            ownership.clone(),
+            secrets.clone(),
+            wake.clone(),
+            config.private_webhooks || !production,
+        )?);
         let (drive, advances) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),
             clock: clock.clone(),
             engine,
             delivery: delivery.clone(),
+            webhooks: webhooks.clone(),
             ownership: ownership.clone(),
             wake,
             decided,
@@ -124,7 +135,7 @@ impl Server {
                 let _ = say.send(Some(error.to_string()));
             }
         });
-        Ok(Server { address, store, clock, stop, ready, delivery, ownership, http, failed, _lock: lock })
+        Ok(Server { address, store, clock, stop, ready, delivery, webhooks, ownership, http, failed, _lock: lock })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -174,6 +185,9 @@ impl Server {
         self.stop.cancel();
         if tokio::time::timeout(DRAIN, self.delivery.settle()).await.is_err() {
             tracing::warn!("some messages were still being sent; they are accounted for at the next start");
+        }
+        if tokio::time::timeout(DRAIN, self.webhooks.settle()).await.is_err() {
+            tracing::warn!("some webhooks were still being called; they are called again at the next start");
         }
         if tokio::time::timeout(DRAIN, self.http).await.is_err() {
             tracing::warn!("some requests were still open");

@@ -31,6 +31,20 @@ pub struct Plan {
     pub leaving: u64,
     pub emails_24h: Option<u64>,
     pub warnings: Vec<String>,
+    /// Users in the middle of campaigns.
+    pub in_flight: Vec<Moving>,
+}
+
+/// Those who are in a campaign on earlier code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Moving {
+    pub campaign: String,
+    pub policy: String,
+    pub live: u64,
+    pub looked_at: u64,
+    pub same: u64,
+    pub diverging: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::{
-    api::Api,
+    api::{Api, PushOptions},
     dev::{DevFolder, LiveLog, Published, Traffic, Watch, settle, show_messages},
     failure::{Shown, text, usage},
     plan,
@@ -170,7 +170,7 @@ impl Session {
     /// Without asking: it is a server to try things on.
     async fn push(&self, built: Result<Plugin>) -> Result<()> {
         let Plugin { wasm, took } = built?;
-        let applied = self.api.deploy(wasm, None, None).await;
+        let applied = self.api.deploy(wasm, PushOptions::default()).await;
         let plan = applied.map_err(|error| plan::explain(&self.printer, error))?;
         let pushed = self.printer.err("pushed", Tone::Good);
         self.printer.note(format!(

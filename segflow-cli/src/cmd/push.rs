@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Context, place};
 use crate::{
-    api::{Api, Plan, Problem},
+    api::{Api, Plan, Problem, PushOptions},
     failure::{Shown, usage},
     plan, wasm,
 };
@@ -22,7 +22,11 @@ Examples:
   segflow push --dry-run --exit-code exit with 3 when it would change something
   segflow push --server eu           to another server of ~/.segflow/credentials.json
 
-Users in the middle of a campaign finish it with the code they started with (--in-flight pin).")]
+  segflow push --in-flight migrate   users in the middle of a campaign go on with the new code
+
+The plan says for how many the new code does what their journal says, and where it parts ways for the others: those stay on the
+code they started with. Without --in-flight each campaign's own word counts, and without one users finish with the code they
+started with.")]
 pub struct Push {
     /// The project's folder
     #[arg(default_value = ".")]
@@ -40,29 +44,35 @@ pub struct Push {
     #[arg(long, value_name = "N")]
     allow_enter: Option<u64>,
     /// What happens to users in the middle of a campaign
-    #[arg(long, value_enum, default_value_t = InFlight::Pin, value_name = "HOW")]
-    in_flight: InFlight,
+    #[arg(long, value_enum, value_name = "HOW")]
+    in_flight: Option<InFlight>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum InFlight {
+pub enum InFlight {
     /// They finish with the code they started with
     Pin,
-    /// They go on with the new code where that is possible (not yet)
+    /// They go on with the new code, where it does what their journal says
     Migrate,
-    /// They start the campaign again (not yet)
+    /// They begin the campaign anew, with the new code
     Restart,
-    /// They leave the campaign (not yet)
+    /// They leave the campaign
     Cancel,
+}
+
+impl InFlight {
+    pub fn name(self) -> &'static str {
+        match self {
+            InFlight::Pin => "pin",
+            InFlight::Migrate => "migrate",
+            InFlight::Restart => "restart",
+            InFlight::Cancel => "cancel",
+        }
+    }
 }
 
 impl Push {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
-        if self.in_flight != InFlight::Pin {
-            return Err(usage(
-                "--in-flight: only `pin` is there so far: users in flight finish with the code they started with",
-            ));
-        }
         let printer = &context.printer;
         let api = context.api(Some(&self.dir)).await?;
         // Before minutes of compiling: is the server there, and the key good?
@@ -71,7 +81,7 @@ impl Push {
         let kib = plan::thousands(plugin.wasm.len().div_ceil(1024) as u64);
         printer.note(format!("built in {:.1} s, {kib} KiB", plugin.took.as_secs_f64()));
         let place = place(&api, &me.workspace);
-        let planned = match api.plan(plugin.wasm.clone()).await {
+        let planned = match api.plan(plugin.wasm.clone(), self.in_flight.map(InFlight::name)).await {
             Ok(plan) => plan,
             Err(error) => {
                 printer.note(place);
@@ -120,7 +130,12 @@ impl Push {
     }
 
     async fn apply(&self, api: &Api, wasm: Vec<u8>, planned: &Plan, context: &Context) -> Result<Plan> {
-        let applied = api.deploy(wasm, Some(planned.base), self.allow_enter).await;
+        let options = PushOptions {
+            base: Some(planned.base),
+            allow_enter: self.allow_enter,
+            in_flight: self.in_flight.map(InFlight::name),
+        };
+        let applied = api.deploy(wasm, options).await;
         applied.map_err(|error| self.refused(error, Some(planned), context))
     }
 

@@ -50,6 +50,9 @@ pub struct Serve {
     /// How long after that a mail server may still have been answering it; then what it was sending counts as unknown [default: 180]
     #[arg(long, env = "SEGFLOW_GRACE_SECONDS", value_name = "SECONDS")]
     grace: Option<u64>,
+    /// Let the webhooks of flows call addresses that are not of the public internet
+    #[arg(long, env = "SEGFLOW_ALLOW_PRIVATE_WEBHOOKS", value_parser = clap::builder::FalseyValueParser::new())]
+    allow_private_webhooks: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,6 +81,7 @@ impl Serve {
         let mut config = Config { cache: file.cache, ..Config::production(database) };
         config.lease = self.lease.map_or(config.lease, Duration::from_secs);
         config.grace = self.grace.map_or(config.grace, Duration::from_secs);
+        config.private_webhooks = self.allow_private_webhooks;
         let server = tokio::select! {
             server = Server::start(config, listener) => server.context("the server cannot start")?,
             () = interrupt.requested() => return Ok(ExitCode::SUCCESS),

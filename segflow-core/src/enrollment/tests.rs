@@ -57,7 +57,7 @@ fn waiting() -> Enrollment {
     let mut enrollment = Enrollment::new("enr_1".into(), "c", 1, "dep1", 0, 0);
     enrollment.journal = vec![entry(0, OpKind::Send, Happened::Sent)];
     enrollment.pending =
-        vec![Waiting { what: wait(1, DAY), due: DAY }, Waiting { what: wait(2, 10 * DAY), due: 10 * DAY }];
+        vec![Waiting { what: wait(1, DAY), begun: 0, due: Some(DAY), came: None }, Waiting { what: wait(2, 10 * DAY), begun: 0, due: Some(10 * DAY), came: None }];
     enrollment.next_op = 3;
     enrollment
 }
@@ -76,7 +76,7 @@ fn honest() -> TurnOutcome {
 
 fn answer(enrollment: &mut Enrollment, outcome: TurnOutcome) -> TurnResult {
     let code = code(Ok(Response::Turn(outcome)));
-    enrollment.turn(&code, "ada", &Object::new(), DAY).expect("the plugin can be run")
+    enrollment.turn(&code, "ada", &Object::new(), DAY, DAY).expect("the plugin can be run")
 }
 
 /// The answer parks for a reason that says this, and nothing is done.
@@ -100,7 +100,7 @@ fn an_honest_answer_is_taken() {
     let result = answer(&mut enrollment, honest());
     assert_eq!(result.effects, [send(3)]);
     assert_eq!((enrollment.journal.len(), enrollment.next_op, enrollment.status), (3, 5, Status::Active));
-    let due: Vec<(u64, i64)> = enrollment.pending.iter().map(|w| (w.what.op, w.due)).collect();
+    let due: Vec<(u64, i64)> = enrollment.pending.iter().map(|w| (w.what.op, w.due.expect("due"))).collect();
     assert_eq!(due, [(2, 10 * DAY), (4, 2 * DAY)]);
     assert_eq!(enrollment.wake_at(), Some(2 * DAY));
 }
@@ -111,18 +111,18 @@ fn a_turn_is_asked_for_with_what_is_over_and_declared() {
     let says = Arc::new(Says(Ok(Response::Turn(honest())), Mutex::default()));
     let code = Code { plugin: says.clone(), ..code(Ok(Response::Turn(honest()))) };
     let attributes = object(json!({"a": 1, "secret": 2}));
-    enrollment.turn(&code, "ada", &attributes, DAY).expect("runs");
+    enrollment.turn(&code, "ada", &attributes, DAY, DAY).expect("runs");
     let turn = says.1.lock().expect("not poisoned").take().expect("asked");
     assert_eq!(turn.attributes.0, r#"{"a":1}"#);
     assert_eq!(turn.completions, [Completion { op: 1, happened: Happened::Elapsed { at: DAY } }]);
     assert_eq!((turn.now, turn.started_at, turn.journal.len(), turn.seed), (DAY, 0, 1, ids::seed("enr_1")));
     // The earlier first, whatever their numbers.
     let mut late = waiting();
-    late.pending[0].due = 9 * DAY;
-    late.pending[1].due = 8 * DAY;
-    let order: Vec<u64> = late.request("ada", &attributes, 20 * DAY).completions.iter().map(|c| c.op).collect();
+    late.pending[0].due = Some(9 * DAY);
+    late.pending[1].due = Some(8 * DAY);
+    let order: Vec<u64> = late.request("ada", &attributes, 20 * DAY, 20 * DAY).completions.iter().map(|c| c.op).collect();
     assert_eq!(order, [2, 1]);
-    assert_eq!(waiting().request("ada", &attributes, DAY - 1).completions, []);
+    assert_eq!(waiting().request("ada", &attributes, DAY - 1, DAY - 1).completions, []);
 }
 
 #[test]
@@ -132,8 +132,11 @@ fn forged_entries_park() {
     parks(push(entry(77, OpKind::User, Happened::Read(None))), "operation 77 out of turn");
     parks(push(entry(1, OpKind::Wait, Happened::Cancelled)), "operation 1 out of turn");
     parks(push(entry(3, OpKind::User, Happened::Read(None))), "operation 3 out of turn");
-    parks(push(entry(4, OpKind::Send, Happened::Updated)), "an impossible send");
-    parks(push(entry(4, OpKind::User, Happened::Sent)), "an impossible user");
+    parks(push(entry(4, OpKind::Send, Happened::Updated)), "do not fit its journal at operation 4");
+    parks(push(entry(4, OpKind::User, Happened::Sent)), "do not fit its journal at operation 4");
+    parks(push(entry(4, OpKind::Wait, Happened::Done)), "do not fit its journal at operation 4");
+    let value = Json("1".into());
+    parks(push(entry(2, OpKind::Wait, Happened::Came { at: DAY, value })), "an impossible wait");
     parks(push(entry(2, OpKind::Wait, Happened::Elapsed { at: DAY })), "an impossible wait");
     parks(push(entry(4, OpKind::Wait, Happened::Elapsed { at: DAY })), "an impossible wait");
     parks(|o| o.entries[0] = entry(1, OpKind::Wait, Happened::Elapsed { at: 5 * DAY }), "an impossible wait");
@@ -182,7 +185,7 @@ fn numbers_that_do_not_add_up_park() {
 fn pending_operations_that_do_not_add_up_park() {
     parks(|o| o.pending.clear(), "waits for nothing");
     parks(|o| o.pending.remove(0).op = 0, "no longer does the wait of operation 2 (src/lib.rs:3)");
-    parks(|o| o.pending[0].identity = 2, "expected wait (operation 2), got wait (src/lib.rs:3)");
+    parks(|o| o.pending[0].identity = 2, "expected wait (operation 2), got another wait (src/lib.rs:3)");
     parks(|o| o.pending[0].kind = OpKind::Send, "expected wait (operation 2), got send");
     parks(|o| o.pending.push(wait(0, DAY)), "operation 0, src/lib.rs:3) had not begun then");
     parks(|o| o.pending.push(wait(1, DAY)), "operation 1, which is over");
@@ -214,7 +217,7 @@ fn what_a_plugin_says_of_itself_is_the_reason() {
         (Err(PluginError::Trap("src/lib.rs:4: index out of bounds".into())), "src/lib.rs:4"),
     ] {
         let mut enrollment = waiting();
-        let result = enrollment.turn(&code(answer), "ada", &Object::new(), DAY).expect("runs");
+        let result = enrollment.turn(&code(answer), "ada", &Object::new(), DAY, DAY).expect("runs");
         assert_eq!((result, enrollment.status), (TurnResult::default(), Status::Parked));
         assert!(enrollment.reason.as_deref().is_some_and(|r| r.contains(says)), "{:?}", enrollment.reason);
         assert_eq!(enrollment.wake_at(), None, "a parked one does not come again");
@@ -225,7 +228,7 @@ fn what_a_plugin_says_of_itself_is_the_reason() {
 fn a_plugin_that_cannot_be_run_now_changes_nothing() {
     let mut enrollment = waiting();
     let away = PluginError::Unavailable("busy".into());
-    assert_eq!(enrollment.turn(&code(Err(away.clone())), "ada", &Object::new(), DAY), Err(away));
+    assert_eq!(enrollment.turn(&code(Err(away.clone())), "ada", &Object::new(), DAY, DAY), Err(away));
     assert_eq!(enrollment, waiting());
 }
 
@@ -235,13 +238,13 @@ fn what_has_begun_keeps_its_instant_and_a_negative_wait_is_none() {
     let mut outcome = honest();
     outcome.pending = vec![wait(2, DAY), wait(4, -5)];
     answer(&mut enrollment, outcome);
-    let due: Vec<i64> = enrollment.pending.iter().map(|w| w.due).collect();
-    assert_eq!(due, [10 * DAY, DAY]);
+    let due: Vec<Option<i64>> = enrollment.pending.iter().map(|w| w.due).collect();
+    assert_eq!(due, [Some(10 * DAY), Some(DAY)]);
     let mut forever = waiting();
     let mut outcome = honest();
     outcome.pending[1] = wait(4, i64::MAX);
     answer(&mut forever, outcome);
-    assert_eq!(forever.pending[1].due, i64::MAX);
+    assert_eq!(forever.pending[1].due, Some(i64::MAX));
 }
 
 #[test]
@@ -268,7 +271,7 @@ fn round(enrollment: &mut Enrollment, ms: i64, changes: bool, now: i64) {
         end: End::Waiting,
         logs: vec![],
     };
-    enrollment.turn(&code(Ok(Response::Turn(outcome))), "ada", &Object::new(), now).expect("runs");
+    enrollment.turn(&code(Ok(Response::Turn(outcome))), "ada", &Object::new(), now, now).expect("runs");
 }
 
 #[test]

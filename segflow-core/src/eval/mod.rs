@@ -147,6 +147,12 @@ fn measured(measure: &Measure, events: &[&EventFact], fields: &[Field]) -> Optio
     }
 }
 
+/// A number over the events that have happened; `None` when there is none.
+pub fn number(events: &Events, measure: &Measure, facts: &impl Facts) -> Option<Value> {
+    let mut flips = Flips { now: facts.now(), next: None };
+    measured(measure, &select(events, facts, &mut flips), facts.event_fields(&events.name))
+}
+
 /// Whether a condition holds for one JSON object.
 pub fn condition(cond: &Cond, object: &Object, fields: &[Field]) -> bool {
     match cond {

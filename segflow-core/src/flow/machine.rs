@@ -10,15 +10,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use segflow_protocol::{
-    Completion, Divergence, Effect, End, Entry, Happened, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
+    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
 };
 
 use super::Flow;
+use crate::ids;
 use crate::merge::{Object, apply_delta, delta};
 
+/// What a flow is given besides its turn.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// What an earlier run handed on.
+    pub state: Option<Json>,
+    /// What all randomness is, in tests.
+    pub random: Option<u64>,
+}
+
 /// Replays a flow and runs it on to where it waits, ends, fails or diverges.
-pub fn run<F: Future<Output = ()>>(turn: Turn, start: impl FnOnce(Flow) -> F) -> TurnOutcome {
-    let flow = match State::new(turn) {
+pub fn run<F: Future<Output = ()>>(turn: Turn, given: Given, start: impl FnOnce(Flow) -> F) -> TurnOutcome {
+    let flow = match State::new(turn, given) {
         Ok(state) => Flow::new(state),
         Err(end) => {
             return TurnOutcome { entries: vec![], effects: vec![], pending: vec![], next_op: 0, end, logs: vec![] };
@@ -88,6 +98,7 @@ fn drive(flow: &Flow, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> End
 
 pub(super) struct State {
     turn: Turn,
+    given: Given,
     /// How much of the journal has been replayed.
     cursor: usize,
     /// Whether the flow is past all that earlier turns saw. The journal's end is not yet there: what follows its last entry, up to
@@ -113,12 +124,13 @@ pub(super) struct State {
 
 struct PendingOp {
     what: Pending,
-    complete: bool,
+    /// What came of it, until the flow looks at it.
+    over: Option<Happened>,
     waker: Option<Waker>,
 }
 
 impl State {
-    fn new(mut turn: Turn) -> Result<State, End> {
+    fn new(mut turn: Turn, given: Given) -> Result<State, End> {
         let attributes = turn.attributes.read().map_err(|e| End::Failed(format!("the user's attributes: {e}")))?;
         Ok(State {
             cursor: 0,
@@ -136,6 +148,7 @@ impl State {
             reading: 0,
             stopped: None,
             closing: false,
+            given,
             turn,
         })
     }
@@ -146,7 +159,7 @@ impl State {
 
     /// What the flow has begun and nothing has come of yet.
     fn open(&self) -> impl Iterator<Item = &PendingOp> {
-        self.pending.values().filter(|p| !p.complete)
+        self.pending.values().filter(|p| p.over.is_none())
     }
 
     pub(super) fn stop(&mut self, end: End) {
@@ -227,21 +240,21 @@ impl State {
     }
 
     pub(super) fn begin(&mut self, what: Pending) {
-        self.pending.insert(what.op, PendingOp { what, complete: false, waker: None });
+        self.pending.insert(what.op, PendingOp { what, over: None, waker: None });
     }
 
-    /// Whether a pending operation is complete; if not, `waker` is called when it is.
-    pub(super) fn poll_pending(&mut self, op: u64, waker: &Waker) -> bool {
-        match self.pending.get_mut(&op) {
-            Some(pending) if pending.complete => {
+    /// What came of a pending operation, once; if nothing has yet, `waker` is called when it does.
+    pub(super) fn poll_pending(&mut self, op: u64, waker: &Waker) -> Option<Happened> {
+        let pending = self.pending.get_mut(&op)?;
+        match pending.over.take() {
+            Some(happened) => {
                 self.pending.remove(&op);
-                true
+                Some(happened)
             }
-            Some(pending) => {
+            None => {
                 pending.waker = Some(waker.clone());
-                false
+                None
             }
-            None => false,
         }
     }
 
@@ -251,7 +264,7 @@ impl State {
             return;
         }
         // A completion that was delivered but not looked at has its entry already.
-        let Some(PendingOp { what, complete: false, .. }) = self.pending.remove(&op) else { return };
+        let Some(PendingOp { what, over: None, .. }) = self.pending.remove(&op) else { return };
         let cancelled = Entry { op, kind: what.kind, identity: what.identity, happened: Happened::Cancelled };
         match self.unread() {
             Some(entry) if *entry == cancelled => self.cursor += 1,
@@ -266,7 +279,7 @@ impl State {
             let fits = self
                 .pending
                 .get(&entry.op)
-                .is_some_and(|p| !p.complete && (p.what.kind, p.what.identity) == (entry.kind, entry.identity));
+                .is_some_and(|p| p.over.is_none() && (p.what.kind, p.what.identity) == (entry.kind, entry.identity));
             if !fits || entry.happened == Happened::Cancelled {
                 let (got, source) = match self.open().next() {
                     Some(p) => (format!("{} (operation {})", p.what.kind.name(), p.what.op), p.what.source.clone()),
@@ -276,28 +289,27 @@ impl State {
             }
             let entry = entry.clone();
             self.cursor += 1;
-            self.complete(entry.op, &entry.happened);
+            self.complete(entry.op, entry.happened);
             return Ok(true);
         }
         while let Some(Completion { op, happened }) = self.completions.pop_front() {
             self.live = true;
             // One that an earlier completion made the flow drop is no news any more.
-            let Some(pending) = self.pending.get(&op).filter(|p| !p.complete) else { continue };
+            let Some(pending) = self.pending.get(&op).filter(|p| p.over.is_none()) else { continue };
             let (kind, identity) = (pending.what.kind, pending.what.identity);
-            self.complete(op, &happened);
+            self.complete(op, happened.clone());
             self.fresh.push(Entry { op, kind, identity, happened });
             return Ok(true);
         }
         Ok(false)
     }
 
-    fn complete(&mut self, op: u64, happened: &Happened) {
-        match happened {
-            Happened::Elapsed { at } => self.now = *at,
-            Happened::Sent | Happened::Read(_) | Happened::Updated | Happened::Cancelled => {}
+    fn complete(&mut self, op: u64, happened: Happened) {
+        if let Happened::Elapsed { at } | Happened::Came { at, .. } = &happened {
+            self.now = *at;
         }
         let pending = self.pending.get_mut(&op).expect("looked up by the caller");
-        pending.complete = true;
+        pending.over = Some(happened);
         if let Some(waker) = pending.waker.take() {
             waker.wake();
         }
@@ -331,8 +343,22 @@ impl State {
         self.snapshot.clone()
     }
 
-    pub(super) fn seed(&self) -> u64 {
-        self.turn.seed
+    /// The random number of an operation.
+    pub(super) fn random(&self, op: u64) -> u64 {
+        self.given.random.unwrap_or_else(|| ids::random(self.turn.seed, op))
+    }
+
+    pub(super) fn handed_on(&self) -> Option<&Json> {
+        self.given.state.as_ref()
+    }
+
+    /// The flow ends its run here, which it must not do where the journal goes on.
+    pub(super) fn finish(&mut self, end: End, name: &str, source: &Location<'_>) {
+        if self.live && self.unread().is_none() {
+            self.stop(end);
+        } else {
+            self.diverge(name.to_string(), place(source));
+        }
     }
 
     pub(super) fn user_id(&self) -> &str {

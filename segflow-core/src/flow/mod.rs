@@ -8,8 +8,8 @@
 mod machine;
 mod ops;
 
-pub use machine::run;
-pub use ops::{Flow, Now, Wait};
+pub use machine::{Given, run};
+pub use ops::{Flow, Never, Now, Op};
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use segflow_protocol::{Effect, End, Happened, Json, OpKind, Pending, Waits, identity};
+use segflow_protocol::{Ask, Effect, End, Happened, Json, OpKind, Pending, Task, Waits, Webhook, identity};
 
 use super::machine::{State, place};
-use crate::ids;
 use crate::merge::Object;
 
 /// A flow's handle on its turn.
@@ -72,10 +71,118 @@ impl Flow {
         })
     }
 
+    /// An event happens to the user.
+    #[track_caller]
+    pub fn emit(&self, name: &str, attributes: Json) -> Now<()> {
+        let name = name.to_string();
+        self.told(OpKind::Emit, name.clone(), move |op| Effect::Emit { op, name, attributes })
+    }
+
+    /// The user enters another campaign.
+    #[track_caller]
+    pub fn start(&self, campaign: &str) -> Now<()> {
+        let campaign = campaign.to_string();
+        self.told(OpKind::Start, campaign.clone(), move |op| Effect::Start { op, campaign })
+    }
+
+    /// The user leaves another campaign.
+    #[track_caller]
+    pub fn stop(&self, campaign: &str) -> Now<()> {
+        let campaign = campaign.to_string();
+        self.told(OpKind::Stop, campaign.clone(), move |op| Effect::Stop { op, campaign })
+    }
+
+    /// A goal is reached.
+    #[track_caller]
+    pub fn goal(&self, name: &str) -> Now<()> {
+        let name = name.to_string();
+        self.told(OpKind::Goal, name.clone(), move |op| Effect::Goal { op, name })
+    }
+
+    /// An operation that is an effect and returns nothing; `what` makes it this step and no other.
+    #[track_caller]
+    fn told(&self, kind: OpKind, what: String, effect: impl FnOnce(u64) -> Effect + 'static) -> Now<()> {
+        let (flow, source) = (self.clone(), Location::caller());
+        Now::new(move || {
+            let name = format!("{} {what}", kind.name());
+            let mut state = flow.state();
+            state.at_once(kind, identity(kind, &[&what]), &name, source, |state, op| {
+                state.effect(effect(op));
+                Happened::Done
+            })?;
+            Some(())
+        })
+    }
+
     /// Waits for a number of milliseconds.
     #[track_caller]
-    pub fn wait(&self, ms: i64) -> Wait {
-        Wait { flow: self.clone(), ms, source: Location::caller(), op: None, over: false }
+    pub fn wait(&self, ms: i64) -> Op {
+        self.op(OpKind::Wait, &[], Waits::Duration { ms })
+    }
+
+    /// Waits for an instant, or the next of a local calendar.
+    #[track_caller]
+    pub fn wait_until(&self, until: Waits) -> Op {
+        self.op(OpKind::Until, &[], until)
+    }
+
+    /// Waits for an event whose attributes fulfil a condition, perhaps only for so many milliseconds.
+    #[track_caller]
+    pub fn wait_for(&self, name: &str, filter: Option<Json>, within: Option<i64>) -> Op {
+        self.op(OpKind::Event, &[name], Waits::Event { name: name.to_string(), filter, within })
+    }
+
+    /// Asks whether the user is in a segment, or for a number over events, or for an arm.
+    #[track_caller]
+    pub fn ask(&self, ask: Ask) -> Op {
+        let (kind, name) = match &ask {
+            Ask::Segment { id, .. } => (OpKind::Ask, id.clone()),
+            Ask::Number { .. } => (OpKind::Ask, String::new()),
+            Ask::Arm { name, .. } => (OpKind::Choose, name.clone()),
+        };
+        self.op(kind, &[&name], Waits::Ask(ask))
+    }
+
+    /// Sends an HTTP request and waits for the answer.
+    #[track_caller]
+    pub fn webhook(&self, request: Webhook) -> Op {
+        // Without what varies: a query often carries values.
+        let url = request.url.split(['?', '#']).next().unwrap_or_default().to_string();
+        self.op(OpKind::Webhook, &[&request.method.clone(), &url], Waits::Webhook(request))
+    }
+
+    /// Asks a person to do something and waits until it is done.
+    #[track_caller]
+    pub fn task(&self, task: Task) -> Op {
+        self.op(OpKind::Task, &[], Waits::Task(task))
+    }
+
+    #[track_caller]
+    fn op(&self, kind: OpKind, stable: &[&str], waits: Waits) -> Op {
+        let begin = Begin { kind, identity: identity(kind, stable), waits, source: Location::caller() };
+        Op { flow: self.clone(), begin: Some(begin), op: None, over: None }
+    }
+
+    /// Ends the flow.
+    #[track_caller]
+    pub fn exit(&self, reason: &str) -> Never {
+        self.end(End::Exited(reason.to_string()), "exit", Location::caller())
+    }
+
+    /// Begins the flow anew, with an empty journal and this state.
+    #[track_caller]
+    pub fn again(&self, state: Json) -> Never {
+        self.end(End::Again(state), "continue_as_new", Location::caller())
+    }
+
+    fn end(&self, end: End, name: &'static str, source: &'static Location<'static>) -> Never {
+        let flow = self.clone();
+        Never(Some(Box::new(move || flow.state().finish(end, name, source))))
+    }
+
+    /// What an earlier run of this flow handed on.
+    pub fn handed_on(&self) -> Option<Json> {
+        self.state().handed_on().cloned()
     }
 
     /// The instant of this turn, ms UTC; the same on every replay.
@@ -86,8 +193,7 @@ impl Flow {
     /// A random number, the same on every replay.
     pub fn random(&self) -> u64 {
         let mut state = self.state();
-        let seed = state.seed();
-        state.number().map_or(0, |op| ids::random(seed, op))
+        state.number().map_or(0, |op| state.random(op))
     }
 
     pub fn user_id(&self) -> String {
@@ -127,48 +233,67 @@ impl<T> Future for Now<T> {
     }
 }
 
-/// A wait. Begins when it is first polled; dropping it before its end is journaled.
-pub struct Wait {
-    flow: Flow,
-    ms: i64,
+/// What an operation will be once it is polled.
+struct Begin {
+    kind: OpKind,
+    identity: u32,
+    waits: Waits,
     source: &'static Location<'static>,
-    op: Option<u64>,
-    over: bool,
 }
 
-impl Future for Wait {
-    type Output = ();
+/// An operation that takes time. It begins when it is first polled; dropping it before its end is journaled. It returns what came, or
+/// `None` when its time was over.
+pub struct Op {
+    flow: Flow,
+    begin: Option<Begin>,
+    op: Option<u64>,
+    /// What it returned.
+    over: Option<Option<Json>>,
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+impl Future for Op {
+    type Output = Option<Json>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Json>> {
         let flow = self.flow.clone();
         let mut state = flow.state();
-        let op = match self.op {
-            Some(op) => op,
-            None => {
-                let Some(op) = state.number() else { return Poll::Pending };
-                self.op = Some(op);
-                state.begin(Pending {
-                    op,
-                    kind: OpKind::Wait,
-                    identity: identity(OpKind::Wait, &[]),
-                    waits: Waits::Duration { ms: self.ms },
-                    source: place(self.source),
-                });
-                op
-            }
-        };
-        if self.over || state.poll_pending(op, context.waker()) {
-            self.over = true;
-            return Poll::Ready(());
+        if let Some(Begin { kind, identity, waits, source }) = self.begin.take() {
+            let Some(op) = state.number() else { return Poll::Pending };
+            state.begin(Pending { op, kind, identity, waits, source: place(source) });
+            self.op = Some(op);
         }
-        Poll::Pending
+        if self.over.is_none() {
+            self.over = self.op.and_then(|op| state.poll_pending(op, context.waker())).map(|happened| match happened {
+                Happened::Came { value, .. } => Some(value),
+                _ => None,
+            });
+        }
+        match &self.over {
+            Some(returned) => Poll::Ready(returned.clone()),
+            None => Poll::Pending,
+        }
     }
 }
 
-impl Drop for Wait {
+impl Drop for Op {
     fn drop(&mut self) {
-        if let (Some(op), false) = (self.op, self.over) {
+        if let (Some(op), None) = (self.op, &self.over) {
             self.flow.state().drop_pending(op);
         }
+    }
+}
+
+/// Where a flow ends: what awaits it never goes on.
+#[must_use = "the flow ends where this is awaited"]
+pub struct Never(Option<Box<dyn FnOnce()>>);
+
+impl Future for Never {
+    type Output = std::convert::Infallible;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(finish) = self.0.take() {
+            finish();
+        }
+        Poll::Pending
     }
 }

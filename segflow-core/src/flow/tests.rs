@@ -6,9 +6,13 @@ use std::task::Poll;
 use segflow_protocol::{Completion, Divergence, Effect, End, Entry, Happened, Json, OpKind, Turn, TurnOutcome, Waits};
 use serde_json::json;
 
-use super::{Flow, run};
+use super::{Flow, Given};
 use crate::memory::object;
 use crate::merge::Object;
+
+fn run<F: Future<Output = ()>>(turn: Turn, flow: impl FnOnce(Flow) -> F) -> TurnOutcome {
+    super::run(turn, Given::default(), flow)
+}
 
 const DAY: i64 = 86_400_000;
 
@@ -46,7 +50,7 @@ fn happened(outcome: &TurnOutcome) -> Vec<(u64, Happened)> {
 fn sent(outcome: &TurnOutcome) -> Vec<(u64, &str)> {
     let send = |effect| match effect {
         &Effect::Send { op, ref template, .. } => Some((op, template.as_str())),
-        Effect::Update { .. } => None,
+        _ => None,
     };
     outcome.effects.iter().filter_map(send).collect()
 }
@@ -72,8 +76,8 @@ fn play<F: Future<Output = ()>>(flow: impl Fn(Flow) -> F) -> Vec<(Turn, TurnOutc
 async fn race(flow: &Flow, a: i64, b: i64) -> bool {
     let (mut a, mut b) = (flow.wait(a), flow.wait(b));
     poll_fn(|context| match (Pin::new(&mut a).poll(context), Pin::new(&mut b).poll(context)) {
-        (Poll::Ready(()), _) => Poll::Ready(true),
-        (_, Poll::Ready(())) => Poll::Ready(false),
+        (Poll::Ready(_), _) => Poll::Ready(true),
+        (_, Poll::Ready(_)) => Poll::Ready(false),
         _ => Poll::Pending,
     })
     .await
@@ -82,14 +86,14 @@ async fn race(flow: &Flow, a: i64, b: i64) -> bool {
 async fn join(flow: &Flow, a: i64, b: i64) {
     let (mut a, mut b) = (flow.wait(a), flow.wait(b));
     poll_fn(|context| match (Pin::new(&mut a).poll(context), Pin::new(&mut b).poll(context)) {
-        (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(()),
+        (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(()),
         _ => Poll::Pending,
     })
     .await;
 }
 
 /// Polls a wait once, so that it begins.
-async fn begin(wait: &mut super::Wait) {
+async fn begin(wait: &mut super::Op) {
     poll_fn(|context| {
         let _ = Pin::new(&mut *wait).poll(context);
         Poll::Ready(())

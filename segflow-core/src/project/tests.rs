@@ -31,7 +31,7 @@ fn campaign(id: &str, segments: &[&str], exclude: &[&str]) -> Campaign {
         segments: ids(segments),
         exclude_segments: ids(exclude),
         mode: Mode::Dynamic,
-        guarantee: Guarantee::AtMostOnce,
+        ..Campaign::default()
     }
 }
 

@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use segflow_protocol::{
-    Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Request, Response, Segment, Template,
+    Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Mode, Request, Response, Segment, Template,
     Test, TimeTest, Transaction, Type, Which,
 };
 use serde_json::json;
@@ -26,7 +26,7 @@ impl Plugin for Flows {
     fn call(&self, request: &Request) -> Result<Response, PluginError> {
         let Request::Turn(turn) = request else { return Ok(Response::Refused("only turns".into())) };
         let flow = self.0.iter().find(|(id, _)| *id == turn.campaign).expect("a flow of the campaign").1;
-        Ok(Response::Turn(flow::run(turn.clone(), flow)))
+        Ok(Response::Turn(flow::run(turn.clone(), flow::Given::default(), flow)))
     }
 }
 
@@ -79,6 +79,7 @@ fn campaign(id: &str, segment: &str, mode: Mode) -> Campaign {
         exclude_segments: vec![],
         mode,
         guarantee: Guarantee::AtLeastOnce,
+        ..Campaign::default()
     }
 }
 
@@ -142,18 +143,19 @@ impl World {
     }
 
     fn update(&mut self, patch: Value) {
-        self.memory.update("ada", &object(patch), false);
+        self.memory.update("ada", &object(patch), false, NOW);
     }
 
     fn buy(&mut self, id: &str, at: i64, historical: bool) {
-        self.memory.emit("ada", id, "purchase", object(json!({"id": id})), at, historical);
+        let event = EventFact { occurred_at: at, attributes: object(json!({"id": id})) };
+        self.memory.emit("ada", id, "purchase", event, historical, NOW);
     }
 
     /// One step of the user, committed.
     fn step(&mut self, now: i64) -> Decision {
-        let (work, needs) = self.memory.load("ada", now).expect("there is a user");
+        let (work, needs) = self.memory.load("ada", &BTreeSet::new(), now).expect("there is a user");
         let decision = step(self.memory.project(), work, &needs, &|_| Ok(self.code.clone()), now).expect("it runs");
-        assert!(self.memory.commit(decision.clone()));
+        assert!(self.memory.commit(decision.clone(), now));
         decision
     }
 
@@ -261,7 +263,8 @@ fn history_beside_time_or_a_push_takes_nothing_away_from_them() {
     world.drain(due);
     assert_eq!(world.enrollments(), [("hello", 1, Status::Active), ("winback", 1, Status::Active)]);
     // Who is not known but from the past enters nothing by that.
-    world.memory.emit("bob", "o1", "purchase", Object::new(), NOW - 90 * DAY, true);
+    let event = EventFact { occurred_at: NOW - 90 * DAY, attributes: Object::new() };
+    world.memory.emit("bob", "o1", "purchase", event, true, NOW);
     world.drain(due);
     assert!(world.memory.in_segment("bob", "quiet") && world.memory.in_segment("bob", "everyone"));
     assert_eq!(world.enrollments().len(), 2);
@@ -409,7 +412,7 @@ fn only_what_news_can_touch_is_loaded() {
     world.update(json!({}));
     world.drain(NOW);
     world.update(json!({"on": true}));
-    let (work, needs) = world.memory.load("ada", NOW).expect("there");
+    let (work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
     assert_eq!((needs.segments.as_slice(), needs.events.len(), work.history.len()), (&[1][..], 0, 0));
 }
 
@@ -445,7 +448,7 @@ fn a_turn_sees_what_the_one_before_it_has_changed() {
     world.update(json!({"on": false}));
     let decision = world.step(NOW);
     assert_eq!(decision.logs, [("b".to_string(), "true".to_string())]);
-    assert_eq!(decision.patches, [(object(json!({"on": true})), 1)]);
+    assert_eq!(decision.told, [(Told::Patch(object(json!({"on": true}))), 1)]);
     assert_eq!(world.memory.attributes("ada"), Some(&object(json!({"on": true}))));
     assert_eq!(world.memory.busy(NOW), ["ada"], "a patch is a fact of its own");
     assert_eq!(world.step(NOW).seq, 2);
@@ -470,18 +473,18 @@ fn a_commit_refuses_what_was_decided_about_something_else() {
     let fresh = || {
         let mut world = World::new(&segments, &campaigns, &[], &[("vip", mail)]);
         world.update(json!({"on": true}));
-        let (work, needs) = world.memory.load("ada", NOW).expect("there");
+        let (work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
         let code = world.code.clone();
         let decision = step(world.memory.project(), work, &needs, &|_| Ok(code.clone()), NOW).expect("runs");
         (world, decision)
     };
     let refused = |mut world: World, decision: Decision, why: &str| {
-        let before = (format!("{:?}", world.memory.load("ada", NOW)), world.messages().len());
-        assert!(!world.memory.commit(decision), "{why}");
-        assert_eq!((format!("{:?}", world.memory.load("ada", NOW)), world.messages().len()), before, "{why}");
+        let before = (format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len());
+        assert!(!world.memory.commit(decision, NOW), "{why}");
+        assert_eq!((format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len()), before, "{why}");
     };
     let (mut world, decision) = fresh();
-    assert!(world.memory.commit(decision.clone()));
+    assert!(world.memory.commit(decision.clone(), NOW));
     refused(world, decision, "a second time");
     let (mut world, decision) = fresh();
     world.memory.erase("ada");

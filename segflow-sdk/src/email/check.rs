@@ -1,7 +1,7 @@
 //! What can be found wrong with a template before anybody is mailed: syntax, names that do not exist, filters that do not exist.
 
 use minijinja::{Environment, ErrorKind, Value};
-use segflow_core::project::distance;
+use segflow_core::words::distance;
 use segflow_protocol::{Field, Problem, Type};
 
 use super::declaration::{EmailDeclaration, TemplateUse};

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use segflow_protocol::{self as protocol, Expr, Measure, Test, TimeTest, Which};
+use segflow_protocol::{self as protocol, Expr, Json, Measure, Test, TimeTest, Which};
 
 use super::{Column, Condition, Expression, Numeric, Operand};
 use crate::{Duration, Event};
@@ -76,7 +76,7 @@ impl<E: Event> Events<E> {
         Measured { events: self.protocol(), measure, value: PhantomData }
     }
 
-    fn protocol(self) -> protocol::Events {
+    pub(crate) fn protocol(self) -> protocol::Events {
         protocol::Events {
             name: E::NAME.to_string(),
             filter: self.filter.map(|filter| filter.cond),
@@ -94,6 +94,12 @@ pub struct Measured<T> {
 }
 
 impl<T> Measured<T> {
+    /// As a flow asks for it.
+    pub(crate) fn question(self) -> (Json, Json) {
+        let json = |value: serde_json::Value| Json(value.to_string());
+        (json(crate::schema::to_value(&self.events)), json(crate::schema::to_value(&self.measure)))
+    }
+
     fn is<U>(self, is: Test) -> Expression<U> {
         Expression::of(Expr::Measure { events: self.events, measure: self.measure, is })
     }

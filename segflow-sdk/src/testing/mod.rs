@@ -20,14 +20,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use segflow_core::enrollment::Enrollment;
+pub use segflow_core::enrollment::Status;
+use segflow_core::eval::EventFact;
 use segflow_core::memory::Memory;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project as Deployed, check};
+use segflow_core::step::{Job, JobKind, MarkKind};
 use segflow_core::{Code, Plugin};
-use segflow_protocol::Manifest;
+use segflow_protocol::{Json, Manifest};
 use serde_json::Value;
 
-use crate::{Attributes, Duration, Event, IntoPatch, Native, Project, schema};
+use crate::{Answer, Attributes, Duration, Event, IntoPatch, Native, Project, schema};
 use mail::Kept;
 pub use mail::{Mail, Mails, Refusal};
 
@@ -40,10 +44,25 @@ const START: i64 = 1_767_225_600_000;
 pub struct Run<U> {
     memory: Memory,
     code: Code,
+    native: Arc<Native<U>>,
     now: i64,
     kept: Kept,
     events: u64,
-    project: std::marker::PhantomData<fn() -> U>,
+    webhooks: Option<Answers>,
+}
+
+type Answers = Box<dyn FnMut(&Request) -> Result<Answer, String>>;
+
+/// A webhook as a flow calls it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Whose flow calls.
+    pub user_id: String,
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    /// The body; `null` without one.
+    pub body: Value,
 }
 
 impl<U: Attributes> Run<U> {
@@ -62,11 +81,43 @@ impl<U: Attributes> Run<U> {
         let since: BTreeMap<String, i64> = manifest.campaigns.iter().map(|campaign| (campaign.id.clone(), 1)).collect();
         let mut memory = Memory::new("test");
         memory.deploy(Deployed::new("test", 1, manifest.clone(), since, START));
-        let code = Code { plugin: Arc::new(Native(project)), manifest: Arc::new(manifest) };
-        let mut run =
-            Run { memory, code, now: START, kept: Kept::default(), events: 0, project: std::marker::PhantomData };
+        let native = Arc::new(Native::new(project));
+        let code = Code { plugin: native.clone(), manifest: Arc::new(manifest) };
+        let mut run = Run { memory, code, native, now: START, kept: Kept::default(), events: 0, webhooks: None };
         run.settle();
         run
+    }
+
+    /// Says what webhooks answer; an error is what a server gives up with after its last attempt. Before the users are added.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # fn shop() -> Project<Shopper> { Project::new("shop") }
+    /// use segflow::testing::Run;
+    ///
+    /// let run = Run::new(shop()).webhooks(|request| match request.url.as_str() {
+    ///     "https://crm.example/leads" => Ok((201, serde_json::json!({"id": 7}))),
+    ///     _ => Err("no answer in time".into()),
+    /// });
+    /// ```
+    pub fn webhooks(mut self, mut answer: impl FnMut(&Request) -> Result<(u16, Value), String> + 'static) -> Run<U> {
+        self.webhooks = Some(Box::new(move |request| {
+            answer(request).map(|(status, body)| Answer { status, body: body.to_string() })
+        }));
+        self
+    }
+
+    /// Chooses the arm of a split or experiment for everybody. Before the users are added.
+    pub fn arm(mut self, name: &str, arm: &str) -> Run<U> {
+        self.memory.arms.insert(name.into(), arm.into());
+        self
+    }
+
+    /// Makes every `flow.random()` from here on this number, from 0 up to but not including 1.
+    pub fn random(self, number: f64) -> Run<U> {
+        self.native.set_random(Some(((number.clamp(0.0, 1.0) * (1u64 << 53) as f64) as u64) << 11));
+        self
     }
 
     /// Adds a user, or brings one up to date.
@@ -79,7 +130,7 @@ impl<U: Attributes> Run<U> {
     /// Adds a user, or brings one up to date, in the middle of a run.
     #[track_caller]
     pub fn add(&mut self, id: &str, attributes: U) {
-        self.memory.update(id, &object(&attributes), false);
+        self.memory.update(id, &object(&attributes), false, self.now);
         self.settle();
     }
 
@@ -87,7 +138,7 @@ impl<U: Attributes> Run<U> {
     #[track_caller]
     pub fn update(&mut self, id: &str, patch: impl IntoPatch<User = U>) {
         let patch = patch.into_patch().finish().unwrap_or_else(|why| panic!("{why}"));
-        self.memory.update(id, &patch, false);
+        self.memory.update(id, &patch, false, self.now);
         self.settle();
     }
 
@@ -96,8 +147,77 @@ impl<U: Attributes> Run<U> {
     pub fn emit<E: Event>(&mut self, id: &str, event: &E) {
         self.events += 1;
         let event_id = format!("evt_{}", self.events);
-        self.memory.emit(id, &event_id, E::NAME, object(event), self.now, false);
+        let event = EventFact { occurred_at: self.now, attributes: object(event) };
+        self.memory.emit(id, &event_id, E::NAME, event, false, self.now);
         self.settle();
+    }
+
+    /// Puts a user into a campaign by hand, whatever its segments say.
+    #[track_caller]
+    pub fn enroll(&mut self, id: &str, campaign: &str) {
+        self.known_campaign(campaign);
+        self.memory.enroll(id, campaign, None, self.now);
+        self.settle();
+    }
+
+    /// Stops a user's run through a campaign until it is resumed; it sends nothing more.
+    #[track_caller]
+    pub fn pause(&mut self, id: &str, campaign: &str) {
+        self.change(id, campaign, |enrollment, _, _| enrollment.pause("paused by hand"));
+    }
+
+    /// Lets a paused run go on.
+    #[track_caller]
+    pub fn resume(&mut self, id: &str, campaign: &str) {
+        self.change(id, campaign, |enrollment, _, _| enrollment.resume());
+    }
+
+    /// Begins a user's run through a campaign anew.
+    #[track_caller]
+    pub fn restart(&mut self, id: &str, campaign: &str) {
+        self.change(id, campaign, |enrollment, deployment, now| enrollment.restart(deployment, now));
+    }
+
+    /// Takes a user out of a campaign.
+    #[track_caller]
+    pub fn remove(&mut self, id: &str, campaign: &str) {
+        self.change(id, campaign, |enrollment, _, _| enrollment.exit("removed by hand"));
+    }
+
+    #[track_caller]
+    fn change(&mut self, id: &str, campaign: &str, change: impl FnOnce(&mut Enrollment, &str, i64)) {
+        let Some(enrollment) = self.enrollment(id, campaign).map(|e| e.id.clone()) else {
+            panic!("user `{id}` was never in campaign `{campaign}`");
+        };
+        let (deployment, now) = (self.memory.project().deployment.clone(), self.now);
+        self.memory.change(&enrollment, "by hand", |enrollment| change(enrollment, &deployment, now));
+        self.settle();
+    }
+
+    /// The titles of the tasks that a user's flows wait for.
+    pub fn tasks(&self, id: &str) -> Vec<String> {
+        self.jobs_of(id).filter_map(|job| title(job).map(String::from)).collect()
+    }
+
+    /// Somebody does a task, and hands in a result.
+    ///
+    /// # Panics
+    ///
+    /// If no flow of the user's waits for a task of this title.
+    #[track_caller]
+    pub fn complete(&mut self, id: &str, task: &str, result: impl serde::Serialize) {
+        let waiting = self.jobs_of(id).find(|job| title(job) == Some(task)).map(|job| (job.enrollment.clone(), job.op));
+        let Some((enrollment, op)) = waiting else {
+            panic!("no flow of user `{id}` waits for the task `{task}`, only for {:?}", self.tasks(id));
+        };
+        let value = serde_json::json!({ "result": schema::to_value(&result) });
+        self.memory.answer(&enrollment, op, Json(value.to_string()), self.now);
+        self.settle();
+    }
+
+    fn jobs_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Job> {
+        let of = move |job: &&Job| self.memory.enrollments().any(|(user, e)| user == id && e.id == job.enrollment);
+        self.memory.jobs().filter(of)
     }
 
     /// Erases a user.
@@ -157,6 +277,36 @@ impl<U: Attributes> Run<U> {
         self.memory.in_segment(id, segment)
     }
 
+    /// Where a user's last run through a campaign stands; `None`: there was none.
+    #[track_caller]
+    pub fn status(&self, id: &str, campaign: &str) -> Option<Status> {
+        self.enrollment(id, campaign).map(|enrollment| enrollment.status)
+    }
+
+    /// Why a user's last run through a campaign has ended or stands still.
+    #[track_caller]
+    pub fn reason(&self, id: &str, campaign: &str) -> Option<&str> {
+        self.enrollment(id, campaign).and_then(|enrollment| enrollment.reason.as_deref())
+    }
+
+    #[track_caller]
+    fn enrollment(&self, id: &str, campaign: &str) -> Option<&Enrollment> {
+        self.known_campaign(campaign);
+        let of = self.memory.enrollments().filter(|(user, e)| *user == id && e.campaign == campaign);
+        of.map(|(_, enrollment)| enrollment).max_by_key(|enrollment| enrollment.run)
+    }
+
+    /// The goals that a user's flows have reached, in order.
+    pub fn goals(&self, id: &str) -> Vec<&str> {
+        let of_user = self.memory.marks().iter().filter(|(user, _)| user == id);
+        of_user
+            .filter_map(|(_, mark)| match &mark.what {
+                MarkKind::Goal(name) => Some(name.as_str()),
+                MarkKind::Arm { .. } => None,
+            })
+            .collect()
+    }
+
     /// What the flows of a user logged, in order.
     pub fn logs(&self, id: &str) -> Vec<&str> {
         self.memory.logs.iter().filter(|(user, ..)| user == id).map(|(.., line)| line.as_str()).collect()
@@ -164,6 +314,12 @@ impl<U: Attributes> Run<U> {
 
     fn manifest(&self) -> &Manifest {
         &self.code.manifest
+    }
+
+    #[track_caller]
+    fn known_campaign(&self, campaign: &str) {
+        let known = self.manifest().campaigns.iter().any(|known| known.id == campaign);
+        assert!(known, "the project has no campaign `{campaign}`");
     }
 
     fn plugin(&self) -> &dyn Plugin {
@@ -175,6 +331,14 @@ impl<U: Attributes> Run<U> {
     fn known(&self, template: &str) {
         let known = self.manifest().templates.iter().any(|known| known.id == template);
         assert!(known, "the project has no template `{template}`");
+    }
+}
+
+/// The title of a job that is a task.
+fn title(job: &Job) -> Option<&str> {
+    match &job.what {
+        JobKind::Task(task) => Some(&task.title),
+        JobKind::Webhook(_) => None,
     }
 }
 
@@ -193,3 +357,5 @@ fn object<T: serde::Serialize>(value: &T) -> Object {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verbs;

@@ -4,15 +4,54 @@ use segflow_core::enrollment::Status;
 use segflow_core::ledger::Outcome;
 use segflow_core::memory::Row;
 use segflow_core::project::declared;
+use segflow_core::step::JobKind;
 use segflow_protocol::{Json, Render, Rendered, Request, Response};
 use serde_json::Value;
 
 use super::{Mail, Refusal, Run, timestamp};
-use crate::Attributes;
+use crate::{Attributes, schema};
 
 impl<U: Attributes> Run<U> {
     #[track_caller]
     pub(super) fn settle(&mut self) {
+        loop {
+            self.decide();
+            let Some((enrollment, op, request)) = self.called() else { break };
+            let Some(answer) = self.webhooks.as_mut() else {
+                panic!(
+                    "a flow of user `{}` calls {} {}: say what that answers with `Run::webhooks`",
+                    request.user_id, request.method, request.url
+                );
+            };
+            let came = match answer(&request) {
+                Ok(answer) => schema::to_value(&answer),
+                Err(why) => serde_json::json!({ "error": why }),
+            };
+            self.memory.answer(&enrollment, op, Json(came.to_string()), self.now);
+        }
+        while let Some(row) = self.memory.claim(self.now) {
+            self.deliver(&row);
+        }
+    }
+
+    /// A webhook that nobody has answered.
+    fn called(&self) -> Option<(String, u64, super::Request)> {
+        self.memory.jobs().find_map(|job| {
+            let JobKind::Webhook(webhook) = &job.what else { return None };
+            let (user, _) = self.memory.enrollments().find(|(_, e)| e.id == job.enrollment)?;
+            let request = super::Request {
+                user_id: user.to_string(),
+                method: webhook.method.clone(),
+                url: webhook.url.clone(),
+                headers: webhook.headers.clone(),
+                body: webhook.body.as_ref().and_then(|body| body.read().ok()).unwrap_or_default(),
+            };
+            Some((job.enrollment.clone(), job.op, request))
+        })
+    }
+
+    #[track_caller]
+    fn decide(&mut self) {
         let code = self.code.clone();
         if let Err(e) = self.memory.drain(&|_| Ok(code.clone()), self.now) {
             panic!("{e}");
@@ -20,9 +59,6 @@ impl<U: Attributes> Run<U> {
         if let Some((user, parked)) = self.memory.enrollments().find(|(_, e)| e.status == Status::Parked) {
             let reason = parked.reason.as_deref().unwrap_or("for no reason");
             panic!("campaign `{}` stopped for user `{user}`: {reason}", parked.campaign);
-        }
-        while let Some(row) = self.memory.claim(self.now) {
-            self.deliver(&row);
         }
     }
 

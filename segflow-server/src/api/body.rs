@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use segflow_core::merge::Object;
-use segflow_core::project::distance;
+use segflow_core::words::distance;
 use serde_json::Value;
 
 use super::App;
@@ -29,12 +29,27 @@ impl FromRequest<App> for Fields {
     }
 }
 
+/// The fields of a JSON body that may also be left out.
+#[derive(Debug)]
+pub struct Optional(pub Fields);
+
+impl FromRequest<App> for Optional {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &App) -> Result<Optional, Problem> {
+        let bytes = json(request, ORDINARY).await?;
+        if bytes.is_empty() { Ok(Optional(Fields(Object::new()))) } else { Fields::parse(&bytes).map(Optional) }
+    }
+}
+
 /// The fields of a JSON body of at most `limit` bytes.
 pub async fn fields(request: Request, limit: usize) -> Result<Fields, Problem> {
+    Fields::parse(&json(request, limit).await?)
+}
+
+async fn json(request: Request, limit: usize) -> Result<Bytes, Problem> {
     // Nothing said about its type counts as JSON.
     let is_json = |ty: &str| ty.eq_ignore_ascii_case("application/json") || ty.to_ascii_lowercase().ends_with("+json");
-    let bytes = bytes(request, limit, is_json, "application/json").await?;
-    Fields::parse(&bytes)
+    bytes(request, limit, is_json, "application/json").await
 }
 
 /// A whole body of at most `limit` bytes, of a type that `accepts`.
@@ -153,6 +168,10 @@ impl Fields {
     /// A field that is there, and not null.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    pub fn any(&mut self, name: &str) -> Option<Value> {
+        self.take(name)
     }
 
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {

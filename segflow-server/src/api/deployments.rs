@@ -2,8 +2,9 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{self, get};
 use axum::{Json, Router};
+use segflow_core::protocol::InFlight;
 use serde_json::{Value, json};
 
 use super::App;
@@ -11,6 +12,7 @@ use super::auth::By;
 use super::body;
 use super::page::Page;
 use super::params::Params;
+use super::path::Id;
 use super::problem::{Code, Problem};
 use crate::clock::rfc3339;
 use crate::deploy::{PushError, PushOptions};
@@ -20,16 +22,13 @@ use crate::store::read;
 const LARGEST: usize = 16 << 20;
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/v1/deployments", get(list).post(push))
+    Router::new()
+        .route("/v1/deployments", get(list).post(push))
+        .route("/v1/deployments/{id}/activate", routing::post(activate))
 }
 
 async fn push(State(app): State<App>, by: By, params: Params, request: Request) -> Result<Response, Problem> {
-    let params = params.only(&["dry_run", "base", "allow_enter"])?;
-    let options = PushOptions {
-        dry_run: params.flag("dry_run")?.unwrap_or(false),
-        base: params.parsed("base")?,
-        allow_enter: params.parsed("allow_enter")?,
-    };
+    let options = options(params)?;
     let is_wasm =
         |ty: &str| ty.eq_ignore_ascii_case("application/wasm") || ty.eq_ignore_ascii_case("application/octet-stream");
     let wasm = body::bytes(request, LARGEST, is_wasm, "application/wasm").await?;
@@ -39,6 +38,27 @@ async fn push(State(app): State<App>, by: By, params: Params, request: Request) 
     let plan = pushing.await.map_err(super::problem::internal)?.map_err(refused)?;
     app.drive.wake();
     Ok(Json(plan).into_response())
+}
+
+/// Puts an earlier deployment in force again.
+async fn activate(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Result<Response, Problem> {
+    let options = options(params)?;
+    let (deploy, workspace) = (app.deploy.clone(), by.workspace.clone());
+    let pushing = tokio::spawn(async move { deploy.activate(&workspace, &id, options).await });
+    let plan = pushing.await.map_err(super::problem::internal)?.map_err(refused)?;
+    app.drive.wake();
+    Ok(Json(plan).into_response())
+}
+
+fn options(params: Params) -> Result<PushOptions, Problem> {
+    let params = params.only(&["dry_run", "base", "allow_enter", "in_flight"])?;
+    let policy = params.one_of("in_flight", &InFlight::ALL.map(InFlight::name))?;
+    Ok(PushOptions {
+        dry_run: params.flag("dry_run")?.unwrap_or(false),
+        base: params.parsed("base")?,
+        allow_enter: params.parsed("allow_enter")?,
+        in_flight: policy.and_then(InFlight::parse),
+    })
 }
 
 fn refused(error: PushError) -> Problem {

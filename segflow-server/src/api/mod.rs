@@ -22,6 +22,7 @@ mod params;
 mod path;
 mod problem;
 mod segments;
+mod tasks;
 mod users;
 
 use std::ops::Deref;
@@ -64,6 +65,7 @@ pub fn router(api: Api) -> Router {
         .merge(me::routes())
         .merge(messages::routes())
         .merge(segments::routes())
+        .merge(tasks::routes())
         .merge(users::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));
     with_key

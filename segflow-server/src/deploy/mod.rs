@@ -2,6 +2,7 @@
 
 mod code;
 mod diff;
+mod in_flight;
 mod plan;
 mod validate;
 
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use segflow_core::project::Project;
-use segflow_core::protocol::{Problem, Render, Rendered};
+use segflow_core::protocol::{InFlight, Problem, Render, Rendered};
 use serde::Serialize;
 
 use crate::clock::Clock;
@@ -18,6 +19,7 @@ use crate::secrets::Secrets;
 use crate::store::{self, Store, deployments};
 
 pub use diff::Change;
+pub use in_flight::{Diverging, Moving};
 
 /// Pushes, and the code that has been pushed.
 #[derive(Clone)]
@@ -47,6 +49,8 @@ pub struct PushOptions {
     pub base: Option<i64>,
     /// How many users may enter campaigns at once.
     pub allow_enter: Option<u64>,
+    /// What happens to those who are in a campaign, whatever the campaign says.
+    pub in_flight: Option<InFlight>,
 }
 
 /// What a push changes, or would change.
@@ -68,6 +72,8 @@ pub struct Plan {
     /// Users entering campaigns at once, counted once per campaign, and leaving.
     pub entering: u64,
     pub leaving: u64,
+    /// Those who are in campaigns on earlier code.
+    pub in_flight: Vec<Moving>,
     /// Not estimated yet.
     pub emails_24h: Option<u64>,
     pub warnings: Vec<String>,
@@ -143,7 +149,9 @@ impl Deploy {
             return Ok(Some(project));
         }
         let Some(d) = deployments::current(db, workspace).await? else { return Ok(None) };
-        let project = Arc::new(Project::new(d.id, d.generation, d.manifest, d.since, d.created_at));
+        let mut project = Project::new(d.id, d.generation, d.manifest, d.since, d.created_at);
+        project.in_flight = d.in_flight;
+        let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());
         Ok(Some(project))
     }

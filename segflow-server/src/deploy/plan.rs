@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use segflow_core::project::Project;
-use segflow_core::protocol::{Manifest, Problem};
+use segflow_core::protocol::{InFlight, Manifest, Problem};
 use segflow_core::step::preview;
-use segflow_core::{Plugin, ids};
+use segflow_core::{Code, Plugin, ids};
 
-use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, validate};
+use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, in_flight, validate};
 use crate::plugin::sha256;
 use crate::store::deployments::{self, Deployment};
 use crate::store::{self, engine as rows};
@@ -18,6 +18,20 @@ use crate::store::{self, engine as rows};
 const CHUNK: usize = 256;
 
 impl Deploy {
+    /// Puts an earlier deployment in force again, as a push of its code.
+    pub async fn activate(&self, workspace: &str, id: &str, options: PushOptions) -> Result<Plan, PushError> {
+        let db = &self.inner.store.db;
+        let unknown = || store::Error::NotFound(format!("deployment `{id}`"));
+        let found = deployments::get(db, id).await?.filter(|d| d.workspace == workspace).ok_or_else(unknown)?;
+        let wasm = deployments::module(db, &found.sha256).await.map_err(|error| match error {
+            store::Error::NotFound(_) => store::Error::Conflict(format!(
+                "the code of deployment `{id}` is not kept any more: nobody runs on it, and nothing was sent by it"
+            )),
+            other => other,
+        })?;
+        self.push(workspace, wasm.into(), options).await
+    }
+
     /// Plans a push, and applies it unless it is a dry run. All of it or none of it.
     pub async fn push(&self, workspace: &str, wasm: Bytes, options: PushOptions) -> Result<Plan, PushError> {
         let inner = &self.inner;
@@ -29,7 +43,9 @@ impl Deploy {
         if options.base.is_some_and(|expected| expected != base) {
             return Err(PushError::Passed { current: base });
         }
-        let same = before.as_ref().filter(|d| d.sha256 == sha);
+        // The same code again is nothing, unless it is to be brought to those on earlier code.
+        let moves = options.in_flight.is_some_and(|policy| policy != InFlight::Pin);
+        let same = before.as_ref().filter(|d| d.sha256 == sha && !moves);
         let (manifest, plugin) = match same {
             Some(d) => (d.manifest.clone(), None),
             None => {
@@ -37,12 +53,13 @@ impl Deploy {
                 (manifest, Some(plugin))
             }
         };
-        if let Some(plugin) = plugin {
-            let problems = validate::problems(db, plugin, &manifest, now).await;
+        if let Some(plugin) = &plugin {
+            let problems = validate::problems(db, plugin.clone(), &manifest, now).await;
             if !problems.is_empty() {
                 return Err(refused(problems));
             }
         }
+        let in_flight = in_flight::policies(&manifest, options.in_flight);
         let old = before.as_ref().map(|d| &d.manifest);
         let generation = if same.is_some() { base } else { base + 1 };
         let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
@@ -59,6 +76,7 @@ impl Deploy {
             changes: diff::changes(old, &manifest),
             entering: 0,
             leaving: 0,
+            in_flight: vec![],
             emails_24h: None,
             warnings: validate::warnings(&manifest, |name| inner.secrets.get(name).is_some()),
         };
@@ -68,6 +86,11 @@ impl Deploy {
         if diff::entries_differ(old, &manifest) {
             let candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now);
             self.count(workspace, Arc::new(candidate), now, &mut plan).await?;
+        }
+        if let Some(plugin) = plugin {
+            let code = Code { plugin, manifest: Arc::new(manifest.clone()) };
+            plan.in_flight = in_flight::look(db, workspace, &code, &in_flight, now).await?;
+            in_flight::note(&mut plan);
         }
         if options.dry_run {
             return Ok(plan);
@@ -83,12 +106,14 @@ impl Deploy {
             sha256: sha,
             manifest,
             since,
+            in_flight,
             created_at: now,
         };
         if let Err(current) = deployments::apply(db, new, wasm.to_vec(), base).await? {
             return Err(PushError::Passed { current });
         }
         plan.applied = true;
+        deployments::sweep(db).await?;
         inner.pushed.lock().expect("no panic while held").insert(workspace.to_string());
         inner.wake.notify_one();
         Ok(plan)
@@ -124,7 +149,7 @@ impl Deploy {
             let Some(last) = users.last() else { break };
             after = last.clone();
             let users: BTreeSet<String> = users.into_iter().collect();
-            let loaded = rows::load(db, &candidate, workspace, &users, now).await?;
+            let loaded = rows::load(db, &candidate, workspace, &users, &BTreeSet::new(), now).await?;
             let project = candidate.clone();
             let looking = tokio::task::spawn_blocking(move || {
                 let all = loaded.work.into_iter();

@@ -82,13 +82,18 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
             End::Failed(_) if manifest.user.iter().any(|f| f.required && f.ty == Type::Any) => return None,
             End::Failed(why) => ("flow_fails", format!("its flow fails before its first wait: {why}")),
             End::Diverged(d) => ("flow_fails", format!("its flow does not do the same twice: {d}")),
-            End::Waiting | End::Done => {
-                let known = |id: &str| manifest.templates.iter().any(|t| t.id == id);
-                let unknown = outcome.effects.iter().find_map(|effect| match effect {
-                    Effect::Send { template, .. } if !known(template) => Some(template),
+            End::Waiting | End::Done | End::Exited(_) | End::Again(_) => {
+                let template = |id: &str| manifest.templates.iter().any(|t| t.id == id);
+                let campaign = |id: &str| manifest.campaigns.iter().any(|c| c.id == id);
+                outcome.effects.iter().find_map(|effect| match effect {
+                    Effect::Send { template: id, .. } if !template(id) => {
+                        Some(("unknown_template", format!("its flow sends template `{id}`, which is not there")))
+                    }
+                    Effect::Start { campaign: id, .. } | Effect::Stop { campaign: id, .. } if !campaign(id) => {
+                        Some(("unknown_campaign", format!("its flow names campaign `{id}`, which is not there")))
+                    }
                     _ => None,
-                })?;
-                ("unknown_template", format!("its flow sends template `{unknown}`, which is not there"))
+                })?
             }
         },
         Ok(Response::Refused(why)) => ("flow_fails", why),

@@ -59,7 +59,7 @@ impl Budget {
     pub fn fuel_for(&self, request: &Request) -> u64 {
         match request {
             Request::Describe => self.describe_fuel,
-            Request::Turn(_) | Request::Render(_) => self.fuel,
+            Request::Turn(_) | Request::Anew(..) | Request::Render(_) => self.fuel,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Committing decisions: a group of users at once, whole or not at all per user.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use segflow_core::enrollment::Enrollment;
@@ -8,13 +9,15 @@ use segflow_core::ids;
 use segflow_core::ledger::{Message, Origin};
 use segflow_core::merge::{Object, merge};
 use segflow_core::protocol::{Guarantee, encode};
-use segflow_core::step::Decision;
+use segflow_core::step::{Decision, JobKind, MarkKind, Told};
 use serde_json::Value as Json;
 
 use super::db::{Db, Tx, Value};
+use super::enrollments::encode_pending;
+use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
-use super::{Error, Result, fence, for_share, for_update};
+use super::{Error, Result, fence, for_share, for_update, tasks, webhooks};
 use crate::args;
 
 /// A journal tail longer than this becomes a chunk of its own, in bytes.
@@ -62,6 +65,7 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     write_memberships(tx, &group, &good).await?;
     write_enrollments(tx, &group, &good).await?;
     write_messages(tx, &group, &good).await?;
+    write_jobs(tx, &group, &good).await?;
     let consumed = good.iter().flat_map(|d| d.consumed.iter()).chain(&group.orphans);
     let consumed: Vec<Value> = consumed.map(|id| Value::from(*id)).collect();
     run_in(tx, "DELETE FROM inbox WHERE id IN ({})", &[], &consumed).await?;
@@ -129,17 +133,38 @@ async fn write_users(
     good: &[&Decision],
     mut users: BTreeMap<String, Locked>,
 ) -> Result<()> {
-    let (mut rows, mut inbox) = (vec![], vec![]);
+    let (mut plain, mut patched_rows, mut inbox, mut events) = (vec![], vec![], vec![], vec![]);
     for decision in good {
         let Some(mut user) = users.remove(&decision.user) else { continue };
         let bucket = ids::bucket(&group.workspace, &decision.user);
-        for (patch, hops) in &decision.patches {
-            merge(&mut user.attributes, patch);
-            inbox.push(args![bucket, &group.workspace, &decision.user, Option::<String>::None, *hops, false]);
+        let mut patched = false;
+        for (told, hops) in &decision.told {
+            let (body, nothing) = match told {
+                Told::Patch(patch) => {
+                    merge(&mut user.attributes, patch);
+                    patched = true;
+                    (None, Option::<String>::None)
+                }
+                Told::Event { id, name, attributes } => {
+                    let (workspace, of) = (&group.workspace, &decision.user);
+                    events.push(args![workspace, of, id, name, &attributes.0, group.now, group.now]);
+                    (None, Some(id.clone()))
+                }
+                Told::Enter { campaign } => {
+                    (Some(Body::Enter { campaign: campaign.clone(), start_at: None, at: group.now }), None)
+                }
+                Told::Leave { campaign } => (Some(Body::Leave { campaign: campaign.clone(), at: group.now }), None),
+            };
+            inbox.push(match body {
+                Some(body) => body.row(bucket, &group.workspace, &decision.user, *hops),
+                None => {
+                    args![bucket, &group.workspace, &decision.user, nothing, Option::<String>::None, *hops, false]
+                }
+            });
         }
         let email = ingest::email(&user.attributes);
         let attributes = Json::Object(user.attributes).to_string();
-        rows.push(args![
+        let row = args![
             &group.workspace,
             &decision.user,
             bucket,
@@ -150,15 +175,14 @@ async fn write_users(
             decision.evaluated,
             user.created_at,
             group.now
-        ]);
+        ];
+        // Attributes are written only where a flow changed them.
+        if patched { patched_rows.push(row) } else { plain.push(row) }
     }
-    // Attributes are written only where a flow changed them: the others' rows stay short.
-    let patched: BTreeSet<&str> = good.iter().filter(|d| !d.patches.is_empty()).map(|d| d.user.as_str()).collect();
-    let (patched, plain): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| matches!(&row[1], Value::Text(id) if patched.contains(id.as_str())));
     insert(tx, &SEEN, plain).await?;
-    insert(tx, &PATCHED, patched).await?;
-    insert(tx, &ingest::INBOX, inbox).await
+    insert(tx, &PATCHED, patched_rows).await?;
+    insert(tx, &ingest::EVENTS, events).await?;
+    insert(tx, &INBOX, inbox).await
 }
 
 async fn write_memberships(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
@@ -191,31 +215,104 @@ async fn write_memberships(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Re
 }
 
 async fn write_enrollments(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
-    let (mut rows, mut chunks) = (vec![], vec![]);
-    for decision in good {
-        for enrollment in &decision.enrollments {
-            let (row, chunk) = enrollment_row(group, &decision.user, enrollment);
-            rows.push(row);
-            chunks.extend(chunk);
+    let all: Vec<_> = good.iter().flat_map(|d| d.enrollments.iter().map(|e| (d.user.as_str(), e))).collect();
+    write_enrollments_of(tx, &group.workspace, &all, group.now).await
+}
+
+/// Writes enrollments, each with its user, at the next version. The caller holds the locks.
+pub async fn write_enrollments_of(
+    tx: &mut Tx,
+    workspace: &str,
+    all: &[(&str, &Enrollment)],
+    now: i64,
+) -> Result<()> {
+    let (mut rows, mut chunks, mut over) = (vec![], vec![], vec![]);
+    for (user, enrollment) in all {
+        let (row, chunk) = enrollment_row(workspace, user, enrollment, now);
+        rows.push(row);
+        chunks.extend(chunk);
+        // The journal has begun anew: what there was of the one before is of no use to anybody.
+        if enrollment.first_chunk > 0 && enrollment.since == now {
+            over.push(args![&enrollment.id, enrollment.first_chunk]);
         }
     }
     insert(tx, &ENROLLMENTS, rows).await?;
-    insert(tx, &CHUNKS, chunks).await
+    insert(tx, &CHUNKS, chunks).await?;
+    for args in over {
+        tx.run("DELETE FROM journal_chunks WHERE enrollment = ? AND chunk < ?", args).await?;
+    }
+    Ok(())
 }
 
-fn enrollment_row(group: &Group, user: &str, enrollment: &Enrollment) -> (Vec<Value>, Option<Vec<Value>>) {
+/// Webhooks and tasks that have begun, those that are no longer wanted, and what is counted.
+async fn write_jobs(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
+    let (mut webhooks, mut tasks, mut marks) = (vec![], vec![], vec![]);
+    for decision in good {
+        let bucket = ids::bucket(&group.workspace, &decision.user);
+        for job in &decision.jobs {
+            match &job.what {
+                JobKind::Webhook(request) => {
+                    webhooks.push(webhooks::row(&group.workspace, &decision.user, bucket, job, request));
+                }
+                JobKind::Task(task) => tasks.push(tasks::row(&group.workspace, &decision.user, bucket, job, task)),
+            }
+        }
+        for mark in &decision.marks {
+            let (kind, name, arm) = match &mark.what {
+                MarkKind::Goal(name) => ("goal", name, None),
+                MarkKind::Arm { experiment, arm } => ("arm", experiment, Some(arm)),
+            };
+            let (of, op) = (&mark.enrollment, mark.op as i64);
+            marks.push(args![of, op, &group.workspace, &mark.campaign, kind, name, arm, group.now]);
+        }
+    }
+    insert(tx, &webhooks::WEBHOOKS, webhooks).await?;
+    insert(tx, &tasks::TASKS, tasks).await?;
+    insert(tx, &MARKS, marks).await?;
+    for (enrollment, ops) in good.iter().flat_map(|d| &d.dropped).filter(|(_, ops)| !ops.is_empty()) {
+        drop_jobs(tx, enrollment, ops, group.now).await?;
+    }
+    Ok(())
+}
+
+/// Ends webhooks and tasks that nobody waits for any more.
+pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64) -> Result<()> {
+    let (from, to) = (ops.start as i64, ops.end as i64);
+    for (table, due, open) in [("webhooks", ", due_at = NULL", "pending"), ("tasks", "", "open")] {
+        let sql = format!(
+            "UPDATE {table} SET status = 'cancelled', updated_at = ?{due} \
+             WHERE enrollment = ? AND op >= ? AND op < ? AND status = '{open}'"
+        );
+        tx.run(sql, args![now, enrollment, from, to]).await?;
+    }
+    Ok(())
+}
+
+/// Cancels what an enrollment has decided and nobody has begun to send.
+pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i64) -> Result<()> {
+    let sql = "UPDATE messages SET status = 'cancelled', reason = ?, due_at = NULL, updated_at = ? \
+               WHERE enrollment = ? AND status IN ('pending', 'held')";
+    tx.run(sql, args![reason, now, enrollment]).await?;
+    Ok(())
+}
+
+fn enrollment_row(
+    workspace: &str,
+    user: &str,
+    enrollment: &Enrollment,
+    now: i64,
+) -> (Vec<Value>, Option<Vec<Value>>) {
     let mut tail = encode(&enrollment.journal[enrollment.chunked..].to_vec());
     let (mut chunks, mut chunk) = (enrollment.chunks, None);
     if tail.len() > TAIL {
         chunk = Some(args![&enrollment.id, chunks, std::mem::take(&mut tail)]);
         chunks += 1;
     }
-    let pending = serde_json::to_string(&enrollment.pending).expect("what is waited for is plain data");
     let row = args![
         &enrollment.id,
-        &group.workspace,
+        workspace,
         user,
-        ids::bucket(&group.workspace, user),
+        ids::bucket(workspace, user),
         &enrollment.campaign,
         enrollment.run,
         &enrollment.deployment,
@@ -225,26 +322,30 @@ fn enrollment_row(group: &Group, user: &str, enrollment: &Enrollment) -> (Vec<Va
         enrollment.first_op as i64,
         enrollment.next_op as i64,
         enrollment.started_at,
-        group.now,
+        now,
         enrollment.wake_at(),
         enrollment.hops,
-        pending,
+        encode_pending(&enrollment.pending),
         tail,
-        chunks
+        chunks,
+        enrollment.since,
+        enrollment.state.as_ref().map(|state| &state.0),
+        enrollment.key.as_ref(),
+        enrollment.by_hand,
+        enrollment.bytes as i64,
+        enrollment.first_chunk
     ];
     (row, chunk)
 }
 
 async fn write_messages(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
-    for decision in good {
-        for (enrollment, reason) in &decision.cancel {
-            let sql = "UPDATE messages SET status = 'cancelled', reason = ?, due_at = NULL, updated_at = ? \
-                       WHERE enrollment = ? AND status IN ('pending', 'held')";
-            tx.run(sql, args![reason, group.now, enrollment]).await?;
-        }
-    }
     let rows = good.iter().flat_map(|d| d.messages.iter().map(|m| message_row(group, d, m))).collect();
-    insert(tx, &MESSAGES, rows).await
+    insert(tx, &MESSAGES, rows).await?;
+    // After them: a flow may have decided something and been ended by another in one step.
+    for (enrollment, reason) in good.iter().flat_map(|d| &d.cancel) {
+        cancel_messages(tx, enrollment, reason, group.now).await?;
+    }
+    Ok(())
 }
 
 fn message_row(group: &Group, decision: &Decision, message: &Message) -> Vec<Value> {
@@ -347,6 +448,12 @@ const ENROLLMENTS: Table = Table {
         "pending",
         "journal",
         "chunks",
+        "since",
+        "state",
+        "entry_key",
+        "by_hand",
+        "bytes",
+        "first_chunk",
     ],
     key: &["id"],
     existing: Existing::Takes(&[
@@ -362,12 +469,22 @@ const ENROLLMENTS: Table = Table {
         "pending",
         "journal",
         "chunks",
+        "since",
+        "state",
+        "bytes",
+        "first_chunk",
     ]),
 };
 const CHUNKS: Table = Table {
     name: "journal_chunks",
     columns: &["enrollment", "chunk", "entries"],
     key: &["enrollment", "chunk"],
+    existing: Existing::Fails,
+};
+const MARKS: Table = Table {
+    name: "marks",
+    columns: &["enrollment", "op", "workspace", "campaign", "kind", "name", "arm", "created_at"],
+    key: &["enrollment", "op"],
     existing: Existing::Fails,
 };
 const MESSAGES: Table = Table {

@@ -1,12 +1,12 @@
 //! Workspaces and their deployments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use segflow_core::protocol::Manifest;
+use segflow_core::protocol::{InFlight, Manifest};
 
-use super::db::{Db, Row};
-use super::many::{Existing, Table, insert};
+use super::db::{Db, Row, Value};
+use super::many::{Existing, Table, insert, run_in};
 use super::{Error, Result, for_update};
 use crate::args;
 
@@ -20,6 +20,8 @@ pub struct Deployment {
     pub manifest: Manifest,
     /// By campaign: the generation in which its entry rule came to be.
     pub since: BTreeMap<String, i64>,
+    /// By campaign: what it does with those who are in it on earlier code.
+    pub in_flight: BTreeMap<String, InFlight>,
     /// ms UTC.
     pub created_at: i64,
 }
@@ -48,7 +50,7 @@ pub async fn generation(db: &Db, workspace: &str) -> Result<i64> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-const COLUMNS: &str = "d.id, d.workspace, d.generation, d.sha256, d.manifest, d.since, d.created_at";
+const COLUMNS: &str = "d.id, d.workspace, d.generation, d.sha256, d.manifest, d.since, d.created_at, d.in_flight";
 
 /// The deployment that is in force.
 pub async fn current(db: &Db, workspace: &str) -> Result<Option<Deployment>> {
@@ -73,6 +75,7 @@ fn read(row: &Row) -> Result<Deployment> {
         manifest: json(&row.text(4)?)?,
         since: json(&row.text(5)?)?,
         created_at: row.int(6)?,
+        in_flight: row.opt_text(7)?.map_or(Ok(BTreeMap::new()), |text| json(&text))?,
     })
 }
 
@@ -99,6 +102,7 @@ pub async fn apply(db: &Db, deployment: Deployment, wasm: Vec<u8>, base: i64) ->
             insert(tx, &MODULES, vec![args![&deployment.sha256, wasm.as_ref().clone()]]).await?;
             let manifest = serde_json::to_string(&deployment.manifest).expect("a manifest is plain data");
             let since = serde_json::to_string(&deployment.since).expect("numbers by name");
+            let in_flight = serde_json::to_string(&deployment.in_flight).expect("words by name");
             let row = args![
                 &deployment.id,
                 &deployment.workspace,
@@ -106,6 +110,7 @@ pub async fn apply(db: &Db, deployment: Deployment, wasm: Vec<u8>, base: i64) ->
                 &deployment.sha256,
                 manifest,
                 since,
+                in_flight,
                 deployment.created_at
             ];
             insert(tx, &DEPLOYMENTS, vec![row]).await?;
@@ -115,6 +120,37 @@ pub async fn apply(db: &Db, deployment: Deployment, wasm: Vec<u8>, base: i64) ->
             )
             .await?;
             Ok(Ok(()))
+        })
+    })
+    .await
+}
+
+/// Deletes the code that nobody can need any more: of deployments that are neither in force nor the one before, on which no live
+/// enrollment runs, and by which no message was decided or sent.
+pub async fn sweep(db: &Db) -> Result<u64> {
+    let needed = "SELECT d.sha256 FROM deployments d JOIN enrollments e ON e.deployment = d.id \
+                  WHERE e.status IN ('active', 'parked', 'paused') \
+                  UNION SELECT d.sha256 FROM deployments d JOIN messages m ON m.deployment = d.id";
+    let needed = db.read(needed, vec![]).await?.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+    let kept = db.read("SELECT sha256 FROM modules", vec![]).await?;
+    let kept = kept.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+    let gone: BTreeSet<String> = kept.difference(&needed).cloned().collect();
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    db.write(move |tx| {
+        let mut gone = gone.clone();
+        Box::pin(async move {
+            // A push that comes now waits, and one that came meanwhile is seen. New enrollments and messages are of the deployment in
+            // force, so there is nothing else to look at again.
+            tx.rows(format!("SELECT id FROM workspaces ORDER BY id{}", for_update(tx.kind())), vec![]).await?;
+            let fresh = "SELECT d.sha256 FROM deployments d JOIN workspaces w ON w.id = d.workspace \
+                         WHERE d.generation >= w.generation - 1";
+            for row in tx.rows(fresh, vec![]).await? {
+                gone.remove(&row.text(0)?);
+            }
+            let gone: Vec<Value> = gone.iter().map(Value::from).collect();
+            run_in(tx, "DELETE FROM modules WHERE sha256 IN ({})", &[], &gone).await
         })
     })
     .await
@@ -132,7 +168,7 @@ const MODULES: Table =
     Table { name: "modules", columns: &["sha256", "wasm"], key: &["sha256"], existing: Existing::Stays };
 const DEPLOYMENTS: Table = Table {
     name: "deployments",
-    columns: &["id", "workspace", "generation", "sha256", "manifest", "since", "created_at"],
+    columns: &["id", "workspace", "generation", "sha256", "manifest", "since", "in_flight", "created_at"],
     key: &["id"],
     existing: Existing::Fails,
 };

@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_core::enrollment::{Enrollment, Status, Waiting};
+use segflow_core::enrollment::Enrollment;
 use segflow_core::eval::EventFact;
+use segflow_core::merge::Object;
 use segflow_core::project::Project;
-use segflow_core::protocol::{Entry, Rule, decode};
-use segflow_core::step::{Fact, Needs, User, What, Work, needs};
+use segflow_core::protocol::{Entry, Reentry, Rule};
+use segflow_core::step::{Fact, Needs, Past, User, What, Work, needs};
 
 use super::db::{Db, Row, Value};
+use super::enrollments::{COLUMNS, decode_entries, read};
+use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Error, Result, segments};
+use super::{Result, segments};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -79,14 +82,22 @@ pub struct Loaded {
     pub orphans: Vec<i64>,
 }
 
-/// Loads all that the steps of these users work on. The inbox is read first, then what it refers to.
-pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<Loaded> {
+/// Loads all that the steps of these users work on. The inbox is read first, then what it refers to. `more` names events that flows
+/// ask about, besides those that segments need.
+pub async fn load(
+    db: &Db,
+    project: &Project,
+    workspace: &str,
+    users: &BTreeSet<String>,
+    more: &BTreeSet<String>,
+    now: i64,
+) -> Result<Loaded> {
     let ids: Vec<Value> = users.iter().map(Value::from).collect();
     let mut on = On::Db(db);
     let before = args![workspace];
     let inbox = select_in(
         &mut on,
-        "SELECT user_id, id, event_id, hops, historical FROM inbox WHERE workspace = ? AND user_id IN ({}) ORDER BY id",
+        "SELECT user_id, id, event_id, hops, historical, body FROM inbox WHERE workspace = ? AND user_id IN ({}) ORDER BY id",
         &before,
         &ids,
     )
@@ -95,27 +106,30 @@ pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<
     for row in &inbox {
         let facts = told.entry(row.text(0)?).or_default();
         if facts.len() < FACTS {
-            facts.push((row.int(1)?, row.opt_text(2)?, row.int(3)? as u32, row.flag(4)?));
+            let (event, body) = (row.opt_text(2)?, row.opt_text(5)?);
+            facts.push(InboxRow { inbox: row.int(1)?, event, hops: row.int(3)? as u32, historical: row.flag(4)?, body });
         }
     }
     let mut work = load_users(&mut on, workspace, &ids).await?;
     let mut loaded = Loaded::default();
-    let event_ids: BTreeSet<&String> = told.values().flatten().filter_map(|(_, event, ..)| event.as_ref()).collect();
+    let event_ids: BTreeSet<&String> = told.values().flatten().filter_map(|told| told.event.as_ref()).collect();
     let mut events = load_events(db, workspace, &told, &event_ids).await?;
     for (user, facts) in told {
         let Some(work) = work.get_mut(&user) else {
-            loaded.orphans.extend(facts.iter().map(|(id, ..)| *id));
+            loaded.orphans.extend(facts.iter().map(|told| told.inbox));
             continue;
         };
-        for (inbox, event, hops, historical) in facts {
-            let what = match event {
-                None => What::Attributes,
-                Some(id) => match events.remove(&(user.clone(), id)) {
+        for InboxRow { inbox, event, hops, historical, body } in facts {
+            let (what, at) = match (event, body) {
+                (Some(id), _) => match events.remove(&(user.clone(), id)) {
                     Some(what) => what,
                     None => continue,
                 },
+                (None, Some(body)) => Body::read(&body)?,
+                // Nothing waits for a change of attributes, so its instant says nothing.
+                (None, None) => (What::Attributes, i64::MIN),
             };
-            work.facts.push(Fact { inbox, what, hops, historical });
+            work.facts.push(Fact { inbox, what, at, hops, historical });
         }
     }
     for row in select_in(
@@ -142,7 +156,7 @@ pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<
             work.flips.insert(row.text(1)?, row.int(2)?);
         }
     }
-    load_enrollments(&mut on, workspace, &ids, &mut work).await?;
+    load_enrollments(&mut on, project, workspace, &ids, &mut work).await?;
     let mut needed: Vec<(Work, Needs)> = work
         .into_values()
         .map(|work| {
@@ -150,7 +164,7 @@ pub async fn load(db: &Db, project: &Project, workspace: &str, users: &BTreeSet<
             (work, needs)
         })
         .collect();
-    load_history(&mut on, workspace, &mut needed).await?;
+    load_history(&mut on, workspace, &mut needed, more).await?;
     evaluate_sql(db, project, workspace, &mut needed, now).await?;
     leave_the_overtaken(&mut on, workspace, &mut needed).await?;
     loaded.work = needed;
@@ -173,21 +187,30 @@ async fn load_users(on: &mut On<'_>, workspace: &str, ids: &[Value]) -> Result<B
     Ok(work)
 }
 
-/// Inbox rows by user: id, event, hops, historical.
-type Told = BTreeMap<String, Vec<(i64, Option<String>, u32, bool)>>;
+/// Inbox rows by user.
+type Told = BTreeMap<String, Vec<InboxRow>>;
+
+/// A row of the inbox.
+struct InboxRow {
+    inbox: i64,
+    event: Option<String>,
+    hops: u32,
+    historical: bool,
+    body: Option<String>,
+}
 
 async fn load_events(
     db: &Db,
     workspace: &str,
     told: &Told,
     ids: &BTreeSet<&String>,
-) -> Result<BTreeMap<(String, String), What>> {
+) -> Result<BTreeMap<(String, String), (What, i64)>> {
     let mut events = BTreeMap::new();
     if ids.is_empty() {
         return Ok(events);
     }
     let users: Vec<&String> =
-        told.iter().filter(|(_, f)| f.iter().any(|(_, e, ..)| e.is_some())).map(|(u, _)| u).collect();
+        told.iter().filter(|(_, f)| f.iter().any(|told| told.event.is_some())).map(|(u, _)| u).collect();
     let ids: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
     for part in users.chunks(128) {
         let size = part.len().next_power_of_two();
@@ -196,7 +219,7 @@ async fn load_events(
             part.iter().chain(std::iter::repeat_n(&part[part.len() - 1], size - part.len())).map(|u| Value::from(*u)),
         );
         let sql = format!(
-            "SELECT user_id, id, name, attributes, occurred_at FROM events \
+            "SELECT user_id, id, name, attributes, occurred_at, received_at FROM events \
              WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
             vec!["?"; size].join(",")
         );
@@ -208,7 +231,7 @@ async fn load_events(
                 attributes: object(&row.text(3)?)?,
                 occurred_at: row.int(4)?,
             };
-            events.insert((user, id), what);
+            events.insert((user, id), (what, row.int(5)?));
         }
     }
     Ok(events)
@@ -216,23 +239,36 @@ async fn load_events(
 
 async fn load_enrollments(
     on: &mut On<'_>,
+    project: &Project,
     workspace: &str,
     ids: &[Value],
     work: &mut BTreeMap<String, Work>,
 ) -> Result<()> {
-    let sql = "SELECT user_id, campaign, MAX(run) FROM enrollments WHERE workspace = ? AND user_id IN ({}) \
+    let sql = "SELECT user_id, campaign, MAX(run), MAX(started_at) FROM enrollments WHERE workspace = ? AND user_id IN ({}) \
                GROUP BY user_id, campaign";
     for row in select_in(on, sql, &args![workspace], ids).await? {
         if let Some(work) = work.get_mut(&row.text(0)?) {
-            work.runs.insert(row.text(1)?, row.int(2)? as u32);
+            let past = Past { runs: row.int(2)? as u32, started_at: row.int(3)?, keys: BTreeSet::new() };
+            work.past.insert(row.text(1)?, past);
         }
     }
-    let sql = "SELECT user_id, id, campaign, run, deployment, status, reason, version, first_op, next_op, started_at, hops, \
-               pending, journal, chunks FROM enrollments \
-               WHERE workspace = ? AND user_id IN ({}) AND status IN ('active', 'parked') ORDER BY started_at, id";
-    for row in select_in(on, sql, &args![workspace], ids).await? {
-        let mut enrollment = enrollment(&row)?;
-        if enrollment.chunks > 0 {
+    if project.manifest.campaigns.iter().any(|c| matches!(c.reentry, Some(Reentry::PerKey(_)))) {
+        let sql = "SELECT user_id, campaign, entry_key FROM enrollments \
+                   WHERE workspace = ? AND user_id IN ({}) AND entry_key IS NOT NULL";
+        for row in select_in(on, sql, &args![workspace], ids).await? {
+            let past = work.get_mut(&row.text(0)?).and_then(|work| work.past.get_mut(&row.text(1).ok()?));
+            if let Some(past) = past {
+                past.keys.insert(row.text(2)?);
+            }
+        }
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM enrollments \
+         WHERE workspace = ? AND user_id IN ({{}}) AND status IN ('active', 'parked', 'paused') ORDER BY started_at, id"
+    );
+    for row in select_in(on, &sql, &args![workspace], ids).await? {
+        let mut enrollment = read(&row)?;
+        if enrollment.chunks > enrollment.first_chunk {
             enrollment.journal = with_chunks(on, &enrollment).await?;
         }
         enrollment.chunked = enrollment.journal.len() - decode_entries(&row.blob(13)?)?.len();
@@ -243,57 +279,69 @@ async fn load_enrollments(
     Ok(())
 }
 
-fn enrollment(row: &Row) -> Result<Enrollment> {
-    let status = row.text(5)?;
-    let pending: Vec<Waiting> = serde_json::from_str(&row.text(12)?)
-        .map_err(|e| Error::Internal(format!("what an enrollment waits for cannot be read: {e}")))?;
-    Ok(Enrollment {
-        id: row.text(1)?,
-        campaign: row.text(2)?,
-        run: row.int(3)? as u32,
-        deployment: row.text(4)?,
-        status: Status::parse(&status).ok_or_else(|| Error::Internal(format!("an enrollment is `{status}`")))?,
-        reason: row.opt_text(6)?,
-        version: row.int(7)?,
-        first_op: row.int(8)? as u64,
-        next_op: row.int(9)? as u64,
-        started_at: row.int(10)?,
-        hops: row.int(11)? as u32,
-        pending,
-        journal: decode_entries(&row.blob(13)?)?,
-        chunks: row.int(14)? as u32,
-        chunked: 0,
-    })
+/// How many live enrollments each campaign has.
+pub async fn live(db: &Db, workspace: &str) -> Result<Vec<(String, u64)>> {
+    let sql = "SELECT campaign, COUNT(*) FROM enrollments \
+               WHERE workspace = ? AND status IN ('active', 'parked', 'paused') GROUP BY campaign ORDER BY campaign";
+    db.read(sql, args![workspace]).await?.iter().map(|row| Ok((row.text(0)?, row.int(1)? as u64))).collect()
+}
+
+/// Some of the live enrollments of a campaign, with their users' ids and attributes.
+pub async fn in_flight(
+    db: &Db,
+    workspace: &str,
+    campaign: &str,
+    limit: usize,
+) -> Result<Vec<(String, Object, Enrollment)>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM enrollments \
+         WHERE workspace = ? AND campaign = ? AND status IN ('active', 'parked', 'paused') LIMIT {limit}"
+    );
+    let rows = db.read(sql, args![workspace, campaign]).await?;
+    let ids = rows.iter().map(|row| Ok(Value::from(row.text(0)?))).collect::<Result<Vec<_>>>()?;
+    let mut on = On::Db(db);
+    let users = load_users(&mut on, workspace, &ids).await?;
+    let mut all = vec![];
+    for row in &rows {
+        let mut enrollment = read(row)?;
+        if enrollment.chunks > enrollment.first_chunk {
+            enrollment.journal = with_chunks(&mut on, &enrollment).await?;
+        }
+        let user = row.text(0)?;
+        if let Some(work) = users.get(&user) {
+            all.push((user, work.user.attributes.clone(), enrollment));
+        }
+    }
+    Ok(all)
 }
 
 async fn with_chunks(on: &mut On<'_>, enrollment: &Enrollment) -> Result<Vec<Entry>> {
-    let sql = "SELECT entries FROM journal_chunks WHERE enrollment IN ({}) ORDER BY chunk";
+    let sql = "SELECT entries FROM journal_chunks WHERE chunk >= ? AND enrollment IN ({}) ORDER BY chunk";
     let mut all = vec![];
-    for row in select_in(on, sql, &[], &args![&enrollment.id]).await? {
+    for row in select_in(on, sql, &args![enrollment.first_chunk], &args![&enrollment.id]).await? {
         all.extend(decode_entries(&row.blob(0)?)?);
     }
     all.extend(enrollment.journal.iter().cloned());
     Ok(all)
 }
 
-/// Journal entries as they are stored.
-pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>> {
-    if bytes.is_empty() {
-        return Ok(vec![]);
-    }
-    decode(bytes).map_err(|e| Error::Internal(format!("a stored journal cannot be read: {e}")))
-}
-
 /// Loads the events that the evaluation of these users' segments reads: only of the names that are needed.
-async fn load_history(on: &mut On<'_>, workspace: &str, needed: &mut [(Work, Needs)]) -> Result<()> {
-    let names: BTreeSet<String> = needed.iter().flat_map(|(_, needs)| needs.events.iter().cloned()).collect();
+async fn load_history(
+    on: &mut On<'_>,
+    workspace: &str,
+    needed: &mut [(Work, Needs)],
+    more: &BTreeSet<String>,
+) -> Result<()> {
+    let mut names: BTreeSet<String> = needed.iter().flat_map(|(_, needs)| needs.events.iter().cloned()).collect();
+    names.extend(more.iter().cloned());
     for name in names {
-        let wanting: BTreeMap<String, usize> = needed
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, needs))| needs.events.contains(&name))
-            .map(|(index, (work, _))| (work.user.id.clone(), index))
-            .collect();
+        let mut wanting: BTreeMap<String, usize> = BTreeMap::new();
+        for (index, (work, needs)) in needed.iter_mut().enumerate() {
+            if needs.events.contains(&name) || more.contains(&name) {
+                work.history.insert(name.clone(), vec![]);
+                wanting.insert(work.user.id.clone(), index);
+            }
+        }
         let ids: Vec<Value> = wanting.keys().map(Value::from).collect();
         let sql = "SELECT user_id, attributes, occurred_at FROM events WHERE workspace = ? AND name = ? AND user_id IN ({}) \
                    ORDER BY occurred_at, id";

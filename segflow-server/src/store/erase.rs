@@ -37,7 +37,7 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
     let enrollments = ids(tx, &mine("enrollments"), workspace, user).await?;
     let messages = ids(tx, &mine("messages"), workspace, user).await?;
 
-    for table in ["events", "inbox", "memberships", "flips"] {
+    for table in ["events", "inbox", "memberships", "flips", "webhooks", "tasks"] {
         let sql = format!("DELETE FROM {table} WHERE workspace = ? AND user_id = ?");
         tx.run(sql, args![workspace, user]).await?;
     }
@@ -58,13 +58,14 @@ async fn ids(tx: &mut Tx, sql: &str, workspace: &str, user: &str) -> Result<Vec<
 /// The enrollment's own id takes the person's place, because user, campaign and run are unique together. Assignments run from left
 /// to right in MySQL and see what was assigned before them: the status comes after what depends on it.
 const ANONYMOUS_ENROLLMENTS: &str = "UPDATE enrollments SET user_id = id, \
-     reason = CASE WHEN status IN ('active', 'parked') THEN ? ELSE reason END, \
-     status = CASE WHEN status IN ('active', 'parked') THEN 'exited' ELSE status END, \
-     version = version + 1, updated_at = ?, wake_at = NULL, pending = '[]', journal = ?, chunks = 0 WHERE id IN ({})";
+     reason = CASE WHEN status IN ('active', 'parked', 'paused') THEN ? ELSE NULL END, \
+     status = CASE WHEN status IN ('active', 'parked', 'paused') THEN 'exited' ELSE status END, \
+     version = version + 1, updated_at = ?, wake_at = NULL, pending = ?, journal = ?, chunks = 0, first_chunk = 0, bytes = 0, \
+     state = NULL, entry_key = NULL WHERE id IN ({})";
 
 fn before_enrollments(now: i64) -> Vec<Value> {
-    let nothing: Vec<segflow_protocol::Entry> = vec![];
-    args![REASON, now, segflow_protocol::encode(&nothing)]
+    let nothing = || Vec::<u8>::new();
+    args![REASON, now, nothing(), nothing()]
 }
 
 /// The reason of a cancelled message is ours; any other may quote what a provider said about an address.

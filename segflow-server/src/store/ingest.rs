@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::db::{Db, Tx, Value};
+use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
 use super::{Error, Result, for_update, random_id};
 use crate::args;
@@ -48,6 +49,11 @@ pub enum What {
         occurred_at: i64,
         only_new: bool,
     },
+    /// Into a campaign, from an instant on (ms UTC). Refuses a user who does not exist.
+    Enter {
+        campaign: String,
+        start_at: Option<i64>,
+    },
 }
 
 /// What was stored.
@@ -57,6 +63,7 @@ pub enum Stored {
     User { attributes: Object, created_at: i64 },
     /// `false`: this event id was there already.
     Event { new: bool },
+    Entering,
 }
 
 /// The largest attributes of one user, in bytes of JSON.
@@ -191,7 +198,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
     for fact in facts.iter() {
         let key = (fact.workspace.clone(), fact.user.clone());
         let exists = users.contains_key(&key);
-        if !exists && matches!(fact.what, What::Merge { create: false, .. }) {
+        if !exists && matches!(fact.what, What::Merge { create: false, .. } | What::Enter { .. }) {
             stored.push(Err(Error::NotFound(format!("user `{}`", fact.user))));
             continue;
         }
@@ -233,9 +240,19 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
                 event_id = Some(id.clone());
                 Stored::Event { new: true }
             }
+            What::Enter { .. } => Stored::Entering,
         };
         stored.push(Ok(answer));
-        inbox.push(args![bucket, &fact.workspace, &fact.user, event_id, 0, fact.historical]);
+        inbox.push(match &fact.what {
+            What::Enter { campaign, start_at } => {
+                let body = Body::Enter { campaign: campaign.clone(), start_at: *start_at, at: fact.now };
+                body.row(bucket, &fact.workspace, &fact.user, 0)
+            }
+            _ => {
+                let body = Option::<String>::None;
+                args![bucket, &fact.workspace, &fact.user, event_id, body, 0, fact.historical]
+            }
+        });
     }
     let now = facts.iter().map(|f| f.now).max().unwrap_or_default();
     write_users(tx, users, now).await?;
@@ -341,15 +358,9 @@ const CHANGED_USERS: Table = Table {
     key: &["workspace", "id"],
     existing: Existing::Takes(&["attributes", "email", "updated_at"]),
 };
-const EVENTS: Table = Table {
+pub(super) const EVENTS: Table = Table {
     name: "events",
     columns: &["workspace", "user_id", "id", "name", "attributes", "occurred_at", "received_at"],
     key: &["workspace", "user_id", "id"],
-    existing: Existing::Fails,
-};
-pub(super) const INBOX: Table = Table {
-    name: "inbox",
-    columns: &["bucket", "workspace", "user_id", "event_id", "hops", "historical"],
-    key: &["id"],
     existing: Existing::Fails,
 };

@@ -9,14 +9,18 @@ pub mod db;
 pub mod decide;
 pub mod deployments;
 pub mod engine;
+pub mod enrollments;
 pub mod erase;
 pub mod fence;
+pub mod inbox;
 pub mod ingest;
 pub mod keys;
 pub mod ledger;
 pub mod many;
 pub mod read;
 pub mod segments;
+pub mod tasks;
+pub mod webhooks;
 mod writer;
 
 use std::time::Duration;

@@ -9,7 +9,9 @@ mod users;
 
 pub use enrollments::{Enrollment, EnrollmentFilter, enrollment, enrollments, journal};
 pub use messages::{Attempt, Message, MessageFilter, Send, attempts, message, messages, sends};
-pub use project::{Counts, Deployment, deployments, enrollment_counts, fields_of, member_counts, message_counts};
+pub use project::{
+    Counts, Deployment, Mark, deployments, enrollment_counts, fields_of, marks, member_counts, message_counts,
+};
 pub use users::{Event, Member, Membership, User, created_at, events, members, memberships, user, user_exists, users};
 
 use segflow_protocol::Rendered;
@@ -40,19 +42,19 @@ pub fn body_hash(rendered: &Rendered) -> String {
 pub type TimeAndId = (i64, String);
 
 /// A SELECT whose conditions depend on what was asked for.
-struct Query {
+pub(super) struct Query {
     sql: String,
     args: Vec<Value>,
 }
 
 impl Query {
     /// `select` ends with a WHERE that has one placeholder, the workspace.
-    fn new(select: &str, workspace: &str) -> Query {
+    pub fn new(select: &str, workspace: &str) -> Query {
         Query { sql: select.to_string(), args: args![workspace] }
     }
 
     /// ` AND column operator ?`, where there is a value.
-    fn and<T: Into<Value>>(mut self, column_and_operator: &str, value: Option<T>) -> Query {
+    pub fn and<T: Into<Value>>(mut self, column_and_operator: &str, value: Option<T>) -> Query {
         if let Some(value) = value {
             self.sql.push_str(&format!(" AND {column_and_operator} ?"));
             self.args.push(value.into());
@@ -61,7 +63,7 @@ impl Query {
     }
 
     /// In the order of a time and an id, after a place in it. Spelt out, because MySQL finds no range in `(a, b) > (?, ?)`.
-    fn by_time(mut self, time: &str, after: Option<&TimeAndId>) -> Query {
+    pub fn by_time(mut self, time: &str, after: Option<&TimeAndId>) -> Query {
         if let Some((at, id)) = after {
             self.sql.push_str(&format!(" AND {time} >= ? AND ({time} > ? OR id > ?)"));
             self.args.extend(args![*at, *at, id]);
@@ -76,7 +78,7 @@ impl Query {
         self
     }
 
-    async fn rows(mut self, db: &Db, limit: i64) -> Result<Vec<super::db::Row>> {
+    pub async fn rows(mut self, db: &Db, limit: i64) -> Result<Vec<super::db::Row>> {
         self.sql.push_str(" LIMIT ?");
         self.args.push(limit.into());
         db.read(self.sql, self.args).await

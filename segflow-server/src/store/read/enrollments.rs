@@ -4,6 +4,7 @@ use segflow_protocol::{Entry, decode};
 use super::{Query, TimeAndId};
 use crate::args;
 use crate::store::db::{Db, Row};
+use crate::store::enrollments::decode_pending;
 use crate::store::{Error, Result};
 
 /// An enrollment as it is shown. Times are ms UTC.
@@ -21,6 +22,12 @@ pub struct Enrollment {
     pub updated_at: i64,
     pub wake_at: Option<i64>,
     pub pending: Vec<Waiting>,
+    /// When its journal began.
+    pub since: i64,
+    /// Somebody asked for it.
+    pub by_hand: bool,
+    /// The size of its journal.
+    pub bytes: i64,
 }
 
 /// Which enrollments are asked for.
@@ -32,7 +39,7 @@ pub struct EnrollmentFilter<'a> {
 }
 
 const ENROLLMENTS: &str = "SELECT id, user_id, campaign, run, deployment, status, reason, started_at, updated_at, \
-                           wake_at, pending FROM enrollments WHERE workspace = ?";
+                           wake_at, pending, since, by_hand, bytes FROM enrollments WHERE workspace = ?";
 
 pub async fn enrollment(db: &Db, workspace: &str, id: &str) -> Result<Option<Enrollment>> {
     let rows = Query::new(ENROLLMENTS, workspace).and("id =", Some(id)).rows(db, 1).await?;
@@ -58,8 +65,7 @@ pub async fn enrollments(
 fn read_enrollment(row: &Row) -> Result<Enrollment> {
     let id = row.text(0)?;
     let user_id = row.text(1)?;
-    let pending = serde_json::from_str(&row.text(10)?)
-        .map_err(|e| Error::Internal(format!("what enrollment {id} waits for cannot be read: {e}")))?;
+    let pending = decode_pending(&row.blob(10)?)?;
     Ok(Enrollment {
         // Erasing a person puts the enrollment's own id in the person's place.
         user_id: Some(user_id).filter(|user| *user != id),
@@ -73,17 +79,20 @@ fn read_enrollment(row: &Row) -> Result<Enrollment> {
         updated_at: row.int(8)?,
         wake_at: row.opt_int(9)?,
         pending,
+        since: row.int(11)?,
+        by_hand: row.flag(12)?,
+        bytes: row.int(13)?,
     })
 }
 
 /// All that an enrollment has done, oldest first.
 pub async fn journal(db: &Db, workspace: &str, id: &str) -> Result<Vec<Entry>> {
-    let sql = "SELECT journal, chunks FROM enrollments WHERE workspace = ? AND id = ?";
+    let sql = "SELECT journal, first_chunk, chunks FROM enrollments WHERE workspace = ? AND id = ?";
     let Some(row) = db.read_one(sql, args![workspace, id]).await? else { return Ok(vec![]) };
-    let (tail, chunks) = (row.blob(0)?, row.int(1)?);
-    // Chunks are only ever added, so those that this tail follows are still as they were.
-    let sql = "SELECT entries FROM journal_chunks WHERE enrollment = ? AND chunk < ? ORDER BY chunk";
-    let older = if chunks > 0 { db.read(sql, args![id, chunks]).await? } else { vec![] };
+    let (tail, first, chunks) = (row.blob(0)?, row.int(1)?, row.int(2)?);
+    // Chunks of one journal are only ever added, so those that this tail follows are still as they were.
+    let sql = "SELECT entries FROM journal_chunks WHERE enrollment = ? AND chunk >= ? AND chunk < ? ORDER BY chunk";
+    let older = if chunks > first { db.read(sql, args![id, first, chunks]).await? } else { vec![] };
     let mut entries = vec![];
     for part in older.iter().map(|row| row.blob(0)).chain([Ok(tail)]) {
         let part = part?;

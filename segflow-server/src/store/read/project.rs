@@ -4,7 +4,7 @@ use segflow_protocol::{Field, Manifest};
 
 use super::Query;
 use crate::args;
-use crate::store::db::{Db, Row};
+use crate::store::db::{Db, Row, Value};
 use crate::store::{Error, Result};
 
 /// An applied push.
@@ -78,4 +78,77 @@ async fn by_campaign(db: &Db, select: &str, workspace: &str, campaign: Option<&s
         counts.entry(row.text(0)?).or_default().insert(row.text(1)?, row.int(2)?);
     }
     Ok(counts)
+}
+
+/// Something counted by campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub campaign: String,
+    /// goal, arm
+    pub kind: String,
+    /// The goal, or the experiment.
+    pub name: String,
+    /// An arm; of a goal, experiment and arm of those who reached it.
+    pub arm: Option<(String, String)>,
+    pub count: i64,
+}
+
+impl Mark {
+    /// The experiment and the arm it is about.
+    pub fn experiment_and_arm(&self) -> (&str, &str) {
+        self.arm.as_ref().map_or(("", ""), |(experiment, arm)| (experiment, arm))
+    }
+}
+
+/// How many enrollments have reached each goal, were put into each arm of an experiment, and reached each goal from each arm.
+pub async fn marks(db: &Db, workspace: &str, campaign: Option<&str>) -> Result<Vec<Mark>> {
+    let only = if campaign.is_some() { " AND m.campaign = ?" } else { "" };
+    let args = || {
+        let mut args = args![workspace];
+        args.extend(campaign.map(Value::from));
+        args
+    };
+    let mut marks = vec![];
+    let goals = format!(
+        "SELECT m.campaign, m.name, COUNT(DISTINCT m.enrollment) FROM marks m \
+         WHERE m.workspace = ?{only} AND m.kind = 'goal' GROUP BY m.campaign, m.name"
+    );
+    for row in db.read(goals, args()).await? {
+        marks.push(Mark {
+            campaign: row.text(0)?,
+            kind: "goal".into(),
+            name: row.text(1)?,
+            arm: None,
+            count: row.int(2)?,
+        });
+    }
+    let arms = format!(
+        "SELECT m.campaign, m.name, m.arm, COUNT(DISTINCT m.enrollment) FROM marks m \
+         WHERE m.workspace = ?{only} AND m.kind = 'arm' GROUP BY m.campaign, m.name, m.arm"
+    );
+    for row in db.read(arms, args()).await? {
+        let (name, arm) = (row.text(1)?, row.text(2)?);
+        marks.push(Mark {
+            campaign: row.text(0)?,
+            kind: "arm".into(),
+            arm: Some((name.clone(), arm)),
+            name,
+            count: row.int(3)?,
+        });
+    }
+    let reached = format!(
+        "SELECT m.campaign, g.name, m.name, m.arm, COUNT(DISTINCT m.enrollment) FROM marks m \
+         JOIN marks g ON g.enrollment = m.enrollment AND g.kind = 'goal' \
+         WHERE m.workspace = ?{only} AND m.kind = 'arm' GROUP BY m.campaign, g.name, m.name, m.arm"
+    );
+    for row in db.read(reached, args()).await? {
+        marks.push(Mark {
+            campaign: row.text(0)?,
+            kind: "goal".into(),
+            name: row.text(1)?,
+            arm: Some((row.text(2)?, row.text(3)?)),
+            count: row.int(4)?,
+        });
+    }
+    Ok(marks)
 }

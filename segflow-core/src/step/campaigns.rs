@@ -1,0 +1,252 @@
+//! Who enters a campaign, who leaves it, and what a push does with those who are in it.
+
+use std::collections::BTreeSet;
+
+use segflow_protocol::{Campaign, InFlight, Mode, Reentry, Trigger};
+use serde_json::Value;
+
+use super::{Step, Stop, What};
+use crate::enrollment::{Enrollment, Status};
+use crate::project::belongs;
+use crate::{Plugins, eval, ids};
+
+impl Step<'_> {
+    /// Events that make a user leave a campaign, or pause in it.
+    pub(super) fn triggers(&mut self) {
+        let campaigns = self.project.manifest.campaigns.iter();
+        let campaigns: Vec<&Campaign> =
+            campaigns.filter(|c| !(c.exits_on.is_empty() && c.pauses_on.is_empty())).collect();
+        if campaigns.is_empty() {
+            return;
+        }
+        for index in 0..self.work.enrollments.len() {
+            let enrollment = &self.work.enrollments[index];
+            let Some(campaign) = campaigns.iter().find(|c| c.id == enrollment.campaign) else { continue };
+            if let Some(event) = self.happened(&campaign.exits_on) {
+                self.exit(index, format!("{event} happened"));
+            } else if let Some(event) = self.happened(&campaign.pauses_on) {
+                self.pause(index, format!("{event} happened"));
+            }
+        }
+    }
+
+    /// The first new event that one of these triggers is about.
+    fn happened(&self, triggers: &[Trigger]) -> Option<String> {
+        let facts = self.work.facts.iter().filter(|fact| !fact.historical);
+        let events = facts.filter_map(|fact| match &fact.what {
+            What::Event { name, attributes, .. } => Some((name, attributes)),
+            _ => None,
+        });
+        let mut events = events.filter(|(event, attributes)| {
+            triggers.iter().any(|trigger| match trigger {
+                Trigger::Event { name, filter } => {
+                    let fields = self.project.event_fields(name);
+                    name == *event && filter.as_ref().is_none_or(|cond| eval::condition(cond, attributes, fields))
+                }
+                Trigger::Goal(_) => false,
+            })
+        });
+        events.next().map(|(event, _)| event.clone())
+    }
+
+    /// A goal that a flow has reached makes users leave, or pause, as an event does.
+    pub(super) fn reached(&mut self, goal: &str, by: usize) {
+        let is_it = |trigger: &Trigger| matches!(trigger, Trigger::Goal(name) if name == goal);
+        for index in 0..self.work.enrollments.len() {
+            let enrollment = &self.work.enrollments[index];
+            let Some(campaign) = self.project.campaign(&enrollment.campaign) else { continue };
+            let reason = format!("reached the goal {goal}");
+            if campaign.exits_on.iter().any(is_it) {
+                if index == by {
+                    // What it decided on the way to its own goal is sent.
+                    self.end(index, reason);
+                } else {
+                    self.exit(index, reason);
+                }
+            } else if campaign.pauses_on.iter().any(is_it) && index != by {
+                self.pause(index, reason);
+            }
+        }
+    }
+
+    pub(super) fn campaigns(&mut self) {
+        let fresh = self.work.user.evaluated < self.project.generation;
+        let keyed = |c: &Campaign| matches!(c.reentry, Some(Reentry::PerKey(_)));
+        let moved = !self.decision.entered.is_empty() || !self.decision.left.is_empty() || fresh;
+        // Facts of the past enrol nobody; entries count if there is any other fact, or none at all (time, a push), or time besides.
+        let historical = !self.work.facts.is_empty()
+            && self.work.facts.iter().all(|f| f.historical)
+            && !self.work.flips.values().any(|at| *at <= self.now);
+        for campaign in &self.project.manifest.campaigns {
+            if moved || keyed(campaign) {
+                self.campaign(campaign, historical);
+            }
+        }
+        if fresh {
+            for index in 0..self.work.enrollments.len() {
+                if self.project.campaign(&self.work.enrollments[index].campaign).is_none() {
+                    self.exit(index, "the campaign was removed".into());
+                }
+            }
+        }
+    }
+
+    fn campaign(&mut self, campaign: &Campaign, historical: bool) {
+        let user = &self.work.user;
+        let past = self.work.past.get(&campaign.id).cloned().unwrap_or_default();
+        let after = belongs(campaign, |id| self.work.members.contains(id));
+        let is_new = self.project.since.get(&campaign.id).is_some_and(|since| *since > user.evaluated);
+        let was = belongs(campaign, |id| self.before.contains(id));
+        let before = !(is_new && past.runs == 0) && was;
+        let live = |e: &Enrollment| e.campaign == campaign.id && e.status.is_live();
+        if campaign.mode == Mode::Dynamic && !after {
+            let missing = campaign.segments.iter().find(|id| !self.work.members.contains(*id));
+            let reason = match missing {
+                Some(id) => format!("left segment {id}"),
+                None => "entered an excluded segment".into(),
+            };
+            for index in 0..self.work.enrollments.len() {
+                let enrollment = &self.work.enrollments[index];
+                if live(enrollment) && (was || !enrollment.by_hand) {
+                    self.exit(index, reason.clone());
+                }
+            }
+        }
+        // Someone of the past that a new campaign finds there has not come by that fact alone.
+        let known = self.work.user.seq > 0;
+        let historical = historical && !(is_new && known);
+        if !after || historical || (is_new && known && campaign.newcomers_only) {
+            return;
+        }
+        let in_it = self.work.enrollments.iter().any(live);
+        let reentry = campaign.reentry.clone().unwrap_or(match campaign.mode {
+            Mode::Static => Reentry::Never,
+            Mode::Dynamic => Reentry::AfterLeaving,
+        });
+        let mut key = None;
+        let enters = match &reentry {
+            Reentry::Never => !before && past.runs == 0,
+            Reentry::AfterLeaving => !before && !in_it,
+            Reentry::After(ms) => {
+                !before && !in_it && (past.runs == 0 || past.started_at.saturating_add(*ms) <= self.now)
+            }
+            Reentry::PerKey(path) => {
+                key = key_at(path, &self.work.user.attributes);
+                key.as_ref().is_some_and(|key| !past.keys.contains(key))
+            }
+        };
+        if enters {
+            self.enter(&campaign.id, self.now, key, false);
+        }
+    }
+
+    pub(super) fn enter(&mut self, campaign: &str, start_at: i64, key: Option<String>, by_hand: bool) {
+        let hops = self.work.facts.iter().map(|f| f.hops).max().unwrap_or(0);
+        let past = self.work.past.entry(campaign.to_string()).or_default();
+        past.runs += 1;
+        past.started_at = start_at;
+        past.keys.extend(key.clone());
+        let (run, deployment) = (past.runs, &self.project.deployment);
+        let id = ids::enrollment(&self.work.workspace, &self.work.user.incarnation, campaign, run);
+        let new = Enrollment { key, by_hand, ..Enrollment::new(id, campaign, run, deployment, start_at, hops) };
+        self.changed.insert(self.work.enrollments.len());
+        self.work.enrollments.push(new);
+    }
+
+    /// What somebody, or another flow, asked for by name.
+    pub(super) fn asked(&mut self) {
+        for fact in self.work.facts.clone() {
+            match fact.what {
+                What::Enter { campaign, start_at } if self.project.campaign(&campaign).is_some() => {
+                    let live = |e: &Enrollment| e.campaign == campaign && e.status.is_live();
+                    if !self.work.enrollments.iter().any(live) {
+                        self.enter(&campaign, start_at.map_or(self.now, |at| at.max(self.now)), None, true);
+                    }
+                }
+                What::Leave { campaign } => {
+                    for index in 0..self.work.enrollments.len() {
+                        if self.work.enrollments[index].campaign == campaign {
+                            self.exit(index, "stopped by another campaign".into());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the push under which the user is looked at for the first time does with the enrollments of earlier ones.
+    pub(super) fn in_flight(&mut self, plugins: Plugins<'_>) -> Result<(), Stop> {
+        if self.work.user.evaluated >= self.project.generation {
+            return Ok(());
+        }
+        for index in 0..self.work.enrollments.len() {
+            let enrollment = &self.work.enrollments[index];
+            if !enrollment.status.is_live() || enrollment.deployment == self.project.deployment {
+                continue;
+            }
+            match self.project.in_flight(&enrollment.campaign) {
+                InFlight::Pin => {}
+                InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
+                InFlight::Restart => {
+                    let id = enrollment.id.clone();
+                    self.decision.cancel.push((id.clone(), "its flow was restarted by a push".into()));
+                    self.decision.dropped.push((id, 0..enrollment.next_op));
+                    self.work.enrollments[index].restart(&self.project.deployment, self.now);
+                    self.changed.insert(index);
+                }
+                InFlight::Migrate => {
+                    let code = plugins(&self.project.deployment)?;
+                    let user = &self.work.user;
+                    // Where it parts ways it stays; the plan of the push has said so.
+                    if enrollment.replays(&code, &user.id, &user.attributes, self.now)?.is_ok() {
+                        self.work.enrollments[index].deployment = self.project.deployment.clone();
+                        self.changed.insert(index);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an enrollment, and what it has decided and not sent.
+    pub(super) fn exit(&mut self, index: usize, reason: String) {
+        if self.work.enrollments[index].status.is_live() {
+            self.decision.cancel.push((self.work.enrollments[index].id.clone(), reason.clone()));
+            self.end(index, reason);
+        }
+    }
+
+    fn end(&mut self, index: usize, reason: String) {
+        let enrollment = &mut self.work.enrollments[index];
+        self.decision.dropped.push((enrollment.id.clone(), 0..enrollment.next_op));
+        enrollment.exit(reason);
+        self.changed.insert(index);
+    }
+
+    fn pause(&mut self, index: usize, reason: String) {
+        let enrollment = &mut self.work.enrollments[index];
+        if enrollment.status == Status::Active {
+            self.decision.cancel.push((enrollment.id.clone(), reason.clone()));
+            enrollment.pause(reason);
+            self.changed.insert(index);
+        }
+    }
+}
+
+/// The value at a path, as a key.
+fn key_at(path: &[String], attributes: &crate::merge::Object) -> Option<String> {
+    let (first, rest) = path.split_first()?;
+    match rest.iter().try_fold(attributes.get(first)?, |value, key| value.get(key))? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+    // A key is a column with an index.
+    .map(|key| if key.len() > 255 { format!("{:016x}", ids::seed(&key)) } else { key })
+}
+
+/// Names that are asked about and were not loaded.
+pub(super) fn missing<'a>(names: impl IntoIterator<Item = &'a String>, loaded: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    names.into_iter().filter(|name| !loaded(name)).cloned().collect()
+}
