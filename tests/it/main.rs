@@ -10,6 +10,8 @@ mod crash;
 mod delivery;
 mod deployments;
 mod erasure;
+mod flows;
+mod in_flight;
 mod lifecycle;
 mod lists;
 mod problems;

@@ -178,7 +178,7 @@ struct Functions {
 /// What decoding alone does not see: whether this was asked for, and whether anybody could have meant it.
 fn check_answer(request: &Request, response: &Response) -> Result<(), String> {
     let turn = match (request, response) {
-        (Request::Turn(_), Response::Turn(turn)) => turn,
+        (Request::Turn(_) | Request::Anew(..), Response::Turn(turn)) => turn,
         (_, Response::Refused(_))
         | (Request::Describe, Response::Manifest(_))
         | (Request::Render(_), Response::Rendered(_)) => return Ok(()),

@@ -95,6 +95,7 @@ impl App {
             ("users behind", BEHIND.to_string()),
             ("segments due", format!("SELECT COUNT(*) FROM flips WHERE flip_at <= {now}")),
             ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
+            ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now}")),
             ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now}")),
             ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
         ] {

@@ -10,6 +10,7 @@ pub mod made;
 pub mod plugins;
 pub mod program;
 pub mod smtp;
+pub mod web;
 
 use std::future::Future;
 use std::time::Duration;

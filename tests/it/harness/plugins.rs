@@ -20,7 +20,15 @@ const MARK: &[u8; 16] = b"variant:--------";
 
 /// One of the variants of a project that changes over time.
 pub fn variant(name: &str) -> Vec<u8> {
-    let mut wasm = built("variants", "tests/plugins/variants");
+    marked(built("variants", "tests/plugins/variants"), name)
+}
+
+/// One of the variants of a project with every verb of a flow.
+pub fn flows(name: &str) -> Vec<u8> {
+    marked(built("flows", "tests/plugins/flows"), name)
+}
+
+fn marked(mut wasm: Vec<u8>, name: &str) -> Vec<u8> {
     let at = wasm.windows(MARK.len()).position(|w| w == MARK).expect("the mark is in the module");
     assert!(name.len() <= 8, "{name}");
     let name = format!("variant:{name:-<8}");
