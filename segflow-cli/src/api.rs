@@ -35,6 +35,10 @@ struct Call {
     timeout: Duration,
 }
 
+/// A user's id, attributes and events: name, attributes, ms UTC.
+#[cfg(feature = "server")]
+pub type Person = (String, Map<String, Value>, Vec<(String, Map<String, Value>, i64)>);
+
 /// How a push is meant.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PushOptions<'a> {
@@ -125,6 +129,21 @@ impl Api {
             body["start_at"] = start_at.into();
         }
         self.call(Call::with(Method::POST, format!("/campaigns/{}/enrollments", segment(campaign)?), body)).await
+    }
+
+    /// A user's id, attributes and events: name, attributes, ms UTC.
+    #[cfg(feature = "server")]
+    pub async fn person(&self, id: &str) -> Result<Person> {
+        let user: Value = self.call(Call::get(format!("/users/{}", segment(id)?))).await?;
+        let attributes = user["attributes"].as_object().cloned().unwrap_or_default();
+        let mut events = vec![];
+        for event in self.all::<Value>(&format!("/users/{}/events", segment(id)?)).await? {
+            let name = event["name"].as_str().unwrap_or_default().to_owned();
+            let at: jiff::Timestamp = event["occurred_at"].as_str().unwrap_or_default().parse()?;
+            let attributes = event["attributes"].as_object().cloned().unwrap_or_default();
+            events.push((name, attributes, at.as_millisecond()));
+        }
+        Ok((id.to_owned(), attributes, events))
     }
 
     pub async fn create_key(&self, name: &str) -> Result<NewKey> {

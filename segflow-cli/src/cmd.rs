@@ -16,6 +16,8 @@ mod update;
 mod dev;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod simulate;
 #[cfg(not(feature = "server"))]
 mod without_server;
 
@@ -82,6 +84,12 @@ enum Verb {
     /// Run the production server (not in this build)
     #[cfg(not(feature = "server"))]
     Serve(without_server::Anything),
+    /// Show what a campaign would do for a user, or for a file of history, without a server
+    #[cfg(feature = "server")]
+    Simulate(simulate::Simulate),
+    /// Show what a campaign would do (not in this build)
+    #[cfg(not(feature = "server"))]
+    Simulate(without_server::Anything),
     /// Build a project, show what pushing it would do, ask, and push it
     Push(push::Push),
     /// List what was pushed, and go back
@@ -146,6 +154,10 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Serve(verb) => verb.run(&context).await,
         #[cfg(not(feature = "server"))]
         Verb::Serve(_) => without_server::refuse("serve"),
+        #[cfg(feature = "server")]
+        Verb::Simulate(verb) => verb.run(&context).await,
+        #[cfg(not(feature = "server"))]
+        Verb::Simulate(_) => without_server::refuse("simulate"),
         Verb::Push(verb) => verb.run(&context).await,
         Verb::Deployments(verb) => verb.run(&context).await,
         Verb::Enroll(verb) => verb.run(&context).await,

@@ -10,6 +10,6 @@ mod watch;
 pub use folder::{DevFolder, Published};
 pub use idle::settle;
 pub use log::LiveLog;
-pub use play::Traffic;
+pub use play::{Traffic, What};
 pub use table::show as show_messages;
 pub use watch::Watch;

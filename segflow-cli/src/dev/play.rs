@@ -16,16 +16,16 @@ pub struct Traffic {
 }
 
 #[derive(Debug, PartialEq)]
-struct Fact {
+pub struct Fact {
     /// Its line in the file, for messages.
     line: usize,
-    at: Timestamp,
-    user: String,
-    what: What,
+    pub at: Timestamp,
+    pub user: String,
+    pub what: What,
 }
 
 #[derive(Debug, PartialEq)]
-enum What {
+pub enum What {
     Attributes(Map<String, Value>),
     Event { name: String, attributes: Map<String, Value>, id: Option<String> },
 }
@@ -74,6 +74,11 @@ impl Traffic {
     /// When the first thing happens: where a new virtual clock starts.
     pub fn starts(&self) -> Option<Timestamp> {
         self.facts.first().map(|fact| fact.at)
+    }
+
+    /// In the order of the file.
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
     }
 
     pub fn len(&self) -> usize {

@@ -21,6 +21,8 @@ pub struct Person {
     pub hook: String,
     pub time_zone: Option<String>,
     pub cart: Option<String>,
+    #[serde(default)]
+    pub wakes: Timestamp,
 }
 
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
@@ -102,6 +104,19 @@ async fn rounds(flow: Flow<Person, Rounds>) {
     flow.continue_as_new(Rounds(count + 1)).await;
 }
 
+/// What benches play: two emails, a second apart.
+async fn pair(flow: Flow<Person>) {
+    flow.send(note("one")).await;
+    flow.wait(seconds(1)).await;
+    flow.send(note("two")).await;
+}
+
+/// What benches let sleep.
+async fn sleep(flow: Flow<Person>) {
+    flow.wait_until(flow.user().await.wakes).await;
+    flow.send(note("awake")).await;
+}
+
 async fn drip(flow: Flow<Person>) {
     match variant() {
         // Another first step: nobody who has begun can move.
@@ -140,6 +155,8 @@ pub fn flows() -> Project<Person> {
         .campaign(Campaign::new("meet", meet).enters(does("meet")))
         .campaign(Campaign::new("ask", ask).enters(does("ask")))
         .campaign(Campaign::new("call", call).enters(does("call")))
+        .campaign(Campaign::new("pair", pair).enters(does("pair")))
+        .campaign(Campaign::new("sleep", sleep).enters(does("sleep")))
         .campaign(Campaign::new("work", work).enters(does("work")))
         .campaign(Campaign::new("chain", chain).enters(does("chain")))
         .campaign(Campaign::new("rounds", rounds).enters(does("rounds")))
