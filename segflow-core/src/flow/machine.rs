@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use segflow_protocol::{
-    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
+    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn,
+    TurnOutcome, Waits,
 };
 
 use super::Flow;
@@ -47,7 +48,7 @@ pub fn run<F: Future<Output = ()>>(turn: Turn, given: Given, start: impl FnOnce(
         // A turn that stops half-way decides nothing.
         entries: if stopped { vec![] } else { std::mem::take(&mut state.fresh) },
         effects: if stopped { vec![] } else { std::mem::take(&mut state.effects) },
-        pending: if end == End::Waiting { state.open().map(|p| p.what.clone()).collect() } else { vec![] },
+        pending: if end == End::Waiting { state.open().map(PendingOp::what).collect() } else { vec![] },
         next_op: state.next_op,
         end,
         logs: std::mem::take(&mut state.logs),
@@ -123,10 +124,27 @@ pub(super) struct State {
 }
 
 struct PendingOp {
-    what: Pending,
+    begun: Begun,
     /// What came of it, until the flow looks at it.
     over: Option<Happened>,
     waker: Option<Waker>,
+}
+
+impl PendingOp {
+    fn what(&self) -> Pending {
+        let Begun { op, kind, identity, waits, source } = &self.begun;
+        Pending { op: *op, kind: *kind, identity: *identity, waits: waits(), source: place(source) }
+    }
+}
+
+/// An operation that stays pending. What it waits for is put into words only if it does to the end of the turn: nearly all of them are
+/// of the past.
+pub(super) struct Begun {
+    pub op: u64,
+    pub kind: OpKind,
+    pub identity: u32,
+    pub waits: Box<dyn Fn() -> Waits>,
+    pub source: &'static Location<'static>,
 }
 
 impl State {
@@ -215,7 +233,7 @@ impl State {
         &mut self,
         kind: OpKind,
         identity: u32,
-        name: &str,
+        name: impl Fn() -> String,
         source: &Location<'_>,
         live: impl FnOnce(&mut State, u64) -> Happened,
     ) -> Option<Happened> {
@@ -223,15 +241,13 @@ impl State {
         if let Some(entry) = self.unread() {
             if (entry.op, entry.kind, entry.identity) != (op, kind, identity) || entry.happened == Happened::Cancelled {
                 let other = if (entry.op, entry.kind) == (op, kind) { "a different " } else { "" };
-                self.diverge(format!("{other}{name} (operation {op})"), place(source));
+                self.diverge(format!("{other}{} (operation {op})", name()), place(source));
                 return None;
             }
-            let happened = entry.happened.clone();
-            self.cursor += 1;
-            return Some(happened);
+            return Some(self.take());
         }
         if !self.live {
-            self.diverge(format!("{name} (operation {op})"), place(source));
+            self.diverge(format!("{} (operation {op})", name()), place(source));
             return None;
         }
         let happened = live(self, op);
@@ -239,8 +255,14 @@ impl State {
         Some(happened)
     }
 
-    pub(super) fn begin(&mut self, what: Pending) {
-        self.pending.insert(what.op, PendingOp { what, over: None, waker: None });
+    /// What happened by the next entry, which is read by that.
+    fn take(&mut self) -> Happened {
+        self.cursor += 1;
+        std::mem::replace(&mut self.turn.journal[self.cursor - 1].happened, Happened::Sent)
+    }
+
+    pub(super) fn begin(&mut self, begun: Begun) {
+        self.pending.insert(begun.op, PendingOp { begun, over: None, waker: None });
     }
 
     /// What came of a pending operation, once; if nothing has yet, `waker` is called when it does.
@@ -264,12 +286,13 @@ impl State {
             return;
         }
         // A completion that was delivered but not looked at has its entry already.
-        let Some(PendingOp { what, over: None, .. }) = self.pending.remove(&op) else { return };
-        let cancelled = Entry { op, kind: what.kind, identity: what.identity, happened: Happened::Cancelled };
+        let Some(PendingOp { begun, over: None, .. }) = self.pending.remove(&op) else { return };
+        let Begun { kind, identity, source, .. } = begun;
+        let cancelled = Entry { op, kind, identity, happened: Happened::Cancelled };
         match self.unread() {
             Some(entry) if *entry == cancelled => self.cursor += 1,
             None if self.live => self.fresh.push(cancelled),
-            _ => self.diverge(format!("the dropping of {} (operation {op})", what.kind.name()), what.source),
+            _ => self.diverge(format!("the dropping of {} (operation {op})", kind.name()), place(source)),
         }
     }
 
@@ -279,24 +302,24 @@ impl State {
             let fits = self
                 .pending
                 .get(&entry.op)
-                .is_some_and(|p| p.over.is_none() && (p.what.kind, p.what.identity) == (entry.kind, entry.identity));
+                .is_some_and(|p| p.over.is_none() && (p.begun.kind, p.begun.identity) == (entry.kind, entry.identity));
             if !fits || entry.happened == Happened::Cancelled {
                 let (got, source) = match self.open().next() {
-                    Some(p) => (format!("{} (operation {})", p.what.kind.name(), p.what.op), p.what.source.clone()),
+                    Some(p) => (format!("{} (operation {})", p.begun.kind.name(), p.begun.op), place(p.begun.source)),
                     None => ("nothing".into(), String::new()),
                 };
                 return Err(End::Diverged(self.divergence(got, source)));
             }
-            let entry = entry.clone();
-            self.cursor += 1;
-            self.complete(entry.op, entry.happened);
+            let op = entry.op;
+            let happened = self.take();
+            self.complete(op, happened);
             return Ok(true);
         }
         while let Some(Completion { op, happened }) = self.completions.pop_front() {
             self.live = true;
             // One that an earlier completion made the flow drop is no news any more.
             let Some(pending) = self.pending.get(&op).filter(|p| p.over.is_none()) else { continue };
-            let (kind, identity) = (pending.what.kind, pending.what.identity);
+            let (kind, identity) = (pending.begun.kind, pending.begun.identity);
             self.complete(op, happened.clone());
             self.fresh.push(Entry { op, kind, identity, happened });
             return Ok(true);

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use segflow_protocol::{Ask, Effect, End, Happened, Json, OpKind, Pending, Task, Waits, Webhook, identity};
+use segflow_protocol::{Ask, Effect, End, Happened, Json, OpKind, Task, Waits, Webhook, identity};
 
-use super::machine::{State, place};
+use super::machine::{Begun, State};
 use crate::merge::Object;
 
 /// A flow's handle on its turn.
@@ -25,15 +25,18 @@ impl Flow {
         self.0.borrow_mut()
     }
 
-    /// Decides a message.
+    /// Decides a message. Its arguments are written only when it is decided, not when it is replayed; an error ends the turn.
     #[track_caller]
-    pub fn send(&self, template: &str, args: Json) -> Now<()> {
+    pub fn send(&self, template: &str, args: impl FnOnce() -> Result<Json, String> + 'static) -> Now<()> {
         let (flow, template, source) = (self.clone(), template.to_string(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
-            let name = format!("send {template}");
-            state.at_once(OpKind::Send, identity(OpKind::Send, &[&template]), &name, source, |state, op| {
-                state.effect(Effect::Send { op, template: template.clone(), args });
+            let name = || format!("send {template}");
+            state.at_once(OpKind::Send, identity(OpKind::Send, &[&template]), name, source, |state, op| {
+                match args() {
+                    Ok(args) => state.effect(Effect::Send { op, template: template.clone(), args }),
+                    Err(why) => state.stop(End::Failed(why)),
+                }
                 Happened::Sent
             })?;
             Some(())
@@ -47,7 +50,7 @@ impl Flow {
         Now::new(move || {
             let mut state = flow.state();
             let happened = state
-                .at_once(OpKind::User, identity(OpKind::User, &[]), "user", source, |state, _| state.read_user())?;
+                .at_once(OpKind::User, identity(OpKind::User, &[]), || "user".into(), source, |state, _| state.read_user())?;
             let user = state.see(&happened);
             Some((state.reading, user))
         })
@@ -59,9 +62,9 @@ impl Flow {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let keys: Vec<&str> = patch.keys().map(String::as_str).collect();
-            let name = format!("update {}", keys.join(", "));
+            let name = || format!("update {}", keys.join(", "));
             let mut state = flow.state();
-            state.at_once(OpKind::Update, identity(OpKind::Update, &keys), &name, source, |state, op| {
+            state.at_once(OpKind::Update, identity(OpKind::Update, &keys), name, source, |state, op| {
                 state.patch(&patch);
                 let patch = Json(serde_json::Value::Object(patch.clone()).to_string());
                 state.effect(Effect::Update { op, patch });
@@ -104,9 +107,9 @@ impl Flow {
     fn told(&self, kind: OpKind, what: String, effect: impl FnOnce(u64) -> Effect + 'static) -> Now<()> {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
-            let name = format!("{} {what}", kind.name());
+            let name = || format!("{} {what}", kind.name());
             let mut state = flow.state();
-            state.at_once(kind, identity(kind, &[&what]), &name, source, |state, op| {
+            state.at_once(kind, identity(kind, &[&what]), name, source, |state, op| {
                 state.effect(effect(op));
                 Happened::Done
             })?;
@@ -117,19 +120,20 @@ impl Flow {
     /// Waits for a number of milliseconds.
     #[track_caller]
     pub fn wait(&self, ms: i64) -> Op {
-        self.op(OpKind::Wait, &[], Waits::Duration { ms })
+        self.op(OpKind::Wait, &[], move || Waits::Duration { ms })
     }
 
     /// Waits for an instant, or the next of a local calendar.
     #[track_caller]
     pub fn wait_until(&self, until: Waits) -> Op {
-        self.op(OpKind::Until, &[], until)
+        self.op(OpKind::Until, &[], move || until.clone())
     }
 
     /// Waits for an event whose attributes fulfil a condition, perhaps only for so many milliseconds.
     #[track_caller]
-    pub fn wait_for(&self, name: &str, filter: Option<Json>, within: Option<i64>) -> Op {
-        self.op(OpKind::Event, &[name], Waits::Event { name: name.to_string(), filter, within })
+    pub fn wait_for(&self, name: &'static str, filter: impl Fn() -> Option<Json> + 'static, within: Option<i64>) -> Op {
+        let waits = move || Waits::Event { name: name.to_string(), filter: filter(), within };
+        self.op(OpKind::Event, &[name], waits)
     }
 
     /// Asks whether the user is in a segment, or for a number over events, or for an arm.
@@ -140,7 +144,7 @@ impl Flow {
             Ask::Number { .. } => (OpKind::Ask, String::new()),
             Ask::Arm { name, .. } => (OpKind::Choose, name.clone()),
         };
-        self.op(kind, &[&name], Waits::Ask(ask))
+        self.op(kind, &[&name], move || Waits::Ask(ask.clone()))
     }
 
     /// Sends an HTTP request and waits for the answer.
@@ -148,19 +152,19 @@ impl Flow {
     pub fn webhook(&self, request: Webhook) -> Op {
         // Without what varies: a query often carries values.
         let url = request.url.split(['?', '#']).next().unwrap_or_default().to_string();
-        self.op(OpKind::Webhook, &[&request.method.clone(), &url], Waits::Webhook(request))
+        self.op(OpKind::Webhook, &[&request.method.clone(), &url], move || Waits::Webhook(request.clone()))
     }
 
     /// Asks a person to do something and waits until it is done.
     #[track_caller]
     pub fn task(&self, task: Task) -> Op {
-        self.op(OpKind::Task, &[], Waits::Task(task))
+        self.op(OpKind::Task, &[], move || Waits::Task(task.clone()))
     }
 
     #[track_caller]
-    fn op(&self, kind: OpKind, stable: &[&str], waits: Waits) -> Op {
-        let begin = Begin { kind, identity: identity(kind, stable), waits, source: Location::caller() };
-        Op { flow: self.clone(), begin: Some(begin), op: None, over: None }
+    fn op(&self, kind: OpKind, stable: &[&str], waits: impl Fn() -> Waits + 'static) -> Op {
+        let begun = Begun { op: 0, kind, identity: identity(kind, stable), waits: Box::new(waits), source: Location::caller() };
+        Op { flow: self.clone(), begin: Some(begun), op: None, over: None }
     }
 
     /// Ends the flow.
@@ -233,19 +237,12 @@ impl<T> Future for Now<T> {
     }
 }
 
-/// What an operation will be once it is polled.
-struct Begin {
-    kind: OpKind,
-    identity: u32,
-    waits: Waits,
-    source: &'static Location<'static>,
-}
-
 /// An operation that takes time. It begins when it is first polled; dropping it before its end is journaled. It returns what came, or
 /// `None` when its time was over.
 pub struct Op {
     flow: Flow,
-    begin: Option<Begin>,
+    /// Until it is polled.
+    begin: Option<Begun>,
     op: Option<u64>,
     /// What it returned.
     over: Option<Option<Json>>,
@@ -257,9 +254,9 @@ impl Future for Op {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Json>> {
         let flow = self.flow.clone();
         let mut state = flow.state();
-        if let Some(Begin { kind, identity, waits, source }) = self.begin.take() {
+        if let Some(begun) = self.begin.take() {
             let Some(op) = state.number() else { return Poll::Pending };
-            state.begin(Pending { op, kind, identity, waits, source: place(source) });
+            state.begin(Begun { op, ..begun });
             self.op = Some(op);
         }
         if self.over.is_none() {

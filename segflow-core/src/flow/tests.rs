@@ -35,8 +35,8 @@ fn with(attributes: serde_json::Value, turn: Turn) -> Turn {
     Turn { attributes: Json(attributes.to_string()), ..turn }
 }
 
-fn empty() -> Json {
-    Json("{}".into())
+fn empty() -> impl FnOnce() -> Result<Json, String> {
+    || Ok(Json("{}".into()))
 }
 
 fn open(outcome: &TurnOutcome) -> Vec<u64> {
@@ -112,7 +112,8 @@ async fn storefront(flow: Flow) {
         if race(&flow, 5 * DAY, DAY).await {
             flow.send("slow", empty()).await;
         }
-        flow.send("round", Json(json!({"at": flow.now(), "round": round}).to_string())).await;
+        let at = flow.now();
+        flow.send("round", move || Ok(Json(json!({"at": at, "round": round}).to_string()))).await;
     }
     join(&flow, DAY, 2 * DAY).await;
     flow.send("bye", empty()).await;
@@ -364,7 +365,7 @@ fn a_duration_may_change() {
         flow.wait(9 * DAY).await;
         flow.send("b", empty()).await;
         flow.wait(0).await;
-        flow.send("d", Json(json!({"corrected": true}).to_string())).await;
+        flow.send("d", move || Ok(Json(json!({"corrected": true}).to_string()))).await;
     };
     assert_eq!(sent(&run(told(&original), corrected)), [(4, "d")]);
 }

@@ -33,9 +33,9 @@ impl Plugin for Flows {
 fn mail(flow: Flow) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
         flow.log("hello");
-        flow.send("mail", Json("{}".into())).await;
+        flow.send("mail", move || Ok(Json("{}".into()))).await;
         flow.wait(DAY).await;
-        flow.send("mail", Json("{}".into())).await;
+        flow.send("mail", move || Ok(Json("{}".into()))).await;
     })
 }
 

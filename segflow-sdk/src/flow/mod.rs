@@ -64,12 +64,7 @@ impl<U: Attributes, S> Flow<U, S> {
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
     pub fn send(&self, message: Message<U>) -> Now<()> {
-        let template = message.template;
-        let arguments = message.json().unwrap_or_else(|why| {
-            self.inner.fail(why);
-            Json("{}".into())
-        });
-        self.inner.send(template, arguments)
+        self.inner.send(message.template, move || message.json())
     }
 
     /// Waits: `flow.wait(days(3)).await`.

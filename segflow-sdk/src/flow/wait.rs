@@ -56,7 +56,8 @@ impl<E: Event> WaitFor<E> {
 
     #[track_caller]
     fn begin(self, within: Option<Duration>) -> impl Future<Output = Option<E>> + use<E> {
-        let filter = self.filter.map(|cond| Json(crate::schema::to_value(&cond).to_string()));
+        let filter = self.filter;
+        let filter = move || filter.as_ref().map(|cond| Json(crate::schema::to_value(cond).to_string()));
         let op = self.flow.wait_for(E::NAME, filter, within.map(Duration::as_millis));
         let flow = self.flow;
         async move {
