@@ -58,24 +58,21 @@ impl Ownership {
     /// Renews the lease, takes buckets that are free, and says which are to be given back. The time it counts from is the time before
     /// the database was asked. Not to be called while [`Ownership::give`] is going on.
     pub async fn beat(&self, db: &Db) -> Result<Beaten> {
-        let (incarnation, leaving) = {
-            let state = self.state.read().expect("no panic while held");
-            (state.incarnation.clone(), state.leaving.clone())
-        };
+        let incarnation = self.state.read().expect("no panic while held").incarnation.clone();
         let asked = monotonic();
-        let beat = match fence::beat(db, &incarnation, self.lease, self.alone, leaving).await {
+        let leased = match fence::renew(db, &incarnation, self.lease, self.alone).await {
             Err(Error::Fenced) if !self.alone => {
                 let joined = State::of(fence::join(db).await?);
                 tracing::warn!(dead = incarnation, joined.incarnation, "another server has taken over; joined again");
                 *self.state.write().expect("no panic while held") = joined;
                 return Ok(Beaten::Rejoined);
             }
-            beat => beat?,
+            leased => leased?,
         };
         let mut state = self.state.write().expect("no panic while held");
-        let mut buckets = &beat.buckets - &state.leaving;
+        let mut buckets = &leased.buckets - &state.leaving;
         if state.leaving.is_empty() {
-            let surplus = buckets.len().saturating_sub(beat.share);
+            let surplus = buckets.len().saturating_sub(leased.share);
             state.leaving = buckets.iter().rev().take(surplus).copied().collect();
             buckets = &buckets - &state.leaving;
         }

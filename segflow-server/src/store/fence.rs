@@ -48,29 +48,29 @@ pub async fn join(db: &Db) -> Result<String> {
     Ok(incarnation)
 }
 
-/// What a server has after a beat.
-pub struct Beat {
+/// What a server has leased.
+#[derive(Debug)]
+pub struct Leased {
     /// Its own buckets, for `lease` from the moment it asked.
     pub buckets: BTreeSet<u16>,
     /// How many it is to have, so that every server that is alive has its part.
     pub share: usize,
 }
 
-/// Says that this server is alive, renews its leases, and takes what is free up to its share. Whoever has not been heard of for a lease
-/// is marked dead, and all that was theirs is free. `leaving` are buckets that it is about to give back, `alone` means that the caller
-/// knows that no other server lives.
-pub async fn beat(db: &Db, incarnation: &str, lease: Duration, alone: bool, leaving: BTreeSet<u16>) -> Result<Beat> {
+/// Renews this server's leases, says with that that it is alive, and takes what is free up to its share. Whoever has not been heard of
+/// for a lease is marked dead, and all that was theirs is free. `alone` means that the caller knows that no other server lives.
+pub async fn renew(db: &Db, incarnation: &str, lease: Duration, alone: bool) -> Result<Leased> {
     let me = incarnation.to_string();
     let lease = lease.as_millis() as i64;
     db.write(move |tx| {
-        let (me, leaving) = (me.clone(), leaving.clone());
-        Box::pin(async move { beat_in(tx, &me, lease, alone, &leaving).await })
+        let me = me.clone();
+        Box::pin(async move { renew_in(tx, &me, lease, alone).await })
     })
     .await
 }
 
-async fn beat_in(tx: &mut Tx, me: &str, lease: i64, alone: bool, leaving: &BTreeSet<u16>) -> Result<Beat> {
-    // The leases before the fence: one beat at a time over all servers, and none waits for another with the fence in its hand.
+async fn renew_in(tx: &mut Tx, me: &str, lease: i64, alone: bool) -> Result<Leased> {
+    // The leases before the fence: one server at a time does this, and none waits for another with its fence in hand.
     let sql = format!("SELECT bucket, incarnation, expires_at FROM leases ORDER BY bucket{}", for_update(tx.kind()));
     let leases = tx.rows(sql, vec![]).await?;
     hold(tx, me).await?;
@@ -105,13 +105,13 @@ async fn beat_in(tx: &mut Tx, me: &str, lease: i64, alone: bool, leaving: &BTree
         tx.run(sql, args![server]).await?;
     }
     let share = share(&living, me);
-    let lacking = share.saturating_sub(mine.difference(leaving).count());
+    let lacking = share.saturating_sub(mine.len());
     mine.extend(free.into_iter().take(lacking));
     let buckets: Vec<Value> = mine.iter().map(|b| Value::from(*b)).collect();
     let sql = "UPDATE leases SET incarnation = ?, expires_at = ? WHERE bucket IN ({})";
     run_in(tx, sql, &args![me, now + lease], &buckets).await?;
     insert(tx, &HEARTBEATS, vec![args![me, now + lease]]).await?;
-    Ok(Beat { buckets: mine, share })
+    Ok(Leased { buckets: mine, share })
 }
 
 /// One server's part of all buckets. Together they come to exactly all, and no two differ by more than one.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use segflow_server::store::db::{Db, Kind, Row};
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _};
 use tempfile::TempDir;
 
 /// Made for one test; gone when the last handle on it is dropped.
@@ -49,6 +49,19 @@ impl Database {
     /// A connection of one's own, beside the server's.
     pub async fn open(&self) -> Db {
         Db::open(&self.0.url, std::time::Duration::ZERO).await.expect("the database opens")
+    }
+
+    /// Ends all sessions of MySQL that use this database; how many.
+    pub async fn kill_sessions(&self) -> usize {
+        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
+        let sql = format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", self.0.name);
+        let sessions = connection.fetch_all(AssertSqlSafe(sql)).await.expect("a list");
+        for session in &sessions {
+            // It may have ended by itself.
+            let _ = connection.execute(AssertSqlSafe(format!("KILL CONNECTION {}", session.get::<u64, _>(0)))).await;
+        }
+        connection.close().await.expect("closed");
+        sessions.len()
     }
 
     pub async fn rows(&self, sql: &str) -> Vec<Row> {
