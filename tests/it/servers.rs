@@ -28,7 +28,7 @@ impl Watch {
     /// From now on the database itself writes down whatever is claimed or decided for a bucket that is not the claimer's, or nobody's.
     async fn start(db: &Database) -> Watch {
         let watch = Watch(Db::open_within(&db.url(), Duration::ZERO, PATIENCE).await.expect("opened"));
-        for sql in [
+        db.define(&[
             "CREATE TABLE strays (what TEXT NOT NULL)",
             "CREATE TRIGGER claims BEFORE UPDATE ON messages FOR EACH ROW IF NEW.status = 'sending' AND OLD.status <> 'sending' \
              AND NOT EXISTS (SELECT 1 FROM leases WHERE bucket = NEW.bucket AND incarnation = NEW.sender) \
@@ -36,9 +36,8 @@ impl Watch {
             "CREATE TRIGGER decisions BEFORE UPDATE ON enrollments FOR EACH ROW IF NOT EXISTS \
              (SELECT 1 FROM leases WHERE bucket = NEW.bucket AND incarnation IS NOT NULL) \
              THEN INSERT INTO strays VALUES (NEW.id); END IF",
-        ] {
-            watch.execute(sql).await;
-        }
+        ])
+        .await;
         watch
     }
 
@@ -506,14 +505,14 @@ fn a_silent_session_ends_and_nobody_is_told() {
         let mut tx = silent.begin().await.expect("begun");
         tx.run("INSERT INTO meta VALUES ('k', 'stopped')", vec![]).await.expect("written");
 
-        let watch = Watch(Db::open_within(&db.url(), Duration::ZERO, PATIENCE).await.expect("opened"));
-        watch.execute("INSERT INTO meta VALUES ('k', 'alive')").await;
-        let sessions =
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()";
-        until("it has none left", || async { (watch.count(sessions).await == 0).then_some(()) }).await;
+        let alive = db.open().await;
+        let mut other = alive.begin().await.expect("begun");
+        other.run("INSERT INTO meta VALUES ('k', 'alive')", vec![]).await.expect("the lock is free in time");
+        other.commit().await.expect("committed");
+        alive.close().await;
+        until("it has no session left", || async { db.sessions().await.is_empty().then_some(()) }).await;
         assert!(tx.commit().await.expect_err("it was ended").is_away());
         read().await;
         silent.close().await;
-        watch.0.close().await;
     });
 }

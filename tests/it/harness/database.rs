@@ -51,17 +51,34 @@ impl Database {
         Db::open(&self.0.url, std::time::Duration::ZERO).await.expect("the database opens")
     }
 
-    /// Ends all sessions of MySQL that use this database; how many.
-    pub async fn kill_sessions(&self) -> usize {
+    /// The sessions of MySQL that use this database.
+    pub async fn sessions(&self) -> Vec<u64> {
         let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
         let sql = format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", self.0.name);
         let sessions = connection.fetch_all(AssertSqlSafe(sql)).await.expect("a list");
+        connection.close().await.expect("closed");
+        sessions.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Ends all of them; how many.
+    pub async fn kill_sessions(&self) -> usize {
+        let sessions = self.sessions().await;
+        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
         for session in &sessions {
             // It may have ended by itself.
-            let _ = connection.execute(AssertSqlSafe(format!("KILL CONNECTION {}", session.get::<u64, _>(0)))).await;
+            let _ = connection.execute(AssertSqlSafe(format!("KILL CONNECTION {session}"))).await;
         }
         connection.close().await.expect("closed");
         sessions.len()
+    }
+
+    /// Runs statements that MySQL does not prepare.
+    pub async fn define(&self, statements: &[&'static str]) {
+        let mut connection = MySqlConnection::connect(&self.0.url).await.expect("MySQL answers");
+        for sql in statements {
+            connection.execute(*sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        connection.close().await.expect("closed");
     }
 
     pub async fn rows(&self, sql: &str) -> Vec<Row> {
