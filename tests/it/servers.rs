@@ -180,8 +180,11 @@ async fn add(client: &Client, names: impl IntoIterator<Item = String>) -> usize 
             {"type": "identify", "user_id": name, "attributes": {"email": format!("{name}@x.example")}},
             {"type": "track", "user_id": name, "name": "order", "id": "1", "attributes": {"number": "1"}},
         ]});
-        until("it is acknowledged", || async {
-            (client.post("/v1/batch", batch.clone()).await.status == 200).then_some(())
+        until("both are acknowledged", || async {
+            let answer = client.post("/v1/batch", batch.clone()).await;
+            let stored = |item: &Value| item["status"].as_u64().is_some_and(|status| status < 300);
+            let all = |body: Value| body["results"].as_array().is_some_and(|items| items.iter().all(stored));
+            (answer.status == 200 && all(answer.ok())).then_some(())
         })
         .await;
         count += 1;

@@ -54,7 +54,9 @@ impl Database {
     /// The sessions of MySQL that use this database.
     pub async fn sessions(&self) -> Vec<u64> {
         let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
-        let sql = format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", self.0.name);
+        // Not from information_schema: that shows statements too, and stumbles over the binary ones.
+        let threads = "SELECT processlist_id FROM performance_schema.threads WHERE type = 'FOREGROUND'";
+        let sql = format!("{threads} AND processlist_db = '{}'", self.0.name);
         let sessions = connection.fetch_all(AssertSqlSafe(sql)).await.expect("a list");
         connection.close().await.expect("closed");
         sessions.iter().map(|row| row.get(0)).collect()
