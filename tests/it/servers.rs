@@ -489,6 +489,33 @@ fn a_lock_that_does_not_come_is_asked_for_again() {
     });
 }
 
+/// MySQL answers a statement whose session is killed with an error of its own. It says nothing about what was to be committed.
+#[test]
+fn a_session_that_is_killed_while_it_waits_parks_nobody() {
+    run(Kind::MySql, |db| async move {
+        let watch = Watch::start(&db).await;
+        let app = App::start(&db).await;
+        app.push(plugins::variant("base")).await;
+        app.add("ada", json!({ "name": "Ada", "email": "ada@x.example" })).await;
+        app.settle().await;
+        let lock = watch.hold("SELECT 1 FROM users WHERE id = 'ada' FOR UPDATE").await;
+        let kill = async {
+            until("the engine waits", || async { (watch.waiting().await == 1).then_some(()) }).await;
+            let session = "SELECT processlist_id FROM performance_schema.threads t JOIN performance_schema.data_lock_waits w \
+                           ON w.REQUESTING_THREAD_ID = t.THREAD_ID JOIN performance_schema.data_locks l \
+                           ON l.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID WHERE l.OBJECT_SCHEMA = DATABASE()";
+            watch.execute(&format!("KILL CONNECTION {}", watch.count(session).await)).await;
+        };
+        // The answer may be that the store is away.
+        let ((), _) = tokio::join!(kill, app.post("/v1/dev/clock", json!({ "advance": "2d" })));
+        drop(lock);
+        app.advance("2d").await;
+        assert_eq!(watch.texts("SELECT COALESCE(reason, status) FROM enrollments").await, ["done"]);
+        assert_eq!(app.messages("ada").await.len(), 2);
+        watch.end().await;
+    });
+}
+
 #[test]
 fn a_silent_session_ends_and_nobody_is_told() {
     run(Kind::MySql, |db| async move {
