@@ -26,7 +26,7 @@ struct Args {
 }
 
 /// Messages decided and not accepted yet, about.
-const BACKLOG: usize = 400;
+const BACKLOG: usize = 200;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);

@@ -8,11 +8,12 @@ mod provider;
 mod reporter;
 pub mod smtp;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use segflow_core::ids::BUCKETS;
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
@@ -55,6 +56,8 @@ pub struct Delivery {
     reporter: Reporter,
     in_flight: Arc<InFlight>,
     turnstile: tokio::sync::Mutex<()>,
+    /// The bucket that the next tick begins with.
+    first: AtomicU16,
 }
 
 /// Counts what is being sent.
@@ -89,6 +92,7 @@ impl Delivery {
             providers: Mutex::default(),
             in_flight: Arc::default(),
             turnstile: tokio::sync::Mutex::new(()),
+            first: AtomicU16::new(0),
         }
     }
 
@@ -101,7 +105,7 @@ impl Delivery {
             return Ok(0);
         }
         let mut begun = 0;
-        for (workspace, ids) in ledger::due(&self.store.db, &buckets, now, CLAIM).await? {
+        for (workspace, ids) in self.due(buckets, now).await? {
             let project = self.deploy.project(&workspace).await?;
             match self.provider(&project) {
                 Ok(provider) => begun += self.hand_over(&incarnation, &project, provider, ids, now).await?,
@@ -112,6 +116,20 @@ impl Delivery {
             }
         }
         Ok(begun)
+    }
+
+    /// Some messages that are due. Each tick begins with another bucket: when more is due than can be sent, all have their turn.
+    async fn due(&self, mut buckets: BTreeSet<u16>, now: i64) -> Result<BTreeMap<String, Vec<String>>> {
+        let first = self.first.fetch_add(1, Ordering::Relaxed) % BUCKETS;
+        let from_there = buckets.split_off(&first);
+        let mut due = ledger::due(&self.store.db, &from_there, now, CLAIM).await?;
+        let left = CLAIM.saturating_sub(due.values().map(Vec::len).sum());
+        if left > 0 {
+            for (workspace, ids) in ledger::due(&self.store.db, &buckets, now, left).await? {
+                due.entry(workspace).or_default().extend(ids);
+            }
+        }
+        Ok(due)
     }
 
     async fn hand_over(
