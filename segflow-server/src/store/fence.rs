@@ -97,6 +97,7 @@ async fn renew_in(tx: &mut Tx, me: &str, lease: i64, alone: bool) -> Result<Leas
             None => free.push(bucket),
         }
     }
+    let living = &living - &dead;
     for server in &dead {
         // Waits for the commits that it has under way, and stops all later ones: from here on its buckets are nobody's.
         tx.run("UPDATE servers SET dead_at = ? WHERE incarnation = ? AND dead_at IS NULL", args![now, server]).await?;
