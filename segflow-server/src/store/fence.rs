@@ -82,21 +82,16 @@ async fn renew_in(tx: &mut Tx, me: &str, lease: i64, alone: bool) -> Result<Leas
         let server = row.text(0)?;
         if gone(&server, row.int(1)?) { &mut dead } else { &mut living }.insert(server);
     }
-    let (mut mine, mut free) = (BTreeSet::new(), vec![]);
+    let mut owners = vec![];
     for row in leases {
-        let bucket = row.int(0)? as u16;
-        match row.opt_text(1)? {
-            Some(owner) if owner == me => {
-                mine.insert(bucket);
-            }
-            Some(owner) if dead.contains(&owner) || gone(&owner, row.int(2)?) => {
-                free.push(bucket);
-                dead.insert(owner);
-            }
-            Some(_) => {}
-            None => free.push(bucket),
-        }
+        let (bucket, owner, expires_at) = (row.int(0)? as u16, row.opt_text(1)?, row.int(2)?);
+        dead.extend(owner.clone().filter(|owner| gone(owner, expires_at)));
+        owners.push((bucket, owner));
     }
+    let is_free = |owner: &Option<String>| owner.as_ref().is_none_or(|owner| dead.contains(owner));
+    let free: Vec<u16> = owners.iter().filter(|(_, owner)| is_free(owner)).map(|(bucket, _)| *bucket).collect();
+    let is_mine = |owner: &Option<String>| owner.as_deref() == Some(me);
+    let mut mine: BTreeSet<u16> = owners.iter().filter(|(_, o)| is_mine(o)).map(|(bucket, _)| *bucket).collect();
     let living = &living - &dead;
     for server in &dead {
         // Waits for the commits that it has under way, and stops all later ones: from here on its buckets are nobody's.
