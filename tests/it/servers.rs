@@ -489,7 +489,7 @@ fn a_lock_that_does_not_come_is_asked_for_again() {
     });
 }
 
-/// MySQL answers a statement whose session is killed with an error of its own. It says nothing about what was to be committed.
+/// That a session has ended says nothing about what was to be committed in it: no reason to look for a culprit.
 #[test]
 fn a_session_that_is_killed_while_it_waits_parks_nobody() {
     run(Kind::MySql, |db| async move {
