@@ -3,6 +3,7 @@
 //!
 //! - [`database`]: fresh databases of both kinds, thrown away afterwards.
 //! - [`stand`]: a server in this process, on a real socket.
+//! - [`process`]: a `segflow serve` that can be killed.
 //! - [`http`] and [`load`]: a client and a crowd of clients that cost next to nothing.
 //! - [`limits`]: what the disk and the databases do at most.
 //! - [`project`]: projects, built by the `segflow` command as a user has it.
@@ -13,6 +14,7 @@ pub mod database;
 pub mod http;
 pub mod limits;
 pub mod load;
+pub mod process;
 pub mod project;
 pub mod random;
 pub mod report;

@@ -13,7 +13,7 @@ use segflow_core::{Code, PluginError};
 use crate::clock::{Clock, monotonic};
 use crate::deploy::Deploy;
 use crate::live::Live;
-use crate::ownership::Ownership;
+use crate::ownership::{Held, Ownership};
 use crate::store::decide::{self, Group};
 use crate::store::{Error, Result, Store, engine as rows};
 
@@ -30,6 +30,8 @@ pub struct Engine {
     ownership: Arc<Ownership>,
     live: Live,
     turnstile: tokio::sync::Mutex<()>,
+    /// Workspaces that the next tick is to look through for users who are behind.
+    told: Mutex<BTreeSet<String>>,
     /// Workspaces in which some users may not have been held against the current generation.
     behind: Mutex<BTreeSet<String>>,
     /// Users whose step could not be run, and until when they are left alone.
@@ -45,14 +47,21 @@ impl Engine {
             ownership,
             live,
             turnstile: tokio::sync::Mutex::new(()),
+            told: Mutex::default(),
             behind: Mutex::default(),
             cooling: Mutex::default(),
         }
     }
 
-    /// After a push, or a start: users may be behind in this workspace.
+    /// After a push, a start, or with buckets that another server had: users may be behind in this workspace. A tick that is under way
+    /// knows nothing of it, so it is the next one that looks.
     pub fn may_be_behind(&self, workspace: &str) {
-        self.behind.lock().expect("no panic while held").insert(workspace.to_string());
+        self.told.lock().expect("no panic while held").insert(workspace.to_string());
+    }
+
+    /// Waits until the tick that is under way has ended: what was no longer held before is worked for by nobody after.
+    pub async fn turn(&self) {
+        drop(self.turnstile.lock().await);
     }
 
     /// Runs ticks until nothing is due. Returns whether there was anything.
@@ -68,14 +77,15 @@ impl Engine {
     pub async fn tick(&self) -> Result<bool> {
         let _turn = self.turnstile.lock().await;
         let now = self.clock.now();
-        let buckets = self.ownership.buckets();
+        // Before it is read who there is and which generation it is: whoever tells later is heard by the next tick.
+        let mut told = std::mem::take(&mut *self.told.lock().expect("no panic while held"));
+        told.extend(self.deploy.take_pushed());
+        self.behind.lock().expect("no panic while held").extend(told);
+        let Held { incarnation, buckets } = self.ownership.held();
         if buckets.is_empty() {
             return Ok(false);
         }
         let mut busy = rows::busy(&self.store.db, &buckets, now, 2 * GROUP).await?;
-        for workspace in self.deploy.take_pushed() {
-            self.may_be_behind(&workspace);
-        }
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
@@ -92,7 +102,7 @@ impl Engine {
             let users: Vec<String> = users.into_iter().collect();
             for part in users.chunks(GROUP) {
                 let part: BTreeSet<String> = part.iter().cloned().collect();
-                worked |= self.work_for(&workspace, &part, now).await?;
+                worked |= self.work_for(&incarnation, &workspace, &part, now).await?;
             }
         }
         Ok(worked)
@@ -112,7 +122,7 @@ impl Engine {
         self.cooling.lock().expect("no panic while held").insert((workspace.into(), user.into()), until);
     }
 
-    async fn work_for(&self, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
+    async fn work_for(&self, incarnation: &str, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
         let project = self.deploy.project(workspace).await?;
         let (mut users, mut more, mut worked) = (users.clone(), BTreeSet::new(), false);
         // Those whose flows ask about events that were not loaded are decided about anew, with them.
@@ -139,7 +149,7 @@ impl Engine {
                 }
             }
             let group = Group {
-                incarnation: self.ownership.incarnation.clone(),
+                incarnation: incarnation.to_string(),
                 workspace: workspace.to_string(),
                 generation: project.generation,
                 decisions,

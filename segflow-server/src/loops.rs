@@ -1,18 +1,23 @@
-//! The loops that drive everything: engine, delivery, heartbeat. One cancellation token ends them all.
+//! The loops that drive everything: engine, delivery, heartbeat, accounts of the dead. One cancellation token ends them all.
 
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::drive::Advance;
 use crate::engine::Engine;
-use crate::ownership::Ownership;
+use crate::ownership::{Beaten, Ownership};
+use crate::store::{Error, Result, Store, clock as stored, deployments, ledger};
 use crate::webhooks::Webhooks;
-use crate::store::{Error, Result, Store, clock as stored, ledger};
 
 /// How often the loops look for what became due, or what another server stored, without being woken.
 const POLL: Duration = Duration::from_millis(200);
@@ -37,17 +42,19 @@ pub struct Loops {
 }
 
 impl Loops {
-    /// Runs until stopped, or until this server has been replaced.
+    /// Runs until stopped.
     pub async fn run(self: Arc<Self>, advances: mpsc::Receiver<Advance>) -> Result<()> {
-        let engine = tokio::spawn(self.clone().engine(advances));
-        let delivery = tokio::spawn(self.clone().deliver());
-        let webhooks = tokio::spawn(self.clone().call());
-        let heartbeat = tokio::spawn(self.clone().heartbeat());
+        let mut loops = JoinSet::new();
+        loops.spawn(self.clone().engine(advances));
+        loops.spawn(self.clone().deliver());
+        loops.spawn(self.clone().call());
+        loops.spawn(self.clone().heartbeat());
+        loops.spawn(self.clone().account());
         let mut result = Ok(());
-        for task in [engine, delivery, webhooks, heartbeat] {
-            let ended = task.await.unwrap_or_else(|e| Err(Error::Internal(format!("a loop panicked: {e}"))));
+        // They end together: none may go on without the others.
+        while let Some(ended) = loops.join_next().await {
             self.stop.cancel();
-            result = result.and(ended);
+            result = result.and(ended.unwrap_or_else(|e| Err(Error::Internal(format!("a loop panicked: {e}")))));
         }
         result
     }
@@ -110,7 +117,67 @@ impl Loops {
         }
     }
 
+    /// Keeps the leases, takes what is free, gives back what is too much.
     async fn heartbeat(self: Arc<Self>) -> Result<()> {
+        if self.ownership.is_alone() {
+            self.stop.cancelled().await;
+            return Ok(());
+        }
+        let mut pace = tokio::time::interval(self.ownership.pace());
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut generations = BTreeMap::new();
+        // Resolves when nothing is under way any more for the buckets that are leaving. The leases are renewed meanwhile.
+        let mut turned: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
+        loop {
+            let done = tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                _ = pace.tick() => self.beat(&mut generations).await.map(|beaten| {
+                    if beaten == Beaten::Rejoined {
+                        turned = None;
+                    }
+                }),
+                () = async { turned.as_mut().expect("there is one").await }, if turned.is_some() => {
+                    turned = None;
+                    self.ownership.give(&self.store.db).await
+                }
+            };
+            if let Err(error) = done {
+                self.survive(error)?;
+            }
+            if turned.is_none() && self.ownership.is_leaving() {
+                let this = self.clone();
+                turned = Some(Box::pin(async move {
+                    this.engine.turn().await;
+                    this.delivery.turn().await;
+                }));
+            }
+        }
+    }
+
+    /// `generations` are those that were last seen, by workspace: other servers push too, and only some of the users who are behind then
+    /// are theirs.
+    async fn beat(&self, generations: &mut BTreeMap<String, i64>) -> Result<Beaten> {
+        let beaten = self.ownership.beat(&self.store.db).await?;
+        if beaten == Beaten::More {
+            // The former owner may have left some of its users behind.
+            generations.clear();
+        }
+        for (workspace, generation) in deployments::workspaces(&self.store.db).await? {
+            if generations.get(&workspace) != Some(&generation) {
+                self.engine.may_be_behind(&workspace);
+                self.wake.notify_one();
+                generations.insert(workspace, generation);
+            }
+        }
+        if beaten == Beaten::More {
+            self.wake.notify_one();
+            self.decided.notify_one();
+        }
+        Ok(beaten)
+    }
+
+    /// Accounts for what dead servers were sending. Apart from the heartbeat, which must not wait for locks on messages.
+    async fn account(self: Arc<Self>) -> Result<()> {
         if self.ownership.is_alone() {
             self.stop.cancelled().await;
             return Ok(());
@@ -118,18 +185,14 @@ impl Loops {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(self.ownership.lease() / 3) => {}
+                () = tokio::time::sleep(self.ownership.pace()) => {}
             }
-            let beaten = async {
-                self.ownership.renew(&self.store.db).await?;
-                let lost = ledger::recover(&self.store.db, self.grace, self.clock.now()).await?;
-                if lost > 0 {
-                    tracing::warn!(messages = lost, "a server died while sending; its messages are accounted for");
+            match ledger::recover(&self.store.db, self.grace, self.clock.now()).await {
+                Ok(0) => {}
+                Ok(lost) => {
+                    tracing::warn!(messages = lost, "a server died while sending; its messages are accounted for")
                 }
-                Ok(())
-            };
-            if let Err(error) = beaten.await {
-                self.survive(error)?;
+                Err(error) => drop(self.survive(error)?),
             }
         }
     }
@@ -137,9 +200,13 @@ impl Loops {
     /// What can be waited out is; how long. The rest ends the server.
     fn survive(&self, error: Error) -> Result<Duration> {
         match error {
-            Error::Fenced => {
+            Error::Fenced if self.ownership.is_alone() => {
                 self.stop.cancel();
                 Err(Error::Fenced)
+            }
+            Error::Fenced => {
+                tracing::warn!("another server has taken over; what was under way here is dropped");
+                Ok(PAUSE)
             }
             error => {
                 tracing::warn!(%error, "the database failed; trying again");

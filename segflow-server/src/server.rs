@@ -25,8 +25,8 @@ use crate::loops::Loops;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::secrets::Secrets;
-use crate::webhooks::Webhooks;
 use crate::store::{Store, clock as stored, deployments, keys, ledger};
+use crate::webhooks::Webhooks;
 
 /// The workspace that every server has.
 pub const MAIN: &str = "main";
@@ -45,6 +45,7 @@ pub struct Server {
     webhooks: Arc<Webhooks>,
     ownership: Arc<Ownership>,
     http: JoinHandle<()>,
+    loops: JoinHandle<()>,
     failed: watch::Receiver<Option<String>>,
     _lock: Option<Lock>,
 }
@@ -54,7 +55,10 @@ impl Server {
     pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
         let sqlite = config.db.strip_prefix("sqlite://").map(Path::new);
         let lock = sqlite.map(Lock::take).transpose()?;
-        let store = Store::open(&config.db, config.commit_delay).await.context("cannot open the database")?;
+        // Shorter than the lease: a lock that a stopped server holds must not keep its users from the others.
+        let silence = config.lease / 2;
+        let store = Store::open_within(&config.db, config.commit_delay, silence).await;
+        let store = store.context("cannot open the database")?;
         stored::born_as(&store.db, config.mode.name()).await?;
         let clock = open_clock(&config, &store).await?;
         deployments::make_workspace(&store.db, MAIN, clock.now()).await?;
@@ -128,14 +132,27 @@ impl Server {
         tokio::spawn(tidy_metrics(stop.clone()));
         let (say, failed) = watch::channel(None);
         let unready = ready.clone();
-        tokio::spawn(async move {
+        let loops = tokio::spawn(async move {
             if let Err(error) = loops.run(advances).await {
                 tracing::error!(%error, "the server stops itself");
                 unready.store(false, Ordering::SeqCst);
                 let _ = say.send(Some(error.to_string()));
             }
         });
-        Ok(Server { address, store, clock, stop, ready, delivery, webhooks, ownership, http, failed, _lock: lock })
+        Ok(Server {
+            address,
+            store,
+            clock,
+            stop,
+            ready,
+            delivery,
+            webhooks,
+            ownership,
+            http,
+            loops,
+            failed,
+            _lock: lock,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -183,6 +200,11 @@ impl Server {
     pub async fn stop(self) {
         self.ready.store(false, Ordering::SeqCst);
         self.stop.cancel();
+        if tokio::time::timeout(DRAIN, self.loops).await.is_err() {
+            tracing::warn!("what had begun does not end; it is dropped");
+        }
+        // Nothing is decided or claimed any more, so that other servers may go on while the last messages go out.
+        self.ownership.leave(&self.store.db).await;
         if tokio::time::timeout(DRAIN, self.delivery.settle()).await.is_err() {
             tracing::warn!("some messages were still being sent; they are accounted for at the next start");
         }
@@ -192,7 +214,6 @@ impl Server {
         if tokio::time::timeout(DRAIN, self.http).await.is_err() {
             tracing::warn!("some requests were still open");
         }
-        self.ownership.leave(&self.store.db).await;
         if let Err(error) = self.store.db.checkpoint().await {
             tracing::warn!(%error, "the log was not moved into the database file");
         }

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore};
 use url::{Host, Url};
 
 use crate::clock::Clock;
-use crate::ownership::Ownership;
+use crate::ownership::{Held, Ownership};
 use crate::secrets::Secrets;
 use crate::store::webhooks::{self, Call, Called};
 use crate::store::{Result, Store};
@@ -96,7 +96,7 @@ impl Webhooks {
 
     /// Begins some of the calls that are due; how many.
     pub async fn tick(self: &Arc<Self>) -> Result<usize> {
-        let buckets = self.ownership.buckets();
+        let Held { incarnation, buckets } = self.ownership.held();
         let free = self.slots.available_permits();
         if buckets.is_empty() || free == 0 {
             return Ok(0);
@@ -105,8 +105,8 @@ impl Webhooks {
         let mut begun = 0;
         for (enrollment, op) in webhooks::due(&self.store.db, &buckets, now, free).await? {
             let Ok(slot) = self.slots.clone().try_acquire_owned() else { break };
-            let (db, incarnation) = (&self.store.db, &self.ownership.incarnation);
-            let Some(call) = webhooks::claim(db, incarnation, &enrollment, op, PATIENCE, now).await? else { continue };
+            let db = &self.store.db;
+            let Some(call) = webhooks::claim(db, &incarnation, &enrollment, op, PATIENCE, now).await? else { continue };
             begun += 1;
             self.in_flight.fetch_add(1, Ordering::SeqCst);
             let this = self.clone();
@@ -160,9 +160,7 @@ impl Webhooks {
                 let id = format!("{}/{}", call.enrollment, call.op);
                 Called::Again { at: self.clock.now().saturating_add(backoff(&id, call.attempt)), why }
             }
-            Err(Failure { why, .. }) => {
-                Called::Over { value: json!({ "error": why }).to_string(), failed: Some(why) }
-            }
+            Err(Failure { why, .. }) => Called::Over { value: json!({ "error": why }).to_string(), failed: Some(why) },
         };
         let word = match &called {
             Called::Over { failed: None, .. } => "answered",
@@ -336,13 +334,33 @@ mod tests {
     #[test]
     fn private_addresses_are_known() {
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-            "255.255.255.255", "198.18.0.1", "192.0.0.8", "::1", "::", "fe80::1", "fc00::1", "::ffff:10.0.0.1", "2002:a00::1",
-            "2001:db8::1", "2001::1", "ff02::1", "64:ff9b::a00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.8",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:10.0.0.1",
+            "2002:a00::1",
+            "2001:db8::1",
+            "2001::1",
+            "ff02::1",
+            "64:ff9b::a00:1",
         ] {
             assert!(!is_public(private.parse().expect("an address")), "{private}");
         }
-        for public in ["8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860::8888"] {
+        for public in
+            ["8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860::8888"]
+        {
             assert!(is_public(public.parse().expect("an address")), "{public}");
         }
     }

@@ -63,13 +63,17 @@ async fn an_event_ends_a_wait_and_so_does_time(db: Database) {
     add(&app, "ada", "hear").await;
     let waits = enrollment(&app, "ada", "hear").await;
     let waiting_for = waits["waiting_for"].as_str().unwrap();
-    assert!(waiting_for.starts_with("event order that fits a condition, until 2026-01-04T09:00:00Z ("), "{waiting_for}");
+    assert!(
+        waiting_for.starts_with("event order that fits a condition, until 2026-01-04T09:00:00Z ("),
+        "{waiting_for}"
+    );
     app.emit("ada", "order", json!({ "number": 5 })).await;
     app.emit("ada", "order", json!({ "number": 6 })).await;
     app.advance("2d").await;
     assert_eq!(notes(&app, "ada").await, ["heard 6"]);
     // History is no news.
-    let history = json!({"type": "track", "user_id": "ada", "name": "order", "attributes": {"number": 8}, "historical": true});
+    let history =
+        json!({"type": "track", "user_id": "ada", "name": "order", "attributes": {"number": 8}, "historical": true});
     app.post("/v1/batch", json!({ "batch": [history] })).await.ok();
     app.advance("3d").await;
     assert_eq!(notes(&app, "ada").await, ["heard 6", "silence"]);
@@ -139,7 +143,10 @@ async fn a_webhook_that_never_answers_stops_its_flow_and_can_be_tried_anew(db: D
     app.advance("1h").await;
     assert_eq!(web.calls().len(), 3);
     let parked = enrollment(&app, "ada", "call").await;
-    assert_eq!((&parked["status"], &parked["reason"]), (&json!("parked"), &json!("it answered 500 Internal Server Error")));
+    assert_eq!(
+        (&parked["status"], &parked["reason"]),
+        (&json!("parked"), &json!("it answered 500 Internal Server Error"))
+    );
     // To go on is to look at the same answer again; to begin anew is to call again.
     act(&app, &parked, "resume").await.ok();
     app.settle().await;
@@ -228,7 +235,10 @@ async fn who_enters_by_hand_starts_when_it_was_said(db: Database) {
     app.settle().await;
     assert_eq!((notes(&app, "ada").await, notes(&app, "bob").await.len()), (vec!["one".to_string()], 0));
     let later = enrollment(&app, "bob", "drip").await;
-    assert_eq!((&later["waiting_for"], &later["by_hand"]), (&json!("its start, at 2026-01-03T09:00:00Z"), &json!(true)));
+    assert_eq!(
+        (&later["waiting_for"], &later["by_hand"]),
+        (&json!("its start, at 2026-01-03T09:00:00Z"), &json!(true))
+    );
     app.advance("2d").await;
     assert_eq!((notes(&app, "ada").await.len(), notes(&app, "bob").await), (3, vec!["one".to_string()]));
     enroll(json!({ "users": "ada" })).await.problem(422, "wrong_type");

@@ -53,7 +53,10 @@ async fn who_is_in_flight_stays_on_the_code_it_started_with(db: Database) {
     let plan = push(&app, "", "other").await;
     let (change, note) = line(&plan, "drip");
     assert_eq!(change, "~", "the flow has changed, and nothing that the manifest says");
-    assert!(note.starts_with("2 in flight: all stay; 0 could move, 2 would diverge; diverges at entry 0: expected send"), "{note}");
+    assert!(
+        note.starts_with("2 in flight: all stay; 0 could move, 2 would diverge; diverges at entry 0: expected send"),
+        "{note}"
+    );
     app.advance("5d").await;
     assert_eq!(notes(&app, "ada").await, ["one", "two", "three"]);
     assert_ne!(deployments(&app, "ada").await[0], plan["deployment"]);
@@ -127,7 +130,10 @@ async fn what_broke_is_mended_moved_and_resumed(db: Database) {
     app.advance("1d").await;
     let parked = app.enrollments("ada").await[0].clone();
     assert_eq!(parked["status"], "parked");
-    assert!(parked["reason"].as_str().unwrap().contains("there is no tea (tests/plugins/flows/src/lib.rs:"), "{parked}");
+    assert!(
+        parked["reason"].as_str().unwrap().contains("there is no tea (tests/plugins/flows/src/lib.rs:"),
+        "{parked}"
+    );
     push(&app, "?in_flight=migrate", "text").await;
     let resume = format!("/v1/enrollments/{}/resume", parked["id"].as_str().unwrap());
     app.post(&resume, json!({})).await.ok();

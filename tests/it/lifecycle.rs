@@ -1,7 +1,5 @@
 //! Starting, stopping, and living beside others.
 
-use std::time::Duration;
-
 use segflow_server::{Config, Server};
 use tokio::net::TcpStream;
 
@@ -144,50 +142,6 @@ async fn a_killed_server_is_accounted_for(db: Database) {
     smtp.release();
     until("the flow goes on", || async { smtp.accepted().iter().any(|m| m.raw.contains("econd")).then_some(()) }).await;
     assert_eq!(process.stop().await.code, 0);
-}
-
-/// Two servers in one process: the lease of the first is made to run out, as if its heartbeat had stopped.
-#[test]
-fn whoever_lost_its_users_stops_itself() {
-    run(Kind::MySql, |db| async move {
-        let config = || Config { lease: Duration::from_secs(3), grace: Duration::ZERO, ..production(&db) };
-        let mut first = App::with(&db, config()).await;
-        first.leave_work();
-        first.push(plugins::variant("base")).await;
-        let second = App::with(&db, config()).await;
-        // While the first lives, the second serves requests and leaves the work to it.
-        second.add("ada", json!({ "name": "Ada", "email": "ada@x.example" })).await;
-        until("the first sends it", || async { (first.capture.accepted().len() == 1).then_some(()) }).await;
-        assert_eq!(second.capture.accepted().len(), 0);
-
-        let handle = db.open().await;
-        until("the second takes over", || async {
-            let mut tx = handle.begin().await.expect("begun");
-            tx.run("UPDATE leases SET expires_at = 1", vec![]).await.expect("changed");
-            tx.commit().await.expect("committed");
-            let dead = handle.read_one("SELECT COUNT(*) FROM servers WHERE dead_at IS NOT NULL", vec![]).await;
-            (dead.expect("read").expect("a row").int(0).expect("a number") > 0).then_some(())
-        })
-        .await;
-        let owner = db.count("SELECT COUNT(DISTINCT incarnation) FROM leases").await;
-        assert_eq!(owner, 1);
-        // Whichever of the two was declared dead stops itself and says why; the other goes on alone.
-        let (survivor, why) = tokio::select! {
-            why = first.server().failed() => (&second, why),
-            why = second.server().failed() => (&first, why),
-        };
-        assert!(why.contains("another server has taken over"), "{why}");
-        survivor.add("bob", json!({ "name": "Bob", "email": "bob@x.example" })).await;
-        until("the survivor sends it", || async {
-            survivor.messages("bob").await.first().filter(|m| m["status"] == "sent").map(|_| ())
-        })
-        .await;
-        let gone = if std::ptr::eq(survivor, &second) { &first } else { &second };
-        until("it takes no more requests", || async { closed(&gone.base).await.then_some(()) }).await;
-        handle.close().await;
-        let mut second = second;
-        second.leave_work();
-    });
 }
 
 async fn logs_carry_no_addresses(db: Database) {

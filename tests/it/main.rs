@@ -17,6 +17,7 @@ mod lists;
 mod problems;
 mod promises;
 mod refused_pushes;
+mod servers;
 mod smtp;
 mod store;
 mod storefront;

@@ -83,7 +83,9 @@ async fn the_server_can_ask_to_come_again_at_every_step(db: Database) {
         let tried = |m: &Value| m["status"] == "pending" && m["reason"].is_string();
         let message = match tried(&message) {
             true => message,
-            false => until("it was tried", || async { app.messages(name).await.into_iter().next().filter(tried) }).await,
+            false => {
+                until("it was tried", || async { app.messages(name).await.into_iter().next().filter(tried) }).await
+            }
         };
         assert!(message["reason"].as_str().unwrap().contains("later"), "{message}");
         let (due, at) = (ms(message["due_at"].as_str().unwrap()), ms(message["updated_at"].as_str().unwrap()));

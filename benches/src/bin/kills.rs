@@ -1,23 +1,21 @@
 //! A real `segflow serve` is killed again and again while it enrols, waits and sends; then everything is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use segflow_benches::database::{self, Database, Kind};
 use segflow_benches::http::Connection;
+use segflow_benches::process::{At, Server};
 use segflow_benches::random::{self, Random};
 use segflow_benches::report::{figure, thousands, time, title};
 use segflow_benches::smtp::Recorder;
 use segflow_benches::{Options, now, project};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 #[derive(Parser)]
@@ -37,6 +35,9 @@ const CONNECTIONS: usize = 8;
 
 /// Messages decided and not accepted yet, about: enough that mail is under way at any moment.
 const BACKLOG: usize = 400;
+
+/// How long a killed server keeps its users on MySQL.
+const LEASE: u64 = 1;
 
 /// One person in so many places an order, which is confirmed at least once.
 const ORDERS: usize = 10;
@@ -60,7 +61,7 @@ async fn run(kind: Kind, segflow: &Path, mailer: &[u8], kills: usize, seed: u64)
     let database = Database::fresh(kind).await?;
     let folder = database::folder()?;
     let recorder = Recorder::start(Duration::from_millis(20), seed).await?;
-    let mut server = Server::start(segflow, &database.url, recorder.port, folder.path().join("log")).await?;
+    let mut server = Server::start(segflow, &database.url, recorder.port, LEASE, folder.path().join("log")).await?;
     let (say, at) = watch::channel(server.at.clone());
     let at_first = server.at.clone();
     let mut connection = at_first.connect().await?;
@@ -84,7 +85,7 @@ async fn run(kind: Kind, segflow: &Path, mailer: &[u8], kills: usize, seed: u64)
         server.kill().await?;
         in_flight += open;
         sending_kills += usize::from(open > 0);
-        server = Server::start(segflow, &database.url, recorder.port, folder.path().join("log")).await?;
+        server = Server::start(segflow, &database.url, recorder.port, LEASE, folder.path().join("log")).await?;
         say.send_replace(server.at.clone());
     }
     feeder.stop.store(true, Ordering::SeqCst);
@@ -117,59 +118,6 @@ async fn run(kind: Kind, segflow: &Path, mailer: &[u8], kills: usize, seed: u64)
     figure("most unknown outcomes by one kill", worst, format!("at most {CONNECTIONS}"));
     folder.close()?;
     database.close().await
-}
-
-/// Where a server is reached.
-#[derive(Debug, Clone)]
-struct At {
-    address: std::net::SocketAddr,
-    key: String,
-}
-
-impl At {
-    async fn connect(&self) -> Result<Connection> {
-        Ok(Connection::open(self.address, &self.key).await?)
-    }
-}
-
-/// A `segflow serve` of its own.
-struct Server {
-    child: Child,
-    at: At,
-}
-
-impl Server {
-    /// Starts one and waits until it serves. The key of the first start is kept in a file beside the log.
-    async fn start(segflow: &Path, database: &str, smtp: u16, log: PathBuf) -> Result<Server> {
-        let file = std::fs::File::options().create(true).append(true).open(&log)?;
-        let mut child = Command::new(segflow)
-            .args(["serve", "--port", "0", "--init-key", "--db", database])
-            .env("SEGFLOW_LEASE_SECONDS", "1")
-            .env("SEGFLOW_GRACE_SECONDS", "1")
-            .env("SMTP_URL", format!("smtp://127.0.0.1:{smtp}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
-        let kept = log.with_file_name("key");
-        while let Some(line) = lines.next_line().await? {
-            if line.starts_with("sk_") {
-                std::fs::write(&kept, line)?;
-            } else if let Some(url) = line.strip_prefix("ready http://") {
-                let at = At { address: url.trim().parse()?, key: std::fs::read_to_string(&kept)? };
-                return Ok(Server { child, at });
-            }
-        }
-        bail!("segflow serve did not start:\n{}", std::fs::read_to_string(&log)?)
-    }
-
-    /// SIGKILL.
-    async fn kill(&mut self) -> Result<()> {
-        ensure!(self.child.try_wait()?.is_none(), "segflow serve ended by itself");
-        Ok(self.child.kill().await?)
-    }
 }
 
 /// Adds users and orders, each until it is acknowledged, so that there is always something to send.

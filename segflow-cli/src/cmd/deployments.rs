@@ -45,7 +45,8 @@ impl Deployments {
         match self.verb {
             None => list(context).await?,
             Some(Verb::Activate { id, in_flight, allow_enter }) => {
-                let options = PushOptions { allow_enter, in_flight: in_flight.map(InFlight::name), ..PushOptions::default() };
+                let options =
+                    PushOptions { allow_enter, in_flight: in_flight.map(InFlight::name), ..PushOptions::default() };
                 activate(context, &id, options).await?;
             }
         }

@@ -64,7 +64,8 @@ const SOMEBODY: &str = "somebody";
 impl Simulate {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
         let printer = &context.printer;
-        let until: Span = self.until.parse().map_err(|_| usage(format!("--until {}: write it like 90d or \"3d 2h\"", self.until)))?;
+        let until: Span =
+            self.until.parse().map_err(|_| usage(format!("--until {}: write it like 90d or \"3d 2h\"", self.until)))?;
         let traffic = self.file.as_deref().map(|file| Traffic::read(file, true)).transpose()?;
         let known = match &self.user {
             Some(user) => Some(context.api(Some(&self.project)).await?.person(user).await?),
@@ -81,7 +82,9 @@ impl Simulate {
                 play.advance(fact.at.as_millisecond())?;
                 match &fact.what {
                     What::Attributes(attributes) => play.memory.update(&fact.user, attributes, false, play.now),
-                    What::Event { name, attributes, id } => play.emit(&fact.user, id.as_deref(), name, attributes.clone(), play.now),
+                    What::Event { name, attributes, id } => {
+                        play.emit(&fact.user, id.as_deref(), name, attributes.clone(), play.now)
+                    }
                 }
                 play.settle()?;
             }
@@ -104,7 +107,14 @@ impl Simulate {
             (None, None) => return Err(usage("who? Give --user ID, --attributes JSON or --file FILE")),
         };
         for (name, attributes, at) in events {
-            play.memory.emit(&id, &format!("h{}", play.events), &name, EventFact { occurred_at: at, attributes }, true, play.now);
+            play.memory.emit(
+                &id,
+                &format!("h{}", play.events),
+                &name,
+                EventFact { occurred_at: at, attributes },
+                true,
+                play.now,
+            );
             play.events += 1;
         }
         play.memory.update(&id, &attributes, false, play.now);
@@ -157,7 +167,8 @@ struct Play {
 impl Play {
     fn new(wasm: &[u8], campaign: &str) -> Result<Play> {
         let host = Host::new(None)?;
-        let plugin: Arc<dyn Plugin> = host.load(&sha256(wasm), wasm).map_err(|rejected| anyhow!("{}", rejected.message))?;
+        let plugin: Arc<dyn Plugin> =
+            host.load(&sha256(wasm), wasm).map_err(|rejected| anyhow!("{}", rejected.message))?;
         let manifest: Manifest = match plugin.call(&Request::Describe) {
             Ok(Response::Manifest(json)) => json.read().context("what the project declares cannot be read")?,
             Ok(other) => bail!("the project does not describe itself: {other:?}"),
@@ -235,7 +246,8 @@ impl Play {
     }
 
     fn entered(&mut self) {
-        let new: Vec<String> = self.memory.enrollments().map(|(_, e)| e.id.clone()).filter(|id| !self.seen.contains_key(id)).collect();
+        let new: Vec<String> =
+            self.memory.enrollments().map(|(_, e)| e.id.clone()).filter(|id| !self.seen.contains_key(id)).collect();
         for id in new {
             self.seen.insert(id.clone(), (Status::Active, None));
             self.say(&id, format!("enters {}", self.campaign));
@@ -251,11 +263,8 @@ impl Play {
 
     /// What has changed about where enrollments stand.
     fn stands(&mut self) {
-        let all: Vec<(String, Status, Option<i64>, Option<String>)> = self
-            .memory
-            .enrollments()
-            .map(|(_, e)| (e.id.clone(), e.status, e.wake_at(), e.reason.clone()))
-            .collect();
+        let all: Vec<(String, Status, Option<i64>, Option<String>)> =
+            self.memory.enrollments().map(|(_, e)| (e.id.clone(), e.status, e.wake_at(), e.reason.clone())).collect();
         for (id, status, wake, reason) in all {
             if self.seen.insert(id.clone(), (status, wake)) == Some((status, wake)) {
                 continue;

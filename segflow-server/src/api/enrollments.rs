@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::auth::By;
+use super::body::Optional;
 use super::page::Page;
 use super::params::Params;
 use super::path::Id;
-use super::body::Optional;
 use super::problem::{Code, Problem};
 use crate::clock::rfc3339;
 use crate::store::enrollments::{self as rows, Act, Acted};
@@ -72,7 +72,10 @@ async fn act(
                 Act::Restart => "begin anew",
                 Act::Remove => "be removed",
             };
-            return Err(Problem::new(Code::Conflict, format!("the enrollment is {}, and cannot {verb}", status.name())));
+            return Err(Problem::new(
+                Code::Conflict,
+                format!("the enrollment is {}, and cannot {verb}", status.name()),
+            ));
         }
     }
     let found = read::enrollment(db, &by.workspace, &id).await?;
@@ -281,7 +284,8 @@ mod tests {
             waits: Waits::Duration { ms: two_days },
             source: "src/lib.rs:31".into(),
         };
-        let sentence = waiting_for(&waiting("active", vec![Waiting { what, begun: 0, due: Some(two_days), came: None }]));
+        let sentence =
+            waiting_for(&waiting("active", vec![Waiting { what, begun: 0, due: Some(two_days), came: None }]));
         assert_eq!(sentence.as_deref(), Some("the end of 2 days, at 1970-01-03T00:00:00Z (src/lib.rs:31)"));
         assert_eq!(waiting_for(&waiting("parked", vec![])).as_deref(), Some("someone to look at it: a panic"));
         assert_eq!(waiting_for(&waiting("done", vec![])), None);

@@ -8,11 +8,12 @@ mod provider;
 mod reporter;
 pub mod smtp;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use segflow_core::ids::BUCKETS;
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::deploy::Deploy;
 use crate::live::Live;
-use crate::ownership::Ownership;
+use crate::ownership::{Held, Ownership};
 use crate::secrets::Secrets;
 use crate::store::ledger::{self, Claimed, Report, SentAs};
 use crate::store::read::body_hash;
@@ -55,6 +56,8 @@ pub struct Delivery {
     reporter: Reporter,
     in_flight: Arc<InFlight>,
     turnstile: tokio::sync::Mutex<()>,
+    /// The bucket that the next tick begins with.
+    first: AtomicU16,
 }
 
 /// Counts what is being sent.
@@ -89,6 +92,7 @@ impl Delivery {
             providers: Mutex::default(),
             in_flight: Arc::default(),
             turnstile: tokio::sync::Mutex::new(()),
+            first: AtomicU16::new(0),
         }
     }
 
@@ -96,15 +100,15 @@ impl Delivery {
     pub async fn tick(self: &Arc<Self>) -> Result<usize> {
         let _turn = self.turnstile.lock().await;
         let now = self.clock.now();
-        let buckets = self.ownership.buckets();
+        let Held { incarnation, buckets } = self.ownership.held();
         if buckets.is_empty() {
             return Ok(0);
         }
         let mut begun = 0;
-        for (workspace, ids) in ledger::due(&self.store.db, &buckets, now, CLAIM).await? {
+        for (workspace, ids) in self.due(buckets, now).await? {
             let project = self.deploy.project(&workspace).await?;
             match self.provider(&project) {
-                Ok(provider) => begun += self.hand_over(&project, provider, ids, now).await?,
+                Ok(provider) => begun += self.hand_over(&incarnation, &project, provider, ids, now).await?,
                 Err(why) => {
                     tracing::warn!(workspace, messages = ids.len(), "messages wait: {why}");
                     ledger::postpone(&self.store.db, ids, now.saturating_add(POSTPONED), why).await?;
@@ -114,8 +118,23 @@ impl Delivery {
         Ok(begun)
     }
 
+    /// Some messages that are due. Each tick begins with another bucket: when more is due than can be sent, all have their turn.
+    async fn due(&self, mut buckets: BTreeSet<u16>, now: i64) -> Result<BTreeMap<String, Vec<String>>> {
+        let first = self.first.fetch_add(1, Ordering::Relaxed) % BUCKETS;
+        let from_there = buckets.split_off(&first);
+        let mut due = ledger::due(&self.store.db, &from_there, now, CLAIM).await?;
+        let left = CLAIM.saturating_sub(due.values().map(Vec::len).sum());
+        if left > 0 {
+            for (workspace, ids) in ledger::due(&self.store.db, &buckets, now, left).await? {
+                due.entry(workspace).or_default().extend(ids);
+            }
+        }
+        Ok(due)
+    }
+
     async fn hand_over(
         self: &Arc<Self>,
+        incarnation: &str,
         project: &Arc<Project>,
         provider: Arc<dyn Provider>,
         mut ids: Vec<String>,
@@ -133,11 +152,10 @@ impl Delivery {
         if ids.is_empty() {
             return Ok(0);
         }
-        let claiming = ledger::claim(&self.store.db, &self.ownership.incarnation, ids.clone(), now);
-        let claimed = match claiming.await {
+        let claimed = match ledger::claim(&self.store.db, incarnation, ids.clone(), now).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.release(ids, &error).await;
+                self.release(incarnation, ids, &error).await;
                 return Err(error);
             }
         };
@@ -145,8 +163,9 @@ impl Delivery {
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
         for (claimed, permit) in claimed.into_iter().zip(permits) {
             let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
+            let incarnation = incarnation.to_string();
             tokio::spawn(async move {
-                let report = this.attempt(project, provider, claimed.clone()).await;
+                let report = this.attempt(incarnation, project, provider, claimed.clone()).await;
                 this.conclude(claimed, report).await;
                 // Only now: a slot bounds what a crash can leave unknown, so it is held until the outcome is in the ledger.
                 drop(permit);
@@ -158,23 +177,27 @@ impl Delivery {
     }
 
     /// After a claim that failed: if its commit went through all the same, nobody would ever send these messages.
-    async fn release(&self, ids: Vec<String>, error: &Error) {
+    async fn release(&self, incarnation: &str, ids: Vec<String>, error: &Error) {
         if matches!(error, Error::Fenced) {
             return;
         }
-        while let Err(error) =
-            ledger::release(&self.store.db, &self.ownership.incarnation, ids.clone(), self.clock.now()).await
-        {
+        while let Err(error) = ledger::release(&self.store.db, incarnation, ids.clone(), self.clock.now()).await {
             tracing::warn!(%error, messages = ids.len(), "claims wait to be given back");
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Sends in a task of its own: even if that should panic, the message has an outcome.
-    async fn attempt(self: &Arc<Self>, project: Arc<Project>, provider: Arc<dyn Provider>, claimed: Claimed) -> Report {
+    async fn attempt(
+        self: &Arc<Self>,
+        incarnation: String,
+        project: Arc<Project>,
+        provider: Arc<dyn Provider>,
+        claimed: Claimed,
+    ) -> Report {
         let (id, attempt, name) = (claimed.id.clone(), claimed.attempt, provider.id().to_string());
         let this = self.clone();
-        let sending = tokio::spawn(async move { this.send(&project, provider.as_ref(), &claimed).await });
+        let sending = tokio::spawn(async move { this.send(&incarnation, &project, provider.as_ref(), &claimed).await });
         sending.await.unwrap_or_else(|_| Report {
             id,
             attempt,
@@ -205,8 +228,12 @@ impl Delivery {
     }
 
     /// Renders a claimed message and hands it to the provider.
-    async fn send(&self, project: &Project, provider: &dyn Provider, claimed: &Claimed) -> Report {
+    async fn send(&self, incarnation: &str, project: &Project, provider: &dyn Provider, claimed: &Claimed) -> Report {
         let (outcome, sent) = match self.email(project, claimed).await {
+            // This process was stopped, or away from the database, for so long that the message may be another server's by now.
+            Ok(_) if !self.ownership.may_begin(incarnation) => {
+                (Outcome::Retry("the server had lost its users before it began to send".into()), None)
+            }
             Ok((email, sent)) => (provider.send(&email).await, Some(sent)),
             Err(why) => (Outcome::Refused(why), None),
         };
@@ -264,6 +291,11 @@ impl Delivery {
                 Ok(provider)
             }
         }
+    }
+
+    /// Waits until the tick that is under way has ended: what was no longer held before is claimed by nobody after.
+    pub async fn turn(&self) {
+        drop(self.turnstile.lock().await);
     }
 
     /// Waits until nothing is being sent.

@@ -17,6 +17,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Trans
 use super::writer::{Turn, Writer};
 use super::{Error, Result};
 
+/// How long nothing may be heard in a session of MySQL, where nobody says.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -127,6 +130,12 @@ enum Inner {
 impl Db {
     /// Opens `sqlite://PATH` (created if it is not there) or `mysql://…`, and brings its schema up to date.
     pub async fn open(url: &str, commit_delay: Duration) -> Result<Db> {
+        Db::open_within(url, commit_delay, SILENCE).await
+    }
+
+    /// The same with sessions that MySQL ends, and whose locks it frees, when nothing is heard in them for `silence`; whole seconds, at
+    /// least one.
+    pub async fn open_within(url: &str, commit_delay: Duration, silence: Duration) -> Result<Db> {
         let pools = if let Some(path) = url.strip_prefix("sqlite://") {
             let options = SqliteConnectOptions::new()
                 .filename(path)
@@ -151,17 +160,19 @@ impl Db {
         } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
             let options: MySqlConnectOptions = url.parse()?;
             let options = options.statement_cache_capacity(400).timezone(Some("+00:00".into()));
+            let silence = Duration::from_secs(silence.as_secs().max(1));
             let pool = MySqlPoolOptions::new()
                 .max_connections(16)
                 .acquire_timeout(Duration::from_secs(10))
+                // Before MySQL does it.
+                .idle_timeout(silence / 2)
                 // A connection that was in use a moment ago is not asked first whether it is still there: that is a round trip.
                 .test_before_acquire(false)
-                .before_acquire(|connection, about| {
-                    Box::pin(
-                        async move { Ok(about.idle_for < Duration::from_secs(1) || connection.ping().await.is_ok()) },
-                    )
+                .before_acquire(move |connection, about| {
+                    let moment = Duration::from_secs(1).min(silence / 4);
+                    Box::pin(async move { Ok(about.idle_for < moment || connection.ping().await.is_ok()) })
                 })
-                .after_connect(|connection, _| Box::pin(prepare_mysql(connection)))
+                .after_connect(move |connection, _| Box::pin(prepare_mysql(connection, silence.as_secs())))
                 .connect_with(options)
                 .await?;
             sqlx::migrate!("../migrations/mysql").run(&pool).await?;
@@ -255,14 +266,13 @@ impl Db {
     }
 }
 
-async fn prepare_mysql(connection: &mut MySqlConnection) -> std::result::Result<(), sqlx::Error> {
-    // A lock that a stopped server holds must not outlive its lease by long, so its session is short as well.
-    connection
-        .execute(
-            "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 2, \
-             sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-        )
-        .await?;
+async fn prepare_mysql(connection: &mut MySqlConnection, silence: u64) -> std::result::Result<(), sqlx::Error> {
+    let sql = format!(
+        "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 2, \
+         wait_timeout = {silence}, net_read_timeout = {silence}, net_write_timeout = {silence}, \
+         sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
+    );
+    connection.execute(AssertSqlSafe(sql)).await?;
     Ok(())
 }
 

@@ -220,12 +220,7 @@ async fn write_enrollments(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Re
 }
 
 /// Writes enrollments, each with its user, at the next version. The caller holds the locks.
-pub async fn write_enrollments_of(
-    tx: &mut Tx,
-    workspace: &str,
-    all: &[(&str, &Enrollment)],
-    now: i64,
-) -> Result<()> {
+pub async fn write_enrollments_of(tx: &mut Tx, workspace: &str, all: &[(&str, &Enrollment)], now: i64) -> Result<()> {
     let (mut rows, mut chunks, mut over) = (vec![], vec![], vec![]);
     for (user, enrollment) in all {
         let (row, chunk) = enrollment_row(workspace, user, enrollment, now);
@@ -296,12 +291,7 @@ pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i
     Ok(())
 }
 
-fn enrollment_row(
-    workspace: &str,
-    user: &str,
-    enrollment: &Enrollment,
-    now: i64,
-) -> (Vec<Value>, Option<Vec<Value>>) {
+fn enrollment_row(workspace: &str, user: &str, enrollment: &Enrollment, now: i64) -> (Vec<Value>, Option<Vec<Value>>) {
     let mut tail = encode(&enrollment.journal[enrollment.chunked..].to_vec());
     let (mut chunks, mut chunk) = (enrollment.chunks, None);
     if tail.len() > TAIL {

@@ -107,7 +107,13 @@ pub async fn load(
         let facts = told.entry(row.text(0)?).or_default();
         if facts.len() < FACTS {
             let (event, body) = (row.opt_text(2)?, row.opt_text(5)?);
-            facts.push(InboxRow { inbox: row.int(1)?, event, hops: row.int(3)? as u32, historical: row.flag(4)?, body });
+            facts.push(InboxRow {
+                inbox: row.int(1)?,
+                event,
+                hops: row.int(3)? as u32,
+                historical: row.flag(4)?,
+                body,
+            });
         }
     }
     let mut work = load_users(&mut on, workspace, &ids).await?;

@@ -2,6 +2,10 @@
 //!
 //! The fence is the server's own row in `servers`. No heartbeat touches it; commits lock it for share, and whoever takes over marks it
 //! dead, which waits for the commits under way and stops all later ones. Leases live by the database's clock.
+//!
+//! Servers that are alive share the buckets: each takes what is free up to its part, and gives back what it has above that. The fence
+//! does not guard a bucket that is given back, only the word of its owner that nothing is under way for it
+//! ([`ownership`](crate::ownership)).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +22,13 @@ const LEASES: Table = Table {
     columns: &["bucket", "incarnation", "expires_at"],
     key: &["bucket"],
     existing: Existing::Stays,
+};
+
+const HEARTBEATS: Table = Table {
+    name: "heartbeats",
+    columns: &["incarnation", "expires_at"],
+    key: &["incarnation"],
+    existing: Existing::Takes(&["expires_at"]),
 };
 
 /// A new incarnation of a server; it owns nothing yet.
@@ -37,41 +48,91 @@ pub async fn join(db: &Db) -> Result<String> {
     Ok(incarnation)
 }
 
-/// Renews this server's leases and takes those that are free, or whose owner has let them expire. `alone` takes all: the caller
-/// knows that no other server lives. Returns the buckets that are its own for `lease` from now.
-pub async fn renew(db: &Db, incarnation: &str, lease: Duration, alone: bool) -> Result<BTreeSet<u16>> {
+/// What a server has leased.
+#[derive(Debug)]
+pub struct Leased {
+    /// Its own buckets, for `lease` from the moment it asked.
+    pub buckets: BTreeSet<u16>,
+    /// How many it is to have, so that every server that is alive has its part.
+    pub share: usize,
+}
+
+/// Renews this server's leases, says with that that it is alive, and takes what is free up to its share. Whoever has not been heard of
+/// for a lease is marked dead, and all that was theirs is free. `alone` means that the caller knows that no other server lives.
+pub async fn renew(db: &Db, incarnation: &str, lease: Duration, alone: bool) -> Result<Leased> {
     let me = incarnation.to_string();
     let lease = lease.as_millis() as i64;
     db.write(move |tx| {
         let me = me.clone();
+        Box::pin(async move { renew_in(tx, &me, lease, alone).await })
+    })
+    .await
+}
+
+async fn renew_in(tx: &mut Tx, me: &str, lease: i64, alone: bool) -> Result<Leased> {
+    // The leases before the fence: one server at a time does this, and none waits for another with its fence in hand.
+    let sql = format!("SELECT bucket, incarnation, expires_at FROM leases ORDER BY bucket{}", for_update(tx.kind()));
+    let leases = tx.rows(sql, vec![]).await?;
+    hold(tx, me).await?;
+    let now = now(tx).await?;
+    let gone = |server: &str, expires_at: i64| server != me && (alone || expires_at < now);
+
+    let (mut living, mut dead) = (BTreeSet::from([me.to_string()]), BTreeSet::new());
+    for row in tx.rows("SELECT incarnation, expires_at FROM heartbeats", vec![]).await? {
+        let server = row.text(0)?;
+        if gone(&server, row.int(1)?) { &mut dead } else { &mut living }.insert(server);
+    }
+    let mut owners = vec![];
+    for row in leases {
+        let (bucket, owner, expires_at) = (row.int(0)? as u16, row.opt_text(1)?, row.int(2)?);
+        dead.extend(owner.clone().filter(|owner| gone(owner, expires_at)));
+        owners.push((bucket, owner));
+    }
+    let is_free = |owner: &Option<String>| owner.as_ref().is_none_or(|owner| dead.contains(owner));
+    let free: Vec<u16> = owners.iter().filter(|(_, owner)| is_free(owner)).map(|(bucket, _)| *bucket).collect();
+    let is_mine = |owner: &Option<String>| owner.as_deref() == Some(me);
+    let mut mine: BTreeSet<u16> = owners.iter().filter(|(_, o)| is_mine(o)).map(|(bucket, _)| *bucket).collect();
+    let living = &living - &dead;
+    for server in &dead {
+        // Waits for the commits that it has under way, and stops all later ones: from here on its buckets are nobody's.
+        tx.run("UPDATE servers SET dead_at = ? WHERE incarnation = ? AND dead_at IS NULL", args![now, server]).await?;
+        tx.run("DELETE FROM heartbeats WHERE incarnation = ?", args![server]).await?;
+        let sql = "UPDATE leases SET incarnation = NULL, expires_at = 0 WHERE incarnation = ?";
+        tx.run(sql, args![server]).await?;
+    }
+    let share = share(&living, me);
+    let lacking = share.saturating_sub(mine.len());
+    mine.extend(free.into_iter().take(lacking));
+    let buckets: Vec<Value> = mine.iter().map(|b| Value::from(*b)).collect();
+    let sql = "UPDATE leases SET incarnation = ?, expires_at = ? WHERE bucket IN ({})";
+    run_in(tx, sql, &args![me, now + lease], &buckets).await?;
+    insert(tx, &HEARTBEATS, vec![args![me, now + lease]]).await?;
+    Ok(Leased { buckets: mine, share })
+}
+
+/// One server's part of all buckets. Together they come to exactly all, and no two differ by more than one.
+fn share(living: &BTreeSet<String>, me: &str) -> usize {
+    let (all, servers) = (usize::from(BUCKETS), living.len());
+    let place = living.iter().take_while(|server| server.as_str() < me).count();
+    all / servers + usize::from(place < all % servers)
+}
+
+/// Gives buckets back, for which this server has nothing under way any more.
+pub async fn give(db: &Db, incarnation: &str, buckets: BTreeSet<u16>) -> Result<()> {
+    let me = incarnation.to_string();
+    db.write(move |tx| {
+        let (me, buckets) = (me.clone(), buckets.iter().map(|b| Value::from(*b)).collect::<Vec<_>>());
         Box::pin(async move {
-            hold(tx, &me).await?;
-            let now = now(tx).await?;
-            let sql =
-                format!("SELECT bucket, incarnation, expires_at FROM leases ORDER BY bucket{}", for_update(tx.kind()));
-            let (mut mine, mut victims) = (BTreeSet::new(), BTreeSet::new());
-            for row in tx.rows(sql, vec![]).await? {
-                let owner = row.opt_text(1)?;
-                let free = owner.as_deref().is_none_or(|owner| owner == me);
-                if free || alone || row.int(2)? < now {
-                    mine.insert(row.int(0)? as u16);
-                    victims.extend(owner.filter(|owner| *owner != me));
-                }
-            }
-            for victim in victims {
-                tx.run("UPDATE servers SET dead_at = ? WHERE incarnation = ? AND dead_at IS NULL", args![now, victim])
-                    .await?;
-            }
-            let buckets: Vec<Value> = mine.iter().map(|b| Value::from(*b)).collect();
-            let sql = "UPDATE leases SET incarnation = ?, expires_at = ? WHERE bucket IN ({})";
-            run_in(tx, sql, &args![&me, now + lease], &buckets).await?;
-            Ok(mine)
+            let sql = "UPDATE leases SET incarnation = NULL, expires_at = 0 WHERE incarnation = ? AND bucket IN ({})";
+            run_in(tx, sql, &args![me], &buckets).await?;
+            Ok(())
         })
     })
     .await
 }
 
-/// Gives everything back, for a clean end: nothing is being sent any more.
+/// Gives everything back, for a clean end: nothing is decided or claimed any more. What is still being sent has its grace, as after any
+/// other end.
 pub async fn leave(db: &Db, incarnation: &str) -> Result<()> {
     let me = incarnation.to_string();
     db.write(move |tx| {
@@ -80,6 +141,7 @@ pub async fn leave(db: &Db, incarnation: &str) -> Result<()> {
             tx.run("UPDATE leases SET incarnation = NULL, expires_at = 0 WHERE incarnation = ?", args![&me]).await?;
             let now = now(tx).await?;
             tx.run("UPDATE servers SET dead_at = ? WHERE incarnation = ? AND dead_at IS NULL", args![now, &me]).await?;
+            tx.run("DELETE FROM heartbeats WHERE incarnation = ?", args![&me]).await?;
             Ok(())
         })
     })
@@ -113,4 +175,20 @@ pub async fn unaccounted(db: &Db, grace: Duration) -> Result<Vec<String>> {
 pub async fn accounted(tx: &mut Tx, incarnation: &str) -> Result<()> {
     tx.run("UPDATE servers SET recovered = 1 WHERE incarnation = ?", args![incarnation]).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_come_to_all_and_differ_by_one_at_most() {
+        for servers in 1..=70 {
+            let living: BTreeSet<String> = (0..servers).map(|n| format!("srv_{n}")).collect();
+            let shares: Vec<usize> = living.iter().map(|me| share(&living, me)).collect();
+            assert_eq!(shares.iter().sum::<usize>(), usize::from(BUCKETS), "{servers}");
+            let (most, least) = (shares.iter().max(), shares.iter().min());
+            assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{shares:?}");
+        }
+    }
 }

@@ -28,8 +28,8 @@ pub enum Body {
 impl Body {
     /// The fact, and when it was reported.
     pub fn read(text: &str) -> Result<(What, i64)> {
-        let body: Body = serde_json::from_str(text)
-            .map_err(|e| Error::Internal(format!("a stored fact cannot be read: {e}")))?;
+        let body: Body =
+            serde_json::from_str(text).map_err(|e| Error::Internal(format!("a stored fact cannot be read: {e}")))?;
         Ok(match body {
             Body::Answer { enrollment, op, value, at } => (What::Answer { enrollment, op, value: Json(value) }, at),
             Body::Enter { campaign, start_at, at } => (What::Enter { campaign, start_at }, at),

@@ -60,9 +60,14 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
     /// The user as it is now.
-    User { attributes: Object, created_at: i64 },
+    User {
+        attributes: Object,
+        created_at: i64,
+    },
     /// `false`: this event id was there already.
-    Event { new: bool },
+    Event {
+        new: bool,
+    },
     Entering,
 }
 

@@ -37,7 +37,15 @@ pub struct Store {
 impl Store {
     /// Opens the database, brings its schema up to date and starts the ingest queue.
     pub async fn open(url: &str, commit_delay: Duration) -> Result<Store> {
-        let db = Db::open(url, commit_delay).await?;
+        Store::of(Db::open(url, commit_delay).await?)
+    }
+
+    /// The same with sessions that end after so much silence ([`Db::open_within`]).
+    pub async fn open_within(url: &str, commit_delay: Duration, silence: Duration) -> Result<Store> {
+        Store::of(Db::open_within(url, commit_delay, silence).await?)
+    }
+
+    fn of(db: Db) -> Result<Store> {
         let ingest = ingest::Ingest::start(db.clone());
         Ok(Store { db, ingest })
     }
@@ -88,9 +96,12 @@ impl Error {
                 sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
                     true
                 }
-                // 10: SQLITE_IOERR, 13: SQLITE_FULL; 1053, 1077, 1079, 3169: MySQL shutting down or killing the session.
+                // 10: SQLITE_IOERR, 13: SQLITE_FULL; 1040: MySQL has no connection left; 1053, 1077, 1079: it is shutting down;
+                // 1317, 3169, 4031: the session was killed, or was silent for too long.
                 sqlx::Error::Database(e) => match e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                    Some(mysql) => matches!(mysql.number(), 1053 | 1077 | 1079 | 3169 | 1205 | 1213),
+                    Some(mysql) => {
+                        matches!(mysql.number(), 1040 | 1053 | 1077 | 1079 | 1205 | 1213 | 1317 | 3169 | 4031)
+                    }
                     None => e
                         .code()
                         .and_then(|c| c.parse::<u32>().ok())

@@ -60,10 +60,8 @@ pub async fn list(
     after: Option<&TimeAndId>,
     limit: i64,
 ) -> Result<Vec<TaskRow>> {
-    let query = Query::new(SELECT, workspace)
-        .and("status =", status)
-        .and("assignee =", assignee)
-        .by_time("created_at", after);
+    let query =
+        Query::new(SELECT, workspace).and("status =", status).and("assignee =", assignee).by_time("created_at", after);
     query.rows(db, limit).await?.iter().map(read).collect()
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use segflow_server::store::db::{Db, Kind, Row};
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _};
 use tempfile::TempDir;
 
 /// Made for one test; gone when the last handle on it is dropped.
@@ -49,6 +49,38 @@ impl Database {
     /// A connection of one's own, beside the server's.
     pub async fn open(&self) -> Db {
         Db::open(&self.0.url, std::time::Duration::ZERO).await.expect("the database opens")
+    }
+
+    /// The sessions of MySQL that use this database.
+    pub async fn sessions(&self) -> Vec<u64> {
+        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
+        // Not from information_schema: that shows statements too, and stumbles over the binary ones.
+        let threads = "SELECT processlist_id FROM performance_schema.threads WHERE type = 'FOREGROUND'";
+        let sql = format!("{threads} AND processlist_db = '{}'", self.0.name);
+        let sessions = connection.fetch_all(AssertSqlSafe(sql)).await.expect("a list");
+        connection.close().await.expect("closed");
+        sessions.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Ends all of them; how many.
+    pub async fn kill_sessions(&self) -> usize {
+        let sessions = self.sessions().await;
+        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
+        for session in &sessions {
+            // It may have ended by itself.
+            let _ = connection.execute(AssertSqlSafe(format!("KILL CONNECTION {session}"))).await;
+        }
+        connection.close().await.expect("closed");
+        sessions.len()
+    }
+
+    /// Runs statements that MySQL does not prepare.
+    pub async fn define(&self, statements: &[&'static str]) {
+        let mut connection = MySqlConnection::connect(&self.0.url).await.expect("MySQL answers");
+        for sql in statements {
+            connection.execute(*sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        connection.close().await.expect("closed");
     }
 
     pub async fn rows(&self, sql: &str) -> Vec<Row> {

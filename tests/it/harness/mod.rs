@@ -11,6 +11,7 @@ pub mod plugins;
 pub mod program;
 pub mod smtp;
 pub mod web;
+pub mod wire;
 
 use std::future::Future;
 use std::time::Duration;
@@ -61,7 +62,16 @@ pub fn alone(test: impl Future<Output = ()>) {
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `look` finds something.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// The same with a time of its own, for what is promised to be done by then.
+pub async fn within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let looking = async {
         loop {
             if let Some(found) = look().await {
@@ -70,7 +80,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
             pause().await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+    tokio::time::timeout(patience, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place: between two looks at a condition")]
