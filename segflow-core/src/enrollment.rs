@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use segflow_protocol::{
-    Ask, Completion, Cond, Effect, End, Entry, Events, Expr, Happened, Json, MAX_OPS_PER_TURN, Manifest, Measure, OpKind,
-    Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
+    Ask, Completion, Cond, Effect, End, Entry, Events, Expr, Happened, Json, MAX_OPS_PER_TURN, Manifest, Measure,
+    OpKind, Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +199,8 @@ impl Enrollment {
         self.status = Status::Active;
         self.reason = None;
         self.hops = 0;
+        // Nor is what came meanwhile part of the chain that it was parked for.
+        self.pending.iter_mut().filter_map(|w| w.came.as_mut()).for_each(|arrival| arrival.hops = 0);
     }
 
     /// Begins anew, on this deployment.
@@ -320,7 +322,10 @@ impl Enrollment {
         }
         if let Some(entry) = outcome.entries.first() {
             let got = entry.kind.name();
-            return Err(format!("diverges at entry {}: expected nothing more before it waits, got {got}", self.journal.len()));
+            return Err(format!(
+                "diverges at entry {}: expected nothing more before it waits, got {got}",
+                self.journal.len()
+            ));
         }
         self.same_waits(&outcome.pending, &BTreeSet::new())?;
         match outcome.next_op == self.next_op && outcome.pending.len() == self.pending.len() {
@@ -386,10 +391,14 @@ impl Enrollment {
         })
     }
 
-    /// A wait that took time ends a chain of changes at one instant; a turn that comes without one makes it longer.
+    /// A wait that took time ends a chain of changes at one instant; a turn that comes without one makes it longer. So does one that
+    /// a flow's own change ends at once: a loop that emits twice what it waits for would double for ever.
     fn hops_of(&self, completed: &[Completion]) -> u32 {
         let waiting = |op| self.pending.iter().find(|w| w.what.op == op);
         let hops = completed.iter().filter_map(|c| waiting(c.op)).map(|w| match &w.came {
+            Some(arrival) if arrival.hops > 0 && arrival.at <= w.begun && !matches!(w.what.waits, Waits::Ask(_)) => {
+                arrival.hops.max(self.hops + 1)
+            }
             Some(arrival) => arrival.hops,
             None if w.due.is_some_and(|due| due > w.begun) => 0,
             None => self.hops + 1,
@@ -581,7 +590,9 @@ fn is_pending(kind: OpKind) -> bool {
         | OpKind::Choose
         | OpKind::Webhook
         | OpKind::Task => true,
-        OpKind::Send | OpKind::User | OpKind::Update | OpKind::Emit | OpKind::Start | OpKind::Stop | OpKind::Goal => false,
+        OpKind::Send | OpKind::User | OpKind::Update | OpKind::Emit | OpKind::Start | OpKind::Stop | OpKind::Goal => {
+            false
+        }
     }
 }
 
@@ -632,7 +643,9 @@ fn acceptable(accepted: Accepted, hops: u32, manifest: &Manifest) -> Result<Acce
             Effect::Emit { name, attributes, .. } => {
                 attributes.read::<Object>().map_err(|e| format!("an event that is not a JSON object: {e}"))?;
                 if name.is_empty() || name.len() > 255 || attributes.0.len() > MAX_EVENT {
-                    return Err(format!("an event has a name of 1 to 255 bytes and at most {MAX_EVENT} bytes of attributes"));
+                    return Err(format!(
+                        "an event has a name of 1 to 255 bytes and at most {MAX_EVENT} bytes of attributes"
+                    ));
                 }
             }
             Effect::Start { campaign, .. } | Effect::Stop { campaign, .. }

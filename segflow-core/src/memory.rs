@@ -28,6 +28,8 @@ pub struct Row {
     pub attempt: u32,
     /// ms UTC; when it was accepted.
     pub sent_at: Option<i64>,
+    /// Its flow was stopped while it was on its way: why it is not to be tried again.
+    pub unwanted: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -157,14 +159,18 @@ impl Memory {
     fn cancel(&mut self, enrollment: &str, reason: &str) {
         let of_it =
             |m: &Message| matches!(&m.origin, ledger::Origin::Campaign { enrollment: e, .. } if e == enrollment);
-        for row in self.messages.values_mut().filter(|r| r.status == Status::Pending && of_it(&r.message)) {
-            (row.status, row.reason) = (Status::Cancelled, Some(reason.to_string()));
+        for row in self.messages.values_mut().filter(|r| of_it(&r.message)) {
+            match row.status {
+                Status::Pending => (row.status, row.reason) = (Status::Cancelled, Some(reason.to_string())),
+                _ => row.unwanted = Some(reason.to_string()),
+            }
         }
     }
 
     /// Forgets a user. Messages stay, as counts.
     pub fn erase(&mut self, user: &str) {
-        self.users.remove(user);
+        let record = self.users.remove(user).unwrap_or_default();
+        self.jobs.retain(|(of, _), _| !record.enrollments.contains_key(of));
         self.inbox.retain(|_, (of, _)| of != user);
         for row in self.messages.values_mut().filter(|row| row.user == user) {
             row.user.clear();
@@ -297,6 +303,9 @@ impl Memory {
             self.jobs.retain(|(of, op), _| of != enrollment || !ops.contains(op));
         }
         self.marks.extend(decision.marks.into_iter().map(|mark| (decision.user.clone(), mark)));
+        for (enrollment, reason) in &decision.restarted {
+            self.cancel(enrollment, reason);
+        }
         for message in decision.messages {
             assert!(!self.messages.contains_key(&message.id), "decided twice: {message:?}");
             self.decided.push(message.id.clone());
@@ -307,6 +316,7 @@ impl Memory {
                 due_at: message.created_at,
                 attempt: 0,
                 sent_at: None,
+                unwanted: None,
                 message,
             };
             self.messages.insert(row.message.id.clone(), row);
@@ -377,13 +387,10 @@ impl Memory {
 
 /// Why a message that was on its way is not to be tried again: what cancels the pending ones has come meanwhile.
 fn unwanted(users: &BTreeMap<String, Record>, row: &Row) -> Option<String> {
-    let Some(record) = users.get(&row.user) else { return Some(ERASED.into()) };
-    let ledger::Origin::Campaign { enrollment, .. } = &row.message.origin else { return None };
-    let enrollment = record.enrollments.get(enrollment)?;
-    match enrollment.status {
-        enrollment::Status::Exited | enrollment::Status::Paused => enrollment.reason.clone(),
-        _ => None,
+    if !users.contains_key(&row.user) {
+        return Some(ERASED.into());
     }
+    row.unwanted.clone()
 }
 
 impl Row {

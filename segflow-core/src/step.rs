@@ -157,6 +157,8 @@ pub struct Decision {
     pub messages: Vec<Message>,
     /// Enrollments whose pending messages are cancelled, with the reason.
     pub cancel: Vec<(String, String)>,
+    /// Enrollments that have begun anew, with the reason: what they had pending before this decision is cancelled, not what it decides.
+    pub restarted: Vec<(String, String)>,
     /// What flows made happen to the user, each a fact of its own with so many hops behind it.
     pub told: Vec<(Told, u32)>,
     pub jobs: Vec<Job>,
@@ -172,9 +174,17 @@ pub struct Decision {
 pub enum Told {
     /// An RFC 7396 patch on the attributes.
     Patch(Object),
-    Event { id: String, name: String, attributes: Json },
-    Enter { campaign: String },
-    Leave { campaign: String },
+    Event {
+        id: String,
+        name: String,
+        attributes: Json,
+    },
+    Enter {
+        campaign: String,
+    },
+    Leave {
+        campaign: String,
+    },
 }
 
 /// Something outside that a flow waits for.
@@ -234,13 +244,7 @@ impl std::fmt::Display for Stop {
 }
 
 /// Decides.
-pub fn step(
-    project: &Project,
-    work: Work,
-    needs: &Needs,
-    plugins: Plugins<'_>,
-    now: i64,
-) -> Result<Decision, Stop> {
+pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let mut step = Step::new(project, work, now);
     step.transactions();
     step.segments(needs);

@@ -190,7 +190,7 @@ impl Step<'_> {
                 InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
                 InFlight::Restart => {
                     let id = enrollment.id.clone();
-                    self.decision.cancel.push((id.clone(), "its flow was restarted by a push".into()));
+                    self.decision.restarted.push((id.clone(), "its flow was restarted by a push".into()));
                     self.decision.dropped.push((id, 0..enrollment.next_op));
                     self.work.enrollments[index].restart(&self.project.deployment, self.now);
                     self.changed.insert(index);
@@ -247,6 +247,9 @@ fn key_at(path: &[String], attributes: &crate::merge::Object) -> Option<String> 
 }
 
 /// Names that are asked about and were not loaded.
-pub(super) fn missing<'a>(names: impl IntoIterator<Item = &'a String>, loaded: impl Fn(&str) -> bool) -> BTreeSet<String> {
+pub(super) fn missing<'a>(
+    names: impl IntoIterator<Item = &'a String>,
+    loaded: impl Fn(&str) -> bool,
+) -> BTreeSet<String> {
     names.into_iter().filter(|name| !loaded(name)).cloned().collect()
 }

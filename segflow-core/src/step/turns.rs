@@ -16,12 +16,16 @@ impl Step<'_> {
     /// due before a fact was reported comes before it.
     pub(super) fn turns(&mut self, plugins: Plugins<'_>) -> Result<(), Stop> {
         // Those who enter in this step wait for later facts only.
-        let old: Vec<usize> = (0..self.work.enrollments.len()).filter(|i| self.work.enrollments[*i].version > 0).collect();
+        let old: Vec<usize> =
+            (0..self.work.enrollments.len()).filter(|i| self.work.enrollments[*i].version > 0).collect();
         let facts = if old.is_empty() { vec![] } else { std::mem::take(&mut self.work.facts) };
         for fact in facts.iter().filter(|fact| !fact.historical) {
             let at = fact.at.min(self.now);
             for &index in &old {
-                self.go_on(index, at, plugins)?;
+                // One turn may lead to the next at once; hops end that.
+                while self.work.enrollments[index].is_due(at) {
+                    self.go_on(index, at, plugins)?;
+                }
                 let enrollment = &mut self.work.enrollments[index];
                 let heard = match &fact.what {
                     What::Event { name, attributes, .. } => {
