@@ -190,6 +190,8 @@ impl Step<'_> {
                 InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
                 InFlight::Restart => {
                     let id = enrollment.id.clone();
+                    // What paused it in this very step is over too.
+                    self.decision.cancel.retain(|(cancelled, _)| *cancelled != id);
                     self.decision.restarted.push((id.clone(), "its flow was restarted by a push".into()));
                     self.decision.dropped.push((id, 0..enrollment.next_op));
                     self.work.enrollments[index].restart(&self.project.deployment, self.now);

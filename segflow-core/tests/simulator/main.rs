@@ -15,9 +15,12 @@ mod outside;
 mod player;
 mod plugin;
 mod program;
+mod rest;
 mod rng;
 mod runs;
 mod servers;
+mod standing;
+mod task;
 mod world;
 
 use std::collections::BTreeMap;
@@ -28,7 +31,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use invariants::equal;
 use world::{Mode, play};
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
+
+/// What the seeds have to come to, or nothing would be said about it.
+const SEEN: [&str; 12] = [
+    "send, update, emit, start, stop, goal, continue_as_new, refused, events loaded later",
+    "wait elapsed, wait dropped, wait_until elapsed, wait_until dropped",
+    "wait_for came, wait_for elapsed, wait_for dropped",
+    "webhook came, webhook dropped, task came, task dropped",
+    "question came, question dropped, split came, split dropped",
+    "pause, resume, restart, remove",
+    "push migrate: moves, push migrate: stays, push pin: stays, push restart: moves, push cancel: stays",
+    "paused: event, paused: reached the goal g0, paused: reached the goal g1",
+    "exited: event, exited: reached the goal g0, exited: enough, exited: stopped by another campa, exited: left segment s0",
+    "exited: entered an excluded segm, exited: the campaign was removed, exited: cancelled by a push",
+    "parked: on purpose, parked: panicked on purpose, parked: more than 50 steps at on",
+    "halves a, halves b, thirds a, thirds b, subject a, subject b",
+];
 
 type Seen = BTreeMap<String, u64>;
 
@@ -65,9 +84,9 @@ fn random_projects_keep_their_promises() {
         "seed {failed} fails; alone: SEGFLOW_SEED={failed} cargo test -p segflow-core --test simulator"
     );
     let all = all.into_inner().expect("not poisoned");
-    if std::env::var_os("SEGFLOW_SEEN").is_some() {
-        panic!("{all:#?}");
-    }
+    let rare: Vec<&str> =
+        SEEN.iter().flat_map(|line| line.split(", ")).filter(|what| !all.contains_key(*what)).collect();
+    assert!(rare.is_empty() || seeds < SEEDS, "the seeds no longer come to {rare:?}, only to {all:#?}");
 }
 
 fn one(seed: u64, seen: &mut Seen) {
@@ -76,7 +95,9 @@ fn one(seed: u64, seen: &mut Seen) {
         saw.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
         decided
     };
-    equal(&go(Mode::Crashes), &go(Mode::Smooth), "crashes change nothing that is decided");
-    go(Mode::Torn);
-    equal(&go(Mode::Together), &go(Mode::Alone), "facts are taken up as if each had come alone");
+    match seed % 3 {
+        0 => equal(&go(Mode::Crashes), &go(Mode::Smooth), "crashes change nothing that is decided"),
+        1 => drop(go(Mode::Torn)),
+        _ => equal(&go(Mode::Together), &go(Mode::Alone), "facts are taken up as if each had come alone"),
+    }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::player::{ON_PURPOSE, TRAPPED, even, handed_on, is_yes, message, state, value};
 use crate::program::{Block, Change, Stmt, Test, Wait};
+use crate::task::{At, Task};
 
 /// A program, half-way.
 #[derive(Debug, Clone)]
@@ -44,42 +45,6 @@ enum Stop {
     Again(Json),
     /// The journal it follows goes elsewhere.
     Lost,
-}
-
-/// A block being walked.
-#[derive(Debug, Clone, Default)]
-struct Task {
-    frames: Vec<Frame>,
-    at: At,
-}
-
-#[derive(Debug, Clone)]
-struct Frame {
-    block: Block,
-    next: usize,
-    /// How often it is still to be done, this time included.
-    times: u32,
-}
-
-/// Where a block waits.
-#[derive(Debug, Clone, Default)]
-enum At {
-    #[default]
-    Going,
-    One(u64),
-    Answer(u64, Block, Block),
-    Any(Vec<(u64, Block)>),
-    All(Vec<u64>, Vec<Option<Value>>),
-    Hold {
-        held: u64,
-        other: u64,
-        got: Option<Value>,
-    },
-    Both {
-        race: bool,
-        sides: [Option<Box<Task>>; 2],
-    },
-    Never,
 }
 
 /// What one turn does. `cause` counts the completions it took up before.
@@ -463,20 +428,5 @@ impl Walk {
             same("a turn waits for what the program says", &outcome.pending, &open().collect::<Vec<_>>())?;
         }
         Ok(())
-    }
-}
-
-impl Task {
-    fn of(block: &Block, times: u32) -> Task {
-        Task { frames: vec![Frame { block: block.clone(), next: 0, times }], at: At::Going }
-    }
-
-    fn enter(&mut self, block: Block, times: u32) {
-        self.frames.push(Frame { block, next: 0, times });
-    }
-
-    fn waits(&mut self, at: At) -> bool {
-        self.at = at;
-        false
     }
 }

@@ -74,8 +74,8 @@ impl Player {
         let flow = &self.flow;
         match statement {
             Stmt::Send(template) => {
-                let args = message(flow.now(), &self.seen.borrow());
-                flow.send(template, || Ok(args)).await;
+                let (player, now) = (self.clone(), flow.now());
+                flow.send(template, move || Ok(message(now, &player.seen.borrow()))).await;
             }
             Stmt::Update(key, change) => {
                 let to = match change {

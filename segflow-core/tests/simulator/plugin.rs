@@ -42,7 +42,7 @@ impl Plugin for Scripted {
         let Some(program) = self.programs.get(&turn.campaign) else { return Ok(Response::Refused("unknown".into())) };
         let outcome = match turn.journal.len() {
             // As over the wire; the longer ones are like the short ones.
-            ..6 => match decode(&encode(request)).expect("what was encoded can be decoded") {
+            ..4 => match decode(&encode(request)).expect("what was encoded can be decoded") {
                 Request::Turn(turn) => wired(run(program, turn, None)),
                 Request::Anew(turn, state) => wired(run(program, turn, Some(state))),
                 other => panic!("decoded {other:?}"),

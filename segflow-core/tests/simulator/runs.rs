@@ -181,7 +181,12 @@ impl Run {
             self.walk = Some(walk);
             match end {
                 End::Waiting => {
-                    let begun = done.began.iter().filter(|(_, op, _)| self.open.contains_key(op));
+                    // One that has reached a goal of its own is not asked any more.
+                    let gone = new.status == Status::Exited && turns.peek().is_none();
+                    let begun = done
+                        .began
+                        .iter()
+                        .filter(|(_, op, wait)| self.open.contains_key(op) && !(gone && wait.is_ask()));
                     did.begun.extend(begun.map(|(_, op, wait)| (*op, wait.clone())));
                 }
                 End::Again(state) => {

@@ -20,7 +20,7 @@ use crate::world::World;
 
 /// A decision in the hands of a server.
 pub struct Held {
-    decision: Decision,
+    pub decision: Decision,
     work: Work,
     project: Arc<Project>,
     at: i64,
@@ -120,15 +120,22 @@ impl World {
     pub fn put(&mut self, held: Held) {
         let user = held.decision.user.clone();
         if self.has_changed(&held) {
-            let load = |world: &World| format!("{:?}", world.memory.load(&user, &BTreeSet::new(), world.now));
-            let stored = load(self);
+            let stored = self.stored(&user);
             holds(!self.commit(held), "a decision about what has changed is refused", || user.clone());
-            equal(&load(self), &stored, "a refused decision changes nothing");
+            equal(&self.stored(&user), &stored, "a refused decision changes nothing");
             *self.audit.seen.entry("refused".into()).or_default() += 1;
         } else if self.commits.get(&user).copied().unwrap_or(0) == held.commits {
             holds(self.commit(held), "a decision in time is committed", || user.clone());
         }
         // Otherwise another server has decided something about memberships alone, which only the fence of a real store can see.
+    }
+
+    /// What a decision about a user could change.
+    fn stored(&self, user: &str) -> impl PartialEq + std::fmt::Debug + use<> {
+        let work = self.memory.load(user, &BTreeSet::new(), self.now);
+        let work = work.map(|(work, _)| (work.user, work.facts, work.members, work.flips));
+        let rows = (self.memory.messages().count(), self.memory.jobs().count(), self.memory.marks().len());
+        (work, audit::of_user(&self.memory, user), rows)
     }
 
     /// Whether something a decision is about is no longer as it was read.
