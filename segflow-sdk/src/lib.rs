@@ -72,8 +72,8 @@ pub mod wasm;
 pub use jiff::Timestamp;
 pub use segflow_core as core;
 pub use segflow_core::flow::{Never, Now};
-pub use segflow_protocol::InFlight;
 pub use segflow_macros::{Attributes, Event, email, project};
+pub use segflow_protocol::InFlight;
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]

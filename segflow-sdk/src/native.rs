@@ -48,7 +48,8 @@ mod here {
             let random = *self.random.lock().expect("no panic while held");
             catch_panics();
             PANIC.set(Caught::Nothing);
-            let answered = catch_unwind(AssertUnwindSafe(|| dispatch::respond_with(&self.project, request.clone(), random)));
+            let answered =
+                catch_unwind(AssertUnwindSafe(|| dispatch::respond_with(&self.project, request.clone(), random)));
             let caught = PANIC.replace(Caught::NotHere);
             answered.map_err(|_| match caught {
                 Caught::Panic(text) => PluginError::Trap(text),

@@ -10,9 +10,12 @@ use crate::harness::program::{Process, Segflow};
 use crate::harness::smtp::Smtp;
 use crate::harness::*;
 
-both![nothing_is_lost_and_nothing_is_accepted_twice];
+both![nothing_is_lost_and_nothing_is_accepted_twice, it_may_die_at_every_commit];
 
 const KILLS: u64 = 6;
+
+/// How many commits the story of one user takes, about; heartbeats come in between.
+const COMMITS: u32 = 9;
 
 /// How many messages a server sends at once.
 const CONNECTIONS: usize = 8;
@@ -28,6 +31,17 @@ impl Acknowledged {
     fn count(&self) -> usize {
         self.users.lock().unwrap().len()
     }
+}
+
+/// Whether all of it was: each item of a batch has its own answer.
+async fn acknowledged(answer: reqwest::Result<reqwest::Response>) -> bool {
+    let Ok(answer) = answer else { return false };
+    if answer.status() != 200 {
+        return false;
+    }
+    let Ok(answer) = answer.json::<Value>().await else { return false };
+    let done = |item: &Value| item["status"].as_i64().is_some_and(|status| status < 300);
+    answer["results"].as_array().is_none_or(|items| items.iter().all(done))
 }
 
 /// Reports users and orders until it is stopped, through all breaks. What is not answered is reported again, as a good client does.
@@ -55,7 +69,7 @@ async fn report(url: Arc<Mutex<Client>>, smtp: Smtp, told: Arc<Acknowledged>, st
                 .json(&json!({"attributes": {"email": format!("{user}@x.example")}})),
         };
         let answer = request.bearer_auth(key).send().await;
-        if answer.is_ok_and(|answer| answer.status() == 200) {
+        if acknowledged(answer).await {
             told.users.lock().unwrap().insert(user.clone());
             if with_order {
                 told.orders.lock().unwrap().insert(user);
@@ -77,15 +91,8 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
     let seed: u64 = seed.unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));
     println!("SEGFLOW_TEST_SEED={seed}");
     let smtp = Smtp::start().await;
-    let mut segflow = Segflow::new();
-    segflow.set("SMTP_URL", &smtp.url());
-    segflow.set("DATABASE_URL", &db.url());
-    segflow.set("SEGFLOW_LEASE_SECONDS", "1");
-    segflow.set("SEGFLOW_GRACE_SECONDS", "0");
-    segflow.set("RUST_LOG", "warn");
-    let cache = segflow.home.path().join("segflow.toml");
-    std::fs::write(&cache, format!("cache = {:?}\n", plugins::compiled())).expect("written");
-    let start = || Process::start(segflow.command(["serve", "--port", "0", "--init-key", "--config", "segflow.toml"]));
+    let segflow = surroundings(&db, &smtp);
+    let start = || Process::start(serve(&segflow));
 
     let mut process = start().await;
     let key = process.key.clone();
@@ -110,6 +117,30 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
     }
 
     let client = Client::new(&process.url, &key);
+    let of = settled(&client, &db, &smtp, KILLS as usize).await;
+    check(&of, &told);
+    assert_eq!(process.stop().await.code, 0);
+}
+
+/// A `segflow serve` in surroundings of its own, told to send to a mail server.
+fn surroundings(db: &Database, smtp: &Smtp) -> Segflow {
+    let mut segflow = Segflow::new();
+    segflow.set("SMTP_URL", &smtp.url());
+    segflow.set("DATABASE_URL", &db.url());
+    segflow.set("SEGFLOW_LEASE_SECONDS", "1");
+    segflow.set("SEGFLOW_GRACE_SECONDS", "0");
+    segflow.set("RUST_LOG", "warn");
+    let cache = segflow.home.path().join("segflow.toml");
+    std::fs::write(&cache, format!("cache = {:?}\n", plugins::compiled())).expect("written");
+    segflow
+}
+
+fn serve(segflow: &Segflow) -> std::process::Command {
+    segflow.command(["serve", "--port", "0", "--init-key", "--config", "segflow.toml"])
+}
+
+/// Waits until nothing moves, and holds the ledger against what the mail server accepted. Returns the templates sent to each user.
+async fn settled(client: &Client, db: &Database, smtp: &Smtp, deaths: usize) -> BTreeMap<String, Vec<String>> {
     until("all is settled", || async {
         let mut moving = client.items("/v1/messages?status=pending").await.len()
             + client.items("/v1/messages?status=sending").await.len();
@@ -118,19 +149,17 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
         (moving == 0 && inbox == 0).then_some(())
     })
     .await;
-
-    let messages = client.items("/v1/messages").await;
     let mut accepted: BTreeMap<String, usize> = BTreeMap::new();
     for mail in smtp.accepted() {
         *accepted.entry(mail.id).or_default() += 1;
     }
-    let mut of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut unknown = 0;
-    for message in &messages {
-        let (id, status) = (message["id"].as_str().unwrap(), message["status"].as_str().unwrap());
-        of.entry(message["user_id"].as_str().unwrap()).or_default().push(message["template"].as_str().unwrap());
-        let times = accepted.remove(id).unwrap_or(0);
-        match (message["guarantee"].as_str().unwrap(), status) {
+    for message in client.items("/v1/messages").await {
+        let text = |field: &str| message[field].as_str().unwrap().to_string();
+        of.entry(text("user_id")).or_default().push(text("template"));
+        let times = accepted.remove(&text("id")).unwrap_or(0);
+        match (text("guarantee").as_str(), text("status").as_str()) {
             ("at_most_once", "sent") => assert_eq!(times, 1, "{message}"),
             ("at_most_once", "unknown") => {
                 assert!(times <= 1, "accepted {times} times: {message}");
@@ -141,16 +170,83 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
         }
     }
     assert!(accepted.is_empty(), "mail that is not in the ledger: {accepted:?}");
-    assert!(unknown <= CONNECTIONS * KILLS as usize, "{unknown} unknown");
-    let told = (told.users.lock().unwrap().clone(), told.orders.lock().unwrap().clone());
-    assert!(told.0.len() >= 10, "{}", told.0.len());
-    for user in &told.0 {
-        let templates = of.get_mut(user.as_str()).unwrap_or_else(|| panic!("{user} was acknowledged and lost"));
+    assert!(unknown <= CONNECTIONS * deaths, "{unknown} unknown");
+    of
+}
+
+/// Holds what was sent against what was acknowledged.
+fn check(of: &BTreeMap<String, Vec<String>>, told: &Acknowledged) {
+    let (users, orders) = (told.users.lock().unwrap(), told.orders.lock().unwrap());
+    assert!(users.len() >= 10, "{}", users.len());
+    for user in users.iter() {
+        let mut templates = of.get(user).unwrap_or_else(|| panic!("{user} was acknowledged and lost")).clone();
         templates.sort_unstable();
         let expected: &[&str] =
-            if told.1.contains(user) { &["first", "receipt", "second"] } else { &["first", "second"] };
-        assert_eq!(*templates, expected, "{user}");
+            if orders.contains(user) { &["first", "receipt", "second"] } else { &["first", "second"] };
+        assert_eq!(templates, expected, "{user}");
     }
-    println!("{} users, {} messages, {unknown} unknown after {KILLS} kills", told.0.len(), messages.len());
+}
+
+/// The server dies just before and just after each commit that the story of a user takes, from the first word about them to the last
+/// outcome of their mail, and whatever else it commits meanwhile.
+async fn it_may_die_at_every_commit(db: Database) {
+    let smtp = Smtp::start().await;
+    let mut segflow = surroundings(&db, &smtp);
+    let file = segflow.home.path().join("die");
+    segflow.set("SEGFLOW_DIE", file.to_str().expect("text"));
+    let mut process = Process::start(serve(&segflow)).await;
+    let key = process.key.clone();
+    process.client().push(plugins::mailer()).await;
+    let told = Acknowledged::default();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+    let mut deaths = 0;
+    for at in 1..=COMMITS {
+        for side in ["before", "after"] {
+            std::fs::write(&file, format!("{side} {at}")).expect("written");
+            let user = format!("{side}-{at}");
+            let with_order = at % 2 == 0;
+            let batch = json!({"batch": [
+                {"type": "identify", "user_id": user, "attributes": {"email": format!("{user}@x.example")}},
+                {"type": "track", "user_id": user, "name": "order", "id": "1", "attributes": {"number": "1"}},
+            ]});
+            let batch = if with_order { batch } else { json!({ "batch": [batch["batch"][0]] }) };
+            // Reported until it is acknowledged; the server may be dead by then, or die of it later.
+            loop {
+                let url = format!("{}/v1/batch", process.url);
+                let answer = http.post(url).bearer_auth(&key).json(&batch).send().await;
+                if acknowledged(answer).await {
+                    break;
+                }
+                let _ = std::fs::remove_file(&file);
+                deaths += usize::from(process.is_gone());
+                process = Process::start(serve(&segflow)).await;
+            }
+            told.users.lock().unwrap().insert(user.clone());
+            if with_order {
+                told.orders.lock().unwrap().insert(user.clone());
+            }
+            if file.exists() {
+                // It dies on the way, or the way has fewer commits.
+                let ended = async {
+                    let mails = || smtp.accepted().iter().filter(|mail| mail.to.starts_with(&user)).count();
+                    while !process.is_gone() && mails() < 2 + usize::from(with_order) {
+                        pause().await;
+                    }
+                };
+                tokio::time::timeout(PATIENCE, ended).await.expect("it is dead or done");
+                let _ = std::fs::remove_file(&file);
+                if process.is_gone() {
+                    deaths += 1;
+                } else {
+                    process.kill().await;
+                }
+                process = Process::start(serve(&segflow)).await;
+            }
+        }
+    }
+    let client = Client::new(&process.url, &key);
+    let of = settled(&client, &db, &smtp, 2 * deaths.max(1)).await;
+    check(&of, &told);
+    assert!(deaths >= COMMITS as usize, "it died {deaths} times");
     assert_eq!(process.stop().await.code, 0);
 }

@@ -9,7 +9,7 @@ use segflow_benches::report::{figure, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
 use segflow_benches::{Options, limits, now, project, report};
 use segflow_core::Plugin;
-use segflow_protocol::{Completion, End, Happened, Json, Request, Response, Turn};
+use segflow_protocol::{Completion, End, Happened, Json, Pending, Request, Response, Turn, Waits};
 use segflow_server::plugin::{Host, sha256};
 use serde_json::{Value, json};
 
@@ -32,7 +32,13 @@ async fn main() -> Result<()> {
     let wasm = project::module("tests/plugins/flows").await?;
     title("What it needs at least");
     figure("4 KiB appended and fdatasync", report::per_second(limits::fsyncs()?), "");
-    tokio::task::block_in_place(|| turns(&wasm))?;
+    let storefront = project::module("examples/storefront").await?;
+    tokio::task::block_in_place(|| {
+        let host = Host::new(Some(segflow_benches::database::scratch()?.join("modules")))?;
+        let load = |wasm: &[u8]| host.load(&sha256(wasm), wasm);
+        turns(load(&storefront)?.as_ref(), "vip-treatment", "send, wait")?;
+        turns(load(&wasm)?.as_ref(), "hear", "events with conditions, emails with arguments")
+    })?;
     for kind in kinds {
         for delay in args.options.delays() {
             let slower = if delay.is_zero() { String::new() } else { format!(", {} more per commit", time(delay)) };
@@ -110,13 +116,11 @@ fn memory() -> String {
 }
 
 /// One turn with a journal of some length behind it, without any database.
-fn turns(wasm: &[u8]) -> Result<()> {
+fn turns(module: &dyn Plugin, campaign: &str, what: &str) -> Result<()> {
     const TIMES: usize = 2_000;
-    let host = Host::new(Some(segflow_benches::database::scratch()?.join("modules")))?;
-    let module = host.load(&sha256(wasm), wasm)?;
     let mut short = Duration::ZERO;
     for entries in [10usize, 100, 1_000] {
-        let turn = journal(module.as_ref(), entries)?;
+        let turn = journal(module, campaign, entries)?;
         let started = now();
         for _ in 0..TIMES {
             module.call(&Request::Turn(turn.clone())).map_err(|why| anyhow::anyhow!("{why}"))?;
@@ -128,21 +132,21 @@ fn turns(wasm: &[u8]) -> Result<()> {
         let times = took.as_secs_f64() / short.as_secs_f64();
         let target = [(10, ""), (100, ", target 2"), (1_000, ", target 6")].iter().find(|(n, _)| *n == entries);
         let beside = format!("{times:.2} times that of 10{}", target.map_or("", |(_, text)| text));
-        figure(&format!("a turn with {} entries behind it", thousands(entries as u64)), time(took), beside);
+        figure(&format!("{what}: a turn with {} entries", thousands(entries as u64)), time(took), beside);
     }
     Ok(())
 }
 
-/// The next turn of a flow that has heard so many events, each of which it answered with an email.
-fn journal(module: &dyn Plugin, entries: usize) -> Result<Turn> {
+/// The next turn of a flow whose waits have ended so often, each followed by an email.
+fn journal(module: &dyn Plugin, campaign: &str, entries: usize) -> Result<Turn> {
     let mut turn = Turn {
-        campaign: "hear".into(),
+        campaign: campaign.into(),
         user_id: "user-1".into(),
         seed: 1,
         first_op: 0,
         started_at: 0,
         now: 0,
-        attributes: Json(r#"{"email":"user@bench.example","does":"hear"}"#.into()),
+        attributes: Json(r#"{"username":"User","email":"user@bench.example","does":"hear"}"#.into()),
         journal: vec![],
         completions: vec![],
     };
@@ -151,9 +155,11 @@ fn journal(module: &dyn Plugin, entries: usize) -> Result<Turn> {
         let Response::Turn(outcome) = answer else { anyhow::bail!("not a turn: {answer:?}") };
         anyhow::ensure!(outcome.end == End::Waiting, "{outcome:?}");
         turn.journal.extend(outcome.entries);
-        let value = Json(r#"{"number":6}"#.into());
-        let heard = |op| Completion { op, happened: Happened::Came { at: turn.now, value: value.clone() } };
-        turn.completions = outcome.pending.iter().map(|p| heard(p.op)).collect();
+        let over = |p: &Pending| match p.waits {
+            Waits::Duration { .. } => Happened::Elapsed { at: turn.now },
+            _ => Happened::Came { at: turn.now, value: Json(r#"{"number":6}"#.into()) },
+        };
+        turn.completions = outcome.pending.iter().map(|p| Completion { op: p.op, happened: over(p) }).collect();
         if turn.journal.len() >= entries {
             return Ok(turn);
         }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use segflow_protocol::{
-    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn,
-    TurnOutcome, Waits,
+    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
+    Waits,
 };
 
 use super::Flow;

@@ -49,8 +49,13 @@ impl Flow {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
-            let happened = state
-                .at_once(OpKind::User, identity(OpKind::User, &[]), || "user".into(), source, |state, _| state.read_user())?;
+            let happened = state.at_once(
+                OpKind::User,
+                identity(OpKind::User, &[]),
+                || "user".into(),
+                source,
+                |state, _| state.read_user(),
+            )?;
             let user = state.see(&happened);
             Some((state.reading, user))
         })
@@ -163,7 +168,8 @@ impl Flow {
 
     #[track_caller]
     fn op(&self, kind: OpKind, stable: &[&str], waits: impl Fn() -> Waits + 'static) -> Op {
-        let begun = Begun { op: 0, kind, identity: identity(kind, stable), waits: Box::new(waits), source: Location::caller() };
+        let begun =
+            Begun { op: 0, kind, identity: identity(kind, stable), waits: Box::new(waits), source: Location::caller() };
         Op { flow: self.clone(), begin: Some(begun), op: None, over: None }
     }
 

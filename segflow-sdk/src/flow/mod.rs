@@ -24,10 +24,10 @@ use crate::{Attributes, Column, Duration, Event, Events, IntoPatch, Measured, Nu
 pub use race::{Either, join, race};
 pub use split::{Experiment, WithHoldout};
 pub use wait::{Wait, WaitFor, WaitForWithin};
-pub use webhook::{Answer, Completed, Task, Webhook, WebhookError};
-pub use when::{WORKDAYS, Weekday, When, at, between, business_hours, next, on};
 use wait::{stop, typed};
 pub(crate) use webhook::Came;
+pub use webhook::{Answer, Completed, Task, Webhook, WebhookError};
+pub use when::{WORKDAYS, Weekday, When, at, between, business_hours, next, on};
 
 /// A flow's handle on its user and on time. Cloning it gives another handle on the same flow.
 ///

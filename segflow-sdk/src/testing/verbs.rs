@@ -107,7 +107,8 @@ fn questions_are_answered_from_the_facts_as_they_are() {
     async fn flow(flow: Flow<Shopper>) {
         loop {
             flow.wait(days(1)).await;
-            let often = Segment::new("often", events::<Bought>().count().ge(2).and(user::<Shopper>(|u| u.visits.eq(7))));
+            let often =
+                Segment::new("often", events::<Bought>().count().ge(2).and(user::<Shopper>(|u| u.visits.eq(7))));
             let (count, sum) =
                 (flow.count(events::<Bought>().within(days(2))).await, flow.sum(events::<Bought>(), |b| b.value).await);
             let most = flow.measure(events::<Bought>().max(|b| b.value)).await;

@@ -14,6 +14,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
 
+use super::boundary::{self, Side};
 use super::writer::{Turn, Writer};
 use super::{Error, Result};
 
@@ -211,7 +212,12 @@ impl Db {
             loop {
                 let mut tx = db.begin().await?;
                 let result = match work(&mut tx).await {
-                    Ok(value) => tx.commit().await.map(|()| value),
+                    Ok(value) => {
+                        boundary::pass(Side::Before);
+                        let committed = tx.commit().await;
+                        boundary::pass(Side::After);
+                        committed.map(|()| value)
+                    }
                     Err(error) => {
                         tx.undo().await;
                         Err(error)

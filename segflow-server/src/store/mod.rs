@@ -4,6 +4,7 @@
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
 //! rows, taken in one order everywhere: fence, workspace, users, enrollments, messages; several of a kind by key.
 
+mod boundary;
 pub mod clock;
 pub mod db;
 pub mod decide;

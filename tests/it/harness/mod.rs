@@ -84,7 +84,7 @@ pub async fn within<T, F: Future<Output = Option<T>>>(
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place: between two looks at a condition")]
-async fn pause() {
+pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 

@@ -162,6 +162,11 @@ impl Process {
         Client::new(&self.url, &self.key)
     }
 
+    /// Whether it has ended by itself.
+    pub fn is_gone(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_some()
+    }
+
     /// SIGKILL.
     pub async fn kill(mut self) -> String {
         self.child.kill().await.expect("killed");
