@@ -178,6 +178,7 @@ pub fn edited(rng: &mut Rng, taste: Taste, old: &Block) -> Block {
         (0, _) => new.insert(at, statement(rng, taste, 1)),
         (1, _) => new[at] = statement(rng, taste, 1),
         (2, _) => new.push(statement(rng, taste, 0)),
+        (3, Stmt::Await(wait)) => new[at] = widened(rng, taste, wait),
         (_, Stmt::Await(wait)) => new[at] = Stmt::Await(tweaked(rng, wait)),
         (_, Stmt::Hold(a, b)) => new[at] = Stmt::Hold(tweaked(rng, a), b),
         (_, Stmt::Race(arms)) => {
@@ -193,9 +194,25 @@ pub fn edited(rng: &mut Rng, taste: Taste, old: &Block) -> Block {
     new.into()
 }
 
-/// The same step, otherwise.
+/// The same step, with something beside it.
+fn widened(rng: &mut Rng, taste: Taste, wait: Wait) -> Stmt {
+    let then = || -> Block { [Stmt::Log(1)].into() };
+    match rng.below(3) {
+        0 => Stmt::Race([(wait, then()), (self::wait(rng, taste), then())].into()),
+        1 => Stmt::Both(
+            true,
+            [Stmt::Await(wait)].into(),
+            [Stmt::If(Test::Random(2), then(), then()), Stmt::Await(self::wait(rng, taste))].into(),
+        ),
+        _ => Stmt::Join([wait, self::wait(rng, taste)].into()),
+    }
+}
+
+/// The same step, otherwise; or, now and then, one that only looks like it.
 fn tweaked(rng: &mut Rng, wait: Wait) -> Wait {
     match wait {
+        Wait::Webhook(n) if rng.chance(50) => Wait::Webhook(n + 1),
+        Wait::Event { least, within, .. } if rng.chance(30) => Wait::Event { name: rng.pick(&EVENTS), least, within },
         Wait::Time(_) => Wait::Time(rng.pick(&TIMES)),
         Wait::Event { name, .. } => Wait::Event { name, least: Some(0), within: Some(rng.pick(&TIMES)) },
         other => other,
@@ -305,6 +322,12 @@ fn endless(rng: &mut Rng, taste: Taste) -> Stmt {
     if rng.chance(20) {
         let change = Stmt::Update(rng.pick(&ATTRIBUTES), Change::Add);
         return Stmt::Loop(u32::MAX, [Stmt::Await(Wait::Time(0)), Stmt::Send(rng.pick(&MAILS)), change].into());
+    }
+    if !taste.plain && rng.chance(15) {
+        // Each of these doubles.
+        let (name, v) = (rng.pick(&EVENTS), rng.below(3) as i64);
+        let wait = Wait::Event { name, least: None, within: None };
+        return Stmt::Loop(u32::MAX, [Stmt::Await(wait), Stmt::Emit(name, v), Stmt::Emit(name, v)].into());
     }
     let first = match rng.below(3) {
         0 => Wait::Event { name: rng.pick(&EVENTS), least: None, within: None },

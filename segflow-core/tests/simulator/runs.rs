@@ -235,7 +235,9 @@ impl Run {
             for (_, op) in done.dropped.iter().filter(|(c, _)| *c == cause) {
                 if let (Some(by), Some(over)) = (by, self.moment(&new.id, *op, taken)) {
                     let order = over.cmp(moment).then(if by_ask { std::cmp::Ordering::Equal } else { op.cmp(&by) });
-                    holds(order.is_ge(), "what comes first wins", || {
+                    let new = done.began.iter().any(|(_, began, _)| began == op);
+                    let late = self.open[op].wait.is_ask() && !by_ask && !new && moment.1 >= self.open[op].begun;
+                    holds(order.is_ge() && !late, "what comes first wins", || {
                         format!("operation {op} at {over:?} was dropped for {by} at {moment:?}: {new:?}")
                     });
                 }
@@ -292,9 +294,9 @@ impl Run {
         equal(&new.pending.len(), &self.open.len(), "it waits for what the program says");
         for waiting in &new.pending {
             let Some(open) = self.open.get(&waiting.what.op) else { panic!("nobody began {waiting:?}: {}", story()) };
-            let is = (waiting.what.kind, waiting.what.identity, waiting.begun, waiting.due);
-            let should = (open.wait.kind(), open.wait.identity(), open.begun, open.due);
-            equal(&is, &should, "a wait is due when its time has gone");
+            let is = (waiting.what.kind, waiting.what.identity, &waiting.what.waits, waiting.begun, waiting.due);
+            let should = (open.wait.kind(), open.wait.identity(), &open.wait.waits(), open.begun, open.due);
+            equal(&is, &should, "a wait is what it was when it began");
             let arrival = self.arrival(&new.id, waiting.what.op, history);
             let came = waiting.came.as_ref();
             if open.wait.is_ask() {

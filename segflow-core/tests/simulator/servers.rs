@@ -183,6 +183,7 @@ impl World {
             events: &events,
             before: &before,
         };
+        holds(known.told.len() < 3_000, "an instant comes to an end", || user.clone());
         self.audit.committed(&self.memory, &stored, &taking, known);
         true
     }

@@ -18,7 +18,7 @@ use crate::invariants::{holds, playing};
 use crate::known::{Known, memberships};
 use crate::manifest::{self, Source};
 use crate::plugin::{Scripted, Trace};
-use crate::program::DAY;
+use crate::program::{DAY, HOUR};
 use crate::rng::Rng;
 use crate::servers::{Flying, Held, Late};
 
@@ -84,6 +84,9 @@ pub fn play(seed: u64, mode: Mode) -> (Decided, BTreeMap<String, u64>) {
             world.fact();
             if mode == Mode::Alone {
                 world.settle();
+            } else if !mode.is_plain() && world.script.chance(15) {
+                // Nobody has time for it yet.
+                world.now += world.script.pick(&[1, HOUR, DAY]);
             }
         }
         world.settle();
@@ -231,8 +234,10 @@ impl World {
         let name = "time changes a membership only at a flip";
         let mut wakes = 0;
         while let Some(next) = self.memory.next_due().filter(|next| *next <= to) {
-            wakes += usize::from(self.memory.next_wake() == Some(next));
-            if wakes > 20 || self.is_large() {
+            let is_wake = self.memory.next_wake() == Some(next);
+            wakes += usize::from(is_wake);
+            if is_wake && (wakes > 20 || self.is_large()) {
+                self.now = self.now.max(next);
                 return;
             }
             memberships(&self.memory, &self.project, &self.known, (next - 1).max(self.now), name);
