@@ -195,19 +195,20 @@ impl World {
     /// Works until nothing is left to do at this instant.
     pub fn settle(&mut self) {
         let mut steps = 0;
+        let most = if self.mode.is_calm() { 1 } else { 3 };
         loop {
             let mut busy = self.memory.busy(self.now);
             let all = busy.len();
             // Seldom does a server take over from one that is only slow.
-            if !self.chaos.chance(15) {
+            if self.mode.is_calm() || !self.chaos.chance(15) {
                 busy.retain(|user| !self.hands.iter().any(|held| held.decision.user == *user));
             }
             let dice = if self.mode.is_calm() { 0 } else { self.chaos.below(8) };
-            if !busy.is_empty() && dice < 4 && self.hands.len() < 3 {
+            if !busy.is_empty() && dice < 4 && self.hands.len() < most {
                 steps += 1;
                 holds(steps < 1_500, "an instant comes to an end", || format!("{busy:?}"));
                 self.take(&busy[dice as usize % busy.len()]);
-            } else if !self.hands.is_empty() && (dice < 6 || self.hands.len() == 3) {
+            } else if !self.hands.is_empty() && (dice < 6 || self.hands.len() == most) {
                 let index = self.chaos.below(self.hands.len() as u64) as usize;
                 let held = self.hands.remove(index);
                 self.put(held);
