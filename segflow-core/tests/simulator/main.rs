@@ -21,6 +21,7 @@ mod runs;
 mod servers;
 mod standing;
 mod task;
+mod turns;
 mod world;
 
 use std::collections::BTreeMap;

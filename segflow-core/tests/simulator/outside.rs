@@ -16,7 +16,10 @@ const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "UTC", "Mars/Olym
 impl World {
     pub fn fact(&mut self) {
         let plain = self.mode.is_plain();
-        let user = if plain { USERS[0] } else { self.script.pick(&USERS) };
+        if !plain && self.script.chance(60) {
+            self.last = self.script.pick(&USERS);
+        }
+        let user = self.last;
         match self.script.below(40) {
             // Facts of one instant, whose order is all that counts.
             n if plain && n < 28 => self.event(user, true),

@@ -129,7 +129,8 @@ impl Player {
             Stmt::Hold(a, b) => {
                 let mut held = self.begin(a);
                 // It has just begun: nothing can have come of it yet.
-                poll_fn(|context| Poll::Ready(assert!(Pin::new(&mut held).poll(context).is_pending()))).await;
+                let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut held).poll(context).is_pending()));
+                assert!(begun.await);
                 let other = value_of(self.begin(b).await);
                 let held = value_of(held.await);
                 self.saw(json!([held, other]));

@@ -180,14 +180,15 @@ pub fn edited(rng: &mut Rng, taste: Taste, old: &Block) -> Block {
         (2, _) => new.push(statement(rng, taste, 0)),
         (3, Stmt::Await(wait)) => new[at] = widened(rng, taste, wait),
         (_, Stmt::Await(wait)) => new[at] = Stmt::Await(tweaked(rng, wait)),
-        (_, Stmt::Hold(a, b)) => new[at] = Stmt::Hold(tweaked(rng, a), b),
+        (_, Stmt::Hold(a, b)) => new[at] = Stmt::Hold(tweaked(rng, a), tweaked(rng, b)),
+        (_, Stmt::Join(waits)) => new[at] = Stmt::Join(waits.iter().map(|wait| tweaked(rng, wait.clone())).collect()),
         (_, Stmt::Race(arms)) => {
             let arms = arms.iter().map(|(wait, block)| (tweaked(rng, wait.clone()), block.clone()));
             new[at] = Stmt::Race(arms.collect());
         }
         (_, Stmt::Loop(times, body)) => new[at] = Stmt::Loop(times, edited(rng, taste, &body)),
         (_, Stmt::If(test, yes, no)) => new[at] = Stmt::If(test, edited(rng, taste, &yes), no),
-        (_, Stmt::Both(race, a, b)) => new[at] = Stmt::Both(race, a, edited(rng, taste, &b)),
+        (_, Stmt::Both(race, a, b)) => new[at] = Stmt::Both(race, edited(rng, taste, &a), b),
         (_, Stmt::Log(_)) => new[at] = Stmt::Log(rng.below(100)),
         _ => new.insert(at, Stmt::Log(rng.below(100))),
     }

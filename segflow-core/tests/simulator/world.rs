@@ -86,7 +86,7 @@ pub fn play(seed: u64, mode: Mode) -> (Decided, BTreeMap<String, u64>) {
                 world.settle();
             } else if !mode.is_plain() && world.script.chance(15) {
                 // Nobody has time for it yet.
-                world.now += world.script.pick(&[1, HOUR, DAY]);
+                world.now += world.script.pick(&[1, HOUR / 2, HOUR, DAY]);
             }
         }
         world.settle();
@@ -135,6 +135,8 @@ pub struct World {
     pub crashes: u32,
     pub surprises: u32,
     pub emitted: u64,
+    /// To whom something has happened last.
+    pub last: &'static str,
     pub audit: Audit,
 }
 
@@ -162,6 +164,7 @@ impl World {
             crashes: if mode.is_calm() { 0 } else { 8 },
             surprises: if mode == Mode::Torn { 8 } else { 0 },
             emitted: 0,
+            last: USERS[0],
             audit: Audit::default(),
             script,
         };
