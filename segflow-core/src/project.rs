@@ -59,7 +59,16 @@ impl Project {
             .collect();
         let order = in_order(&manifest, &dependencies).unwrap_or_default();
         let in_flight = BTreeMap::new();
-        Project { deployment: deployment.into(), generation, manifest, since, deployed_at, in_flight, order, dependencies }
+        Project {
+            deployment: deployment.into(),
+            generation,
+            manifest,
+            since,
+            deployed_at,
+            in_flight,
+            order,
+            dependencies,
+        }
     }
 
     pub fn in_flight(&self, campaign: &str) -> InFlight {

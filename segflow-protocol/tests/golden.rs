@@ -6,8 +6,8 @@
 use std::fmt::{Debug, Write};
 
 use segflow_protocol::{
-    ABI_VERSION, Completion, Divergence, Effect, End, Entry, Happened, Json, OpKind, Pending, ReadDelta, Render,
-    Rendered, Request, Response, Turn, TurnOutcome, Waits, decode, encode, identity,
+    ABI_VERSION, Ask, Completion, Divergence, Effect, End, Entry, Happened, Json, Local, OpKind, Pending, ReadDelta,
+    Render, Rendered, Request, Response, Task, Turn, TurnOutcome, Waits, Webhook, decode, encode, identity,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -121,4 +121,71 @@ fn identities() {
     assert_eq!(identity(OpKind::Send, &["welcome"]), 0xc95aaceb);
     assert_ne!(identity(OpKind::Update, &["ab"]), identity(OpKind::Update, &["a", "b"]));
     assert_ne!(identity(OpKind::Update, &["a"]), identity(OpKind::Send, &["a"]));
+}
+
+#[test]
+fn entries_of_every_verb() {
+    let kinds = [
+        OpKind::Until,
+        OpKind::Event,
+        OpKind::Ask,
+        OpKind::Choose,
+        OpKind::Emit,
+        OpKind::Webhook,
+        OpKind::Task,
+        OpKind::Start,
+        OpKind::Stop,
+        OpKind::Goal,
+    ];
+    for (kind, number) in kinds.into_iter().zip(4u8..) {
+        golden(&kind, &format!("{number:02x}"));
+    }
+    golden(&entry(OpKind::Event, Happened::Came { at: 2, value: json("1") }), "ac0205effdb6f50d05040131");
+    golden(&entry(OpKind::Emit, Happened::Done), "ac0208effdb6f50d06");
+}
+
+#[test]
+fn waits_of_every_verb() {
+    golden(&Waits::Until { at: -1 }, "0101");
+    let local = Local {
+        date: Some((2026, 1, 31)),
+        days: 3,
+        from: 540,
+        to: Some(1_020),
+        zone: Some("UTC".into()),
+        or_zone: None,
+    };
+    golden(&Waits::Local(local), "0201d41f011f039c0401fc07010355544300");
+    golden(&Waits::Event { name: "x".into(), filter: Some(json("{}")), within: Some(1) }, "03017801027b7d0102");
+    golden(&Waits::Ask(Ask::Segment { id: "s".into(), expr: None }), "0400017300");
+    golden(&Waits::Ask(Ask::Number { events: json("{}"), measure: json("1") }), "0401027b7d0131");
+    golden(
+        &Waits::Ask(Ask::Arm { name: "n".into(), arms: vec![("a".into(), 2)], experiment: true }),
+        "0402016e0101610201",
+    );
+    let webhook = Webhook {
+        method: "GET".into(),
+        url: "u".into(),
+        headers: vec![("h".into(), "v".into())],
+        secrets: vec![("h".into(), "S".into())],
+        body: Some(json("1")),
+        timeout: 2,
+        attempts: 3,
+    };
+    golden(&Waits::Webhook(webhook), "05034745540175010168017601016801530101310403");
+    golden(&Waits::Task(Task { title: "t".into(), assignee: Some("a".into()), due: Some(1) }), "0601740101610102");
+}
+
+#[test]
+fn effects_and_ends_of_every_verb() {
+    golden(&Effect::Emit { op: 1, name: "x".into(), attributes: json("{}") }, "02010178027b7d");
+    golden(&Effect::Start { op: 1, campaign: "c".into() }, "03010163");
+    golden(&Effect::Stop { op: 1, campaign: "c".into() }, "04010163");
+    golden(&Effect::Goal { op: 1, name: "g".into() }, "05010167");
+    golden(&End::Exited("why".into()), "0403776879");
+    golden(&End::Again(json("1")), "050131");
+    golden(
+        &Request::Anew(turn(), json("1")),
+        "03016303616461ffffffffffffffffff01000201027b7d01ac0200effdb6f50d00010101040131",
+    );
 }

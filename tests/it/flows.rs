@@ -25,6 +25,7 @@ both![
     one_run_for_each_key,
     an_event_ends_a_campaign,
     a_person_is_erased_with_webhooks_and_tasks,
+    after_a_week_away_all_runs_in_its_order,
 ];
 
 async fn start(db: &Database) -> App {
@@ -351,4 +352,31 @@ async fn a_person_is_erased_with_webhooks_and_tasks(db: Database) {
     assert_eq!(db.count("SELECT COUNT(*) FROM webhooks").await + db.count("SELECT COUNT(*) FROM tasks").await, 0);
     app.advance("1d").await;
     assert_eq!(web.calls().len(), 1);
+}
+
+/// The server was away for a week, and the clock went on.
+async fn after_a_week_away_all_runs_in_its_order(db: Database) {
+    let app = start(&db).await;
+    for n in 0..20 {
+        add(&app, &format!("d{n}"), "drip").await;
+    }
+    add(&app, "ada", "hear").await;
+    add(&app, "bob", "hear").await;
+    app.advance("2d").await;
+    // Reported in time, and looked at a week later; and reported late.
+    app.emit("ada", "order", json!({ "number": 6 })).await;
+    let secrets = BTreeMap::from([("HOOK_SECRET".to_string(), "Bearer 7".to_string())]);
+    app.stop().await;
+    let away = db.open().await;
+    let week = 9 * DAY + crate::harness::ms(START);
+    segflow_server::store::clock::set_virtual_now(&away, week).await.expect("the clock goes on");
+    away.close().await;
+    let app = App::with(&db, segflow_server::Config { secrets, ..dev(&db) }).await;
+    app.emit("bob", "order", json!({ "number": 6 })).await;
+    app.advance("4d").await;
+    assert_eq!(notes(&app, "ada").await, ["heard 6", "silence"]);
+    assert_eq!(notes(&app, "bob").await, ["silence"]);
+    for n in 0..20 {
+        assert_eq!(notes(&app, &format!("d{n}")).await, ["one", "two", "three"], "{n}");
+    }
 }

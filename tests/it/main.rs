@@ -11,6 +11,7 @@ mod delivery;
 mod deployments;
 mod erasure;
 mod flows;
+mod golden;
 mod in_flight;
 mod lifecycle;
 mod lists;

@@ -56,8 +56,10 @@ fn elapsed(op: u64) -> Entry {
 fn waiting() -> Enrollment {
     let mut enrollment = Enrollment::new("enr_1".into(), "c", 1, "dep1", 0, 0);
     enrollment.journal = vec![entry(0, OpKind::Send, Happened::Sent)];
-    enrollment.pending =
-        vec![Waiting { what: wait(1, DAY), begun: 0, due: Some(DAY), came: None }, Waiting { what: wait(2, 10 * DAY), begun: 0, due: Some(10 * DAY), came: None }];
+    enrollment.pending = vec![
+        Waiting { what: wait(1, DAY), begun: 0, due: Some(DAY), came: None },
+        Waiting { what: wait(2, 10 * DAY), begun: 0, due: Some(10 * DAY), came: None },
+    ];
     enrollment.next_op = 3;
     enrollment
 }
@@ -120,7 +122,8 @@ fn a_turn_is_asked_for_with_what_is_over_and_declared() {
     let mut late = waiting();
     late.pending[0].due = Some(9 * DAY);
     late.pending[1].due = Some(8 * DAY);
-    let order: Vec<u64> = late.request("ada", &attributes, 20 * DAY, 20 * DAY).completions.iter().map(|c| c.op).collect();
+    let order: Vec<u64> =
+        late.request("ada", &attributes, 20 * DAY, 20 * DAY).completions.iter().map(|c| c.op).collect();
     assert_eq!(order, [2, 1]);
     assert_eq!(waiting().request("ada", &attributes, DAY - 1, DAY - 1).completions, []);
 }

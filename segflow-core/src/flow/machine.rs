@@ -1,6 +1,6 @@
 //! The state of one turn and the loop that polls it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::pin;
@@ -109,7 +109,8 @@ pub(super) struct State {
     pub(super) now: i64,
     next_op: u64,
     ops: usize,
-    pending: BTreeMap<u64, PendingOp>,
+    /// In the order of their numbers. Few at a time, and a journal's worth of them one after the other.
+    pending: Vec<PendingOp>,
     fresh: Vec<Entry>,
     effects: Vec<Effect>,
     logs: Vec<String>,
@@ -133,7 +134,11 @@ struct PendingOp {
 impl PendingOp {
     fn what(&self) -> Pending {
         let Begun { op, kind, identity, waits, source } = &self.begun;
-        Pending { op: *op, kind: *kind, identity: *identity, waits: waits(), source: place(source) }
+        let waits = match waits {
+            Lazy::Duration(ms) => Waits::Duration { ms: *ms },
+            Lazy::Made(make) => make(),
+        };
+        Pending { op: *op, kind: *kind, identity: *identity, waits, source: place(source) }
     }
 }
 
@@ -143,8 +148,14 @@ pub(super) struct Begun {
     pub op: u64,
     pub kind: OpKind,
     pub identity: u32,
-    pub waits: Box<dyn Fn() -> Waits>,
+    pub waits: Lazy,
     pub source: &'static Location<'static>,
+}
+
+pub(super) enum Lazy {
+    /// The most frequent one by far, without an allocation.
+    Duration(i64),
+    Made(Box<dyn Fn() -> Waits>),
 }
 
 impl State {
@@ -157,7 +168,7 @@ impl State {
             now: turn.started_at,
             next_op: turn.first_op,
             ops: 0,
-            pending: BTreeMap::new(),
+            pending: vec![],
             fresh: vec![],
             effects: vec![],
             logs: vec![],
@@ -177,7 +188,7 @@ impl State {
 
     /// What the flow has begun and nothing has come of yet.
     fn open(&self) -> impl Iterator<Item = &PendingOp> {
-        self.pending.values().filter(|p| p.over.is_none())
+        self.pending.iter().filter(|p| p.over.is_none())
     }
 
     pub(super) fn stop(&mut self, end: End) {
@@ -262,15 +273,20 @@ impl State {
     }
 
     pub(super) fn begin(&mut self, begun: Begun) {
-        self.pending.insert(begun.op, PendingOp { begun, over: None, waker: None });
+        self.pending.push(PendingOp { begun, over: None, waker: None });
+    }
+
+    fn index(&self, op: u64) -> Option<usize> {
+        self.pending.iter().position(|p| p.begun.op == op)
     }
 
     /// What came of a pending operation, once; if nothing has yet, `waker` is called when it does.
     pub(super) fn poll_pending(&mut self, op: u64, waker: &Waker) -> Option<Happened> {
-        let pending = self.pending.get_mut(&op)?;
+        let index = self.index(op)?;
+        let pending = &mut self.pending[index];
         match pending.over.take() {
             Some(happened) => {
-                self.pending.remove(&op);
+                self.pending.remove(index);
                 Some(happened)
             }
             None => {
@@ -286,7 +302,8 @@ impl State {
             return;
         }
         // A completion that was delivered but not looked at has its entry already.
-        let Some(PendingOp { begun, over: None, .. }) = self.pending.remove(&op) else { return };
+        let Some(index) = self.index(op) else { return };
+        let PendingOp { begun, over: None, .. } = self.pending.remove(index) else { return };
         let Begun { kind, identity, source, .. } = begun;
         let cancelled = Entry { op, kind, identity, happened: Happened::Cancelled };
         match self.unread() {
@@ -299,10 +316,8 @@ impl State {
     /// Completes the next pending operation, from the journal while there is one, then from the news. `false`: there is none.
     fn deliver_next(&mut self) -> Result<bool, End> {
         if let Some(entry) = self.unread() {
-            let fits = self
-                .pending
-                .get(&entry.op)
-                .is_some_and(|p| p.over.is_none() && (p.begun.kind, p.begun.identity) == (entry.kind, entry.identity));
+            let wanted = (entry.op, entry.kind, entry.identity);
+            let fits = self.open().any(|p| (p.begun.op, p.begun.kind, p.begun.identity) == wanted);
             if !fits || entry.happened == Happened::Cancelled {
                 let (got, source) = match self.open().next() {
                     Some(p) => (format!("{} (operation {})", p.begun.kind.name(), p.begun.op), place(p.begun.source)),
@@ -318,7 +333,7 @@ impl State {
         while let Some(Completion { op, happened }) = self.completions.pop_front() {
             self.live = true;
             // One that an earlier completion made the flow drop is no news any more.
-            let Some(pending) = self.pending.get(&op).filter(|p| p.over.is_none()) else { continue };
+            let Some(pending) = self.open().find(|p| p.begun.op == op) else { continue };
             let (kind, identity) = (pending.begun.kind, pending.begun.identity);
             self.complete(op, happened.clone());
             self.fresh.push(Entry { op, kind, identity, happened });
@@ -331,7 +346,8 @@ impl State {
         if let Happened::Elapsed { at } | Happened::Came { at, .. } = &happened {
             self.now = *at;
         }
-        let pending = self.pending.get_mut(&op).expect("looked up by the caller");
+        let index = self.index(op).expect("looked up by the caller");
+        let pending = &mut self.pending[index];
         pending.over = Some(happened);
         if let Some(waker) = pending.waker.take() {
             waker.wake();

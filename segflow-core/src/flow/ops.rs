@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use segflow_protocol::{Ask, Effect, End, Happened, Json, OpKind, Task, Waits, Webhook, identity};
 
-use super::machine::{Begun, State};
+use super::machine::{Begun, Lazy, State};
 use crate::merge::Object;
 
 /// A flow's handle on its turn.
@@ -27,14 +27,14 @@ impl Flow {
 
     /// Decides a message. Its arguments are written only when it is decided, not when it is replayed; an error ends the turn.
     #[track_caller]
-    pub fn send(&self, template: &str, args: impl FnOnce() -> Result<Json, String> + 'static) -> Now<()> {
-        let (flow, template, source) = (self.clone(), template.to_string(), Location::caller());
+    pub fn send(&self, template: &'static str, args: impl FnOnce() -> Result<Json, String> + 'static) -> Now<()> {
+        let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
             let name = || format!("send {template}");
-            state.at_once(OpKind::Send, identity(OpKind::Send, &[&template]), name, source, |state, op| {
+            state.at_once(OpKind::Send, identity(OpKind::Send, &[template]), name, source, |state, op| {
                 match args() {
-                    Ok(args) => state.effect(Effect::Send { op, template: template.clone(), args }),
+                    Ok(args) => state.effect(Effect::Send { op, template: template.to_string(), args }),
                     Err(why) => state.stop(End::Failed(why)),
                 }
                 Happened::Sent
@@ -125,7 +125,7 @@ impl Flow {
     /// Waits for a number of milliseconds.
     #[track_caller]
     pub fn wait(&self, ms: i64) -> Op {
-        self.op(OpKind::Wait, &[], move || Waits::Duration { ms })
+        self.lazily(OpKind::Wait, &[], Lazy::Duration(ms))
     }
 
     /// Waits for an instant, or the next of a local calendar.
@@ -168,8 +168,12 @@ impl Flow {
 
     #[track_caller]
     fn op(&self, kind: OpKind, stable: &[&str], waits: impl Fn() -> Waits + 'static) -> Op {
-        let begun =
-            Begun { op: 0, kind, identity: identity(kind, stable), waits: Box::new(waits), source: Location::caller() };
+        self.lazily(kind, stable, Lazy::Made(Box::new(waits)))
+    }
+
+    #[track_caller]
+    fn lazily(&self, kind: OpKind, stable: &[&str], waits: Lazy) -> Op {
+        let begun = Begun { op: 0, kind, identity: identity(kind, stable), waits, source: Location::caller() };
         Op { flow: self.clone(), begin: Some(begun), op: None, over: None }
     }
 

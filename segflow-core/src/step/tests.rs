@@ -3,8 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use segflow_protocol::{
-    Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Mode, Request, Response, Segment, Template,
-    Test, TimeTest, Transaction, Type, Which,
+    Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Mode, Request, Response, Segment,
+    Template, Test, TimeTest, Transaction, Type, Which,
 };
 use serde_json::json;
 
@@ -481,7 +481,11 @@ fn a_commit_refuses_what_was_decided_about_something_else() {
     let refused = |mut world: World, decision: Decision, why: &str| {
         let before = (format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len());
         assert!(!world.memory.commit(decision, NOW), "{why}");
-        assert_eq!((format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len()), before, "{why}");
+        assert_eq!(
+            (format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len()),
+            before,
+            "{why}"
+        );
     };
     let (mut world, decision) = fresh();
     assert!(world.memory.commit(decision.clone(), NOW));

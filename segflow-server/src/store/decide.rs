@@ -95,6 +95,7 @@ struct Locked {
     incarnation: String,
     attributes: Object,
     seq: i64,
+    evaluated: i64,
     created_at: i64,
 }
 
@@ -102,7 +103,7 @@ async fn lock_users(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, Locke
     let ids: BTreeSet<&str> = group.decisions.iter().map(|d| d.user.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, incarnation, attributes, seq, created_at FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, attributes, seq, created_at, evaluated FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
         for_update(tx.kind())
     );
     let mut users = BTreeMap::new();
@@ -112,6 +113,7 @@ async fn lock_users(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, Locke
             attributes: object(&row.text(2)?)?,
             seq: row.int(3)?,
             created_at: row.int(4)?,
+            evaluated: row.int(5)?,
         };
         users.insert(row.text(0)?, user);
     }
@@ -161,6 +163,10 @@ async fn write_users(
                     args![bucket, &group.workspace, &decision.user, nothing, Option::<String>::None, *hops, false]
                 }
             });
+        }
+        // A step of time alone changes nothing about the user.
+        if !patched && decision.seq == user.seq && decision.evaluated == user.evaluated {
+            continue;
         }
         let email = ingest::email(&user.attributes);
         let attributes = Json::Object(user.attributes).to_string();

@@ -258,13 +258,13 @@ async fn load_enrollments(
             work.past.insert(row.text(1)?, past);
         }
     }
-    if project.manifest.campaigns.iter().any(|c| matches!(c.reentry, Some(Reentry::PerKey(_)))) {
-        let sql = "SELECT user_id, campaign, entry_key FROM enrollments \
-                   WHERE workspace = ? AND user_id IN ({}) AND entry_key IS NOT NULL";
-        for row in select_in(on, sql, &args![workspace], ids).await? {
-            let past = work.get_mut(&row.text(0)?).and_then(|work| work.past.get_mut(&row.text(1).ok()?));
+    for campaign in project.manifest.campaigns.iter().filter(|c| matches!(c.reentry, Some(Reentry::PerKey(_)))) {
+        let sql = "SELECT user_id, entry_key FROM enrollments \
+                   WHERE workspace = ? AND campaign = ? AND user_id IN ({}) AND entry_key IS NOT NULL";
+        for row in select_in(on, sql, &args![workspace, &campaign.id], ids).await? {
+            let past = work.get_mut(&row.text(0)?).and_then(|work| work.past.get_mut(&campaign.id));
             if let Some(past) = past {
-                past.keys.insert(row.text(2)?);
+                past.keys.insert(row.text(1)?);
             }
         }
     }
