@@ -40,7 +40,7 @@ const PROFILE: &[&str] = &[
     "overflow-checks=true",
     r#"package."*".overflow-checks=false"#,
     // What replays journals: a turn with a thousand entries behind it runs through this a thousand times.
-    "package.segflow-core.opt-level=3",
+    r#"package.segflow-core.opt-level="s""#,
 ];
 
 pub struct Plugin {

@@ -146,9 +146,12 @@ impl Memory {
     pub fn change(&mut self, id: &str, reason: &str, change: impl FnOnce(&mut Enrollment)) {
         let all = self.users.values_mut();
         let Some(enrollment) = all.filter_map(|r| r.enrollments.get_mut(id)).next() else { return };
+        let begun = |e: &Enrollment| (e.first_op, e.since, e.state.clone());
+        let before = begun(enrollment);
         change(enrollment);
         enrollment.version += 1;
-        if enrollment.status != enrollment::Status::Active || enrollment.journal.is_empty() {
+        // Resumed, it goes on where it was.
+        if enrollment.status != enrollment::Status::Active || begun(enrollment) != before {
             self.cancel(id, reason);
         }
         if !self.enrollments().any(|(_, e)| e.id == id && e.status.is_live() && !e.pending.is_empty()) {

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::harness::app::dev;
+use crate::harness::program::Segflow;
 use crate::harness::*;
 
 fn folder() -> PathBuf {
@@ -39,8 +40,12 @@ fn databases_of_all_releases_go_on() {
 
 /// Users in the middle of everything.
 async fn make(db: &Database, release: &str) {
+    // As a user has it: built by the program, which leaves no folder of this machine in it.
+    let project = plugins::root().join("tests/plugins/flows");
+    Segflow::new().run_in(project, &["simulate", "drip", "--attributes", "{}"]).await.ok();
+    let wasm = plugins::target().join("wasm32-unknown-unknown/segflow/flows.wasm");
     let app = App::with(db, dev(db)).await;
-    app.push(plugins::flows("")).await;
+    app.push(std::fs::read(wasm).expect("a module")).await;
     for user in ["hear", "drip", "work", "rounds", "meet", "cart"] {
         let attributes = json!({ "email": format!("{user}@x.example"), "does": user, "cart": "A" });
         app.add(user, attributes).await;

@@ -158,7 +158,10 @@ impl Run {
             let attributes: Object = turn.attributes.read().expect("attributes are JSON");
             let zone = attributes.get("tz").and_then(Value::as_str).map(str::to_string);
             let (done, end) = walk.turn(first, &turn.completions, attributes);
-            let refused = new.status == Status::Parked && was != Status::Parked && turns.peek().is_none();
+            // Whoever is parked may still be made to leave by another flow of this step.
+            let parked = new.status == Status::Parked && was != Status::Parked;
+            let left = new.status == Status::Exited && (new.next_op < walk.next_op || matches!(end, End::Failed(_)));
+            let refused = turns.peek().is_none() && (parked || left);
             if let End::Failed(why) = &end {
                 let failed = matches!(&turn.outcome.end, End::Failed(got) if got.starts_with(why.as_str()));
                 let nothing = turn.outcome.effects.is_empty() && turn.outcome.entries.is_empty();
@@ -235,8 +238,8 @@ impl Run {
             for (_, op) in done.dropped.iter().filter(|(c, _)| *c == cause) {
                 if let (Some(by), Some(over)) = (by, self.moment(&new.id, *op, taken)) {
                     let order = over.cmp(moment).then(if by_ask { std::cmp::Ordering::Equal } else { op.cmp(&by) });
-                    let new = done.began.iter().any(|(_, began, _)| began == op);
-                    let late = self.open[op].wait.is_ask() && !by_ask && !new && moment.1 >= self.open[op].begun;
+                    // What an earlier turn of this step has asked is answered before anything else.
+                    let late = !by_ask && did.begun.iter().any(|(asked, wait)| asked == op && wait.is_ask());
                     holds(order.is_ge() && !late, "what comes first wins", || {
                         format!("operation {op} at {over:?} was dropped for {by} at {moment:?}: {new:?}")
                     });

@@ -240,13 +240,12 @@ impl World {
         while let Some(next) = self.memory.next_due().filter(|next| *next <= to) {
             let is_wake = self.memory.next_wake() == Some(next);
             wakes += usize::from(is_wake);
-            if is_wake && (wakes > 20 || self.is_large()) {
-                self.now = self.now.max(next);
-                return;
-            }
             memberships(&self.memory, &self.project, &self.known, (next - 1).max(self.now), name);
             self.now = self.now.max(next);
             self.settle();
+            if is_wake && (wakes > 20 || self.is_large()) {
+                return;
+            }
         }
         self.now = self.now.max(to);
         memberships(&self.memory, &self.project, &self.known, self.now, name);
