@@ -452,7 +452,8 @@ impl Enrollment {
             _ => {}
         }
         if had_jobs && self.pending.is_empty() {
-            dropped = vec![0..self.next_op];
+            dropped.clear();
+            dropped.push(0..self.next_op);
         }
         TurnResult { effects: accepted.effects, logs: accepted.logs, begun, dropped }
     }

@@ -21,11 +21,13 @@ impl Step<'_> {
         let facts = if old.is_empty() { vec![] } else { std::mem::take(&mut self.work.facts) };
         for fact in facts.iter().filter(|fact| !fact.historical) {
             let at = fact.at.min(self.now);
-            for &index in &old {
-                // One turn may lead to the next at once; hops end that.
-                while self.work.enrollments[index].is_due(at) {
+            // One turn may lead to the next at once; hops end that.
+            while old.iter().any(|&index| self.work.enrollments[index].is_due(at)) {
+                for &index in &old {
                     self.go_on(index, at, plugins)?;
                 }
+            }
+            for &index in &old {
                 let enrollment = &mut self.work.enrollments[index];
                 let heard = match &fact.what {
                     What::Event { name, attributes, .. } => {

@@ -86,7 +86,7 @@ async fn enroll(
     }
     let start_at = fields.text("start_at")?.map(|text| check::time("start_at", &text)).transpose()?;
     let project = app.deploy.current(&by.workspace).await?;
-    if !project.is_some_and(|p| p.campaign(&id).is_some()) {
+    if project.is_none_or(|p| p.campaign(&id).is_none()) {
         return Err(Problem::not_found("campaign", &id));
     }
     let mut facts = vec![];

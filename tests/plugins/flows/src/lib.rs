@@ -39,11 +39,8 @@ pub fn note(user: &Person, line: &str) -> Email {
 }
 
 async fn hear(flow: Flow<Person>) {
-    loop {
-        match flow.wait_for::<Order>().matching(|o| o.number.gt(5)).within(days(3)).await {
-            Some(order) => flow.send(note(&format!("heard {}", order.number))).await,
-            None => break,
-        }
+    while let Some(order) = flow.wait_for::<Order>().matching(|o| o.number.gt(5)).within(days(3)).await {
+        flow.send(note(&format!("heard {}", order.number))).await;
     }
     flow.send(note("silence")).await;
 }
