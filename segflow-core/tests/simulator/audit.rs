@@ -229,7 +229,8 @@ impl Audit {
             format!("{} {} {} {what} {}", job.enrollment, job.campaign, job.op, job.created_at)
         });
         same(is.collect(), jobs, "what is asked of others is asked once");
-        same(decision.logs.clone(), logs, "a log is silent on replay");
+        let own = |(_, line): &&(String, String)| !line.starts_with("the journal is half full");
+        same(decision.logs.iter().filter(own).cloned().collect(), logs, "a log is silent on replay");
     }
 
     /// Whether a question has that answer, with some of what flows have changed in this step.
