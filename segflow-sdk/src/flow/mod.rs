@@ -87,7 +87,7 @@ impl<U: Attributes, S> Flow<U, S> {
     /// ```
     /// # use segflow::prelude::*;
     /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { name: String }
-    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
     /// # async fn f(flow: Flow<Shopper>) {
     /// match flow.wait_for::<Purchase>().matching(|p| p.value.gt(10.0)).within(days(3)).await {
     ///     Some(purchase) => flow.log(format!("bought for {}", purchase.value)),

@@ -18,7 +18,7 @@ pub enum Either<A, B> {
 /// ```
 /// # use segflow::prelude::*;
 /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { name: String }
-/// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+/// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
 /// # #[derive(Event, Serialize, Deserialize)] struct Login {}
 /// # async fn f(flow: Flow<Shopper>) {
 /// match race(flow.wait_for::<Purchase>(), flow.wait_for::<Login>()).await {
@@ -43,7 +43,7 @@ pub async fn race<A: IntoFuture, B: IntoFuture>(a: A, b: B) -> Either<A::Output,
 /// ```
 /// # use segflow::prelude::*;
 /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { name: String }
-/// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+/// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
 /// # async fn f(flow: Flow<Shopper>) {
 /// let (purchase, ()) = join(flow.wait_for::<Purchase>(), flow.wait(days(3))).await;
 /// # }
