@@ -294,6 +294,9 @@ pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i
     let sql = "UPDATE messages SET status = 'cancelled', reason = ?, due_at = NULL, updated_at = ? \
                WHERE enrollment = ? AND status IN ('pending', 'held')";
     tx.run(sql, args![reason, now, enrollment]).await?;
+    // What is on its way cannot be called back, but is not tried again.
+    let sql = "UPDATE messages SET reason = ?, not_after = ? WHERE enrollment = ? AND status = 'sending'";
+    tx.run(sql, args![reason, now, enrollment]).await?;
     Ok(())
 }
 
@@ -335,6 +338,9 @@ fn enrollment_row(workspace: &str, user: &str, enrollment: &Enrollment, now: i64
 }
 
 async fn write_messages(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
+    for (enrollment, reason) in good.iter().flat_map(|d| &d.restarted) {
+        cancel_messages(tx, enrollment, reason, group.now).await?;
+    }
     let rows = good.iter().flat_map(|d| d.messages.iter().map(|m| message_row(group, d, m))).collect();
     insert(tx, &MESSAGES, rows).await?;
     // After them: a flow may have decided something and been ended by another in one step.

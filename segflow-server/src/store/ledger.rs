@@ -14,7 +14,7 @@ use super::db::{Db, Tx, Value};
 use super::decide::parse_guarantee;
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
-use super::{Result, fence, for_share, for_update};
+use super::{Result, fence, for_update};
 use crate::args;
 
 /// A message that this server may send now, once.
@@ -140,7 +140,7 @@ pub async fn release(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> 
         let (incarnation, ids) = (incarnation.clone(), ids.clone());
         Box::pin(async move {
             let ids: Vec<Value> = ids.iter().map(Value::from).collect();
-            for (id, reason) in unwanted(tx, &ids).await? {
+            for (id, reason) in unwanted(tx, &ids, now).await? {
                 let sql = "UPDATE messages SET status = 'cancelled', reason = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
                            WHERE sender = ? AND status = 'sending' AND id = ?";
                 tx.run(sql, args![reason, now, &incarnation, id]).await?;
@@ -185,7 +185,7 @@ pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(St
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
     let repeatable = reports.iter().filter(|r| matches!(r.outcome, Outcome::Retry(_) | Outcome::Ambiguous(_)));
     let repeatable: Vec<Value> = repeatable.map(|r| Value::from(&r.id)).collect();
-    let left = unwanted(tx, &repeatable).await?;
+    let left = unwanted(tx, &repeatable, now).await?;
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
@@ -256,27 +256,14 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     Ok(changed)
 }
 
-/// Messages that nobody wants sent any more, with the reason: their flow has left. Locks the enrollments, so it comes before the lock on
-/// the messages: a flow that leaves at this moment either finds them pending, or is seen here.
-async fn unwanted(tx: &mut Tx, ids: &[Value]) -> Result<BTreeMap<String, String>> {
-    let sql = "SELECT enrollment, id FROM messages WHERE id IN ({}) AND enrollment IS NOT NULL";
-    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in select_in(&mut On::Tx(tx), sql, &[], ids).await? {
-        of.entry(row.text(0)?).or_default().push(row.text(1)?);
-    }
-    let enrollments: Vec<Value> = of.keys().map(Value::from).collect();
-    let sql =
-        format!("SELECT id, status, reason FROM enrollments WHERE id IN ({{}}) ORDER BY id{}", for_share(tx.kind()));
-    let mut unwanted = BTreeMap::new();
-    for row in select_in(&mut On::Tx(tx), &sql, &[], &enrollments).await? {
-        if row.text(1)? == "exited" {
-            let reason = row.opt_text(2)?.unwrap_or_else(|| "its flow has left".into());
-            for message in of.remove(&row.text(0)?).unwrap_or_default() {
-                unwanted.insert(message, reason.clone());
-            }
-        }
-    }
-    Ok(unwanted)
+/// Messages that nobody wants sent any more, with the reason: their flow was stopped while they were on their way. One that is stopped
+/// just after this look is found by the next claim, which sends nothing after its `not_after`.
+async fn unwanted(tx: &mut Tx, ids: &[Value], now: i64) -> Result<BTreeMap<String, String>> {
+    let sql = format!("SELECT id, reason FROM messages WHERE id IN ({{}}) AND not_after <= {now}");
+    let rows = select_in(&mut On::Tx(tx), &sql, &[], ids).await?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.opt_text(1)?.unwrap_or_else(|| "its flow was stopped".into()))))
+        .collect()
 }
 
 /// What would be tried again is cancelled instead when the user is erased or the flow has left.
@@ -308,7 +295,7 @@ pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
 async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     let rows = tx.rows("SELECT id FROM messages WHERE sender = ? AND status = 'sending'", args![dead]).await?;
     let ids = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
-    let left = unwanted(tx, &ids).await?;
+    let left = unwanted(tx, &ids, now).await?;
     let sql = format!(
         "SELECT id, attempt, guarantee, user_id FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
