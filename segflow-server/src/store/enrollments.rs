@@ -130,6 +130,14 @@ async fn act_in(
     let Some(row) = tx.row(sql, args![workspace, id]).await? else { return Ok(None) };
     let mut enrollment = read(&row)?;
     let status = enrollment.status;
+    if act == Act::Restart && !status.is_live() {
+        // Nobody is in a campaign twice by this.
+        let sql = "SELECT id FROM enrollments WHERE workspace = ? AND user_id = ? AND campaign = ? \
+                   AND status IN ('active', 'parked', 'paused')";
+        if tx.row(sql, args![workspace, &user, &enrollment.campaign]).await?.is_some() {
+            return Ok(Some(Acted::Not(status)));
+        }
+    }
     let ops = 0..enrollment.next_op;
     match (act, status) {
         (Act::Pause, Status::Active) => enrollment.pause(by),
