@@ -32,6 +32,7 @@ pub struct Plan {
     pub emails_24h: Option<u64>,
     pub warnings: Vec<String>,
     /// Users in the middle of campaigns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<Moving>,
 }
 

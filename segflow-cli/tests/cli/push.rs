@@ -128,10 +128,18 @@ fn refusals_say_what_to_do() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused() {
-    let place = Place::with_server("http://127.0.0.1:1");
-    for how in ["migrate", "restart", "cancel"] {
-        place.segflow(&["push", "--in-flight", how]).failed(2, &["only `pin` is there so far"]);
+fn what_becomes_of_users_in_flight_is_passed_on() {
+    let server = Fake::start(answer);
+    let place = Place::with_server(&server.url);
+    project(&place, ".");
+    for how in ["pin", "migrate", "restart", "cancel"] {
+        place
+            .segflow(&["push", "--yes", "--in-flight", how])
+            .done(&format!("{SHOWN}  Applied: deployment 9be00000…, generation 4\n"));
+        let asked = server.lines();
+        let last = &asked[asked.len() - 2..];
+        assert_eq!(last[0], format!("POST /v1/deployments?dry_run=true&in_flight={how}"));
+        assert_eq!(last[1], format!("POST /v1/deployments?base=3&in_flight={how}"));
     }
     place.segflow(&["push", "--in-flight", "nonsense"]).failed(2, &["possible values: pin, migrate, restart, cancel"]);
 }
