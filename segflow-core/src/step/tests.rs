@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use segflow_protocol::{
     Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Mode, Request, Response, Segment,
@@ -503,4 +504,37 @@ fn a_commit_refuses_what_was_decided_about_something_else() {
     let (mut world, decision) = fresh();
     world.drain(NOW);
     refused(world, Decision { consumed: vec![], seq: 9, ..decision }, "an enrollment that has gone on");
+}
+
+/// Answers every purchase until two days are over.
+fn hear(flow: Flow) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let mut days = flow.wait(2 * DAY);
+        loop {
+            let mut event = flow.wait_for("purchase", || None, None);
+            let bought = std::future::poll_fn(|context| match Pin::new(&mut event).poll(context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending => Pin::new(&mut days).poll(context).map(|_| false),
+            });
+            if !bought.await {
+                return;
+            }
+            flow.send("mail", || Ok(Json("{}".into()))).await;
+        }
+    })
+}
+
+#[test]
+fn late_facts_come_before_what_fell_due_after_them() {
+    let segments = [("everyone", Expr::Everyone)];
+    let mut world = World::new(&segments, &[campaign("hear", "everyone", Mode::Static)], &[], &[("hear", hear)]);
+    world.update(json!({}));
+    world.drain(NOW);
+    for (id, at) in [("o1", NOW + DAY), ("o2", NOW + DAY + 1), ("o3", NOW + 3 * DAY)] {
+        let event = EventFact { occurred_at: at, attributes: Object::new() };
+        world.memory.emit("ada", id, "purchase", event, false, at);
+    }
+    world.drain(NOW + 4 * DAY);
+    assert_eq!(world.messages().len(), 2, "both that were reported in time, and not the third");
+    assert_eq!(world.enrollments(), [("hear", 1, Status::Done)]);
 }
