@@ -33,7 +33,7 @@ pub fn expand(options: TokenStream, function: ItemFn) -> Result<TokenStream> {
 
             #[unsafe(no_mangle)]
             extern "C" fn segflow_call(pointer: u32, len: u32) -> u64 {
-                ::segflow::__private::wasm::call(pointer, len, |request| ::segflow::dispatch::answer(&#name(), request))
+                ::segflow::__private::wasm::call(pointer, len, |request| ::segflow::dispatch::answer(#name, request))
             }
         };
     })

@@ -53,6 +53,8 @@ pub mod dispatch;
 mod duration;
 mod email;
 mod flow;
+#[cfg(target_arch = "wasm32")]
+mod memory;
 mod native;
 mod patch;
 pub mod prelude;

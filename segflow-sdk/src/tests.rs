@@ -281,9 +281,9 @@ fn what_cannot_be_rendered_is_refused_with_the_reason() {
 
 #[test]
 fn bytes_are_answered_with_bytes() {
-    let answer = dispatch::answer(&shop(nothing), &encode(&Request::Describe));
+    let answer = dispatch::answer(|| shop(nothing), &encode(&Request::Describe));
     assert!(matches!(decode(&answer), Ok(Response::Manifest(_))));
-    let answer = dispatch::answer(&shop(nothing), &[250, 1, 2]);
+    let answer = dispatch::answer(|| shop(nothing), &[250, 1, 2]);
     assert!(matches!(decode(&answer), Ok(Response::Refused(_))));
 }
 

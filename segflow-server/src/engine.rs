@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt};
+use segflow_core::ledger::Origin;
 use segflow_core::project::Project;
 use segflow_core::step::{Decision, Needs, Stop, Work, step};
 use segflow_core::{Code, PluginError};
@@ -14,11 +16,16 @@ use crate::clock::{Clock, monotonic};
 use crate::deploy::Deploy;
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
+use crate::ready::Ready;
 use crate::store::decide::{self, Group};
+use crate::store::ledger::Due;
 use crate::store::{Error, Result, Store, engine as rows};
 
 /// The most users in one commit.
 const GROUP: usize = 256;
+
+/// How many groups are worked for at once: while one is being committed, the next is loaded and decided.
+const GROUPS: usize = 2;
 
 /// How long a user whose step could not be run is left alone.
 const COOL_DOWN: Duration = Duration::from_secs(5);
@@ -29,7 +36,9 @@ pub struct Engine {
     clock: Clock,
     ownership: Arc<Ownership>,
     live: Live,
-    turnstile: tokio::sync::Mutex<()>,
+    ready: Arc<Ready>,
+    /// One tick at a time; the bucket that it begins with.
+    turnstile: tokio::sync::Mutex<u16>,
     /// Workspaces that the next tick is to look through for users who are behind.
     told: Mutex<BTreeSet<String>>,
     /// Workspaces in which some users may not have been held against the current generation.
@@ -39,14 +48,22 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(store: Store, deploy: Deploy, clock: Clock, ownership: Arc<Ownership>, live: Live) -> Engine {
+    pub fn new(
+        store: Store,
+        deploy: Deploy,
+        clock: Clock,
+        ownership: Arc<Ownership>,
+        live: Live,
+        ready: Arc<Ready>,
+    ) -> Engine {
         Engine {
             store,
             deploy,
             clock,
             ownership,
             live,
-            turnstile: tokio::sync::Mutex::new(()),
+            ready,
+            turnstile: tokio::sync::Mutex::default(),
             told: Mutex::default(),
             behind: Mutex::default(),
             cooling: Mutex::default(),
@@ -75,7 +92,7 @@ impl Engine {
 
     /// Works for some of the users who are due now. `false`: there are none.
     pub async fn tick(&self) -> Result<bool> {
-        let _turn = self.turnstile.lock().await;
+        let mut first = self.turnstile.lock().await;
         let now = self.clock.now();
         // Before it is read who there is and which generation it is: whoever tells later is heard by the next tick.
         let mut told = std::mem::take(&mut *self.told.lock().expect("no panic while held"));
@@ -85,7 +102,8 @@ impl Engine {
         if buckets.is_empty() {
             return Ok(false);
         }
-        let mut busy = rows::busy(&self.store.db, &buckets, now, 2 * GROUP).await?;
+        let (mut busy, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
+        *first = next;
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
@@ -96,16 +114,19 @@ impl Engine {
                 busy.entry(workspace).or_default().extend(users);
             }
         }
-        let mut worked = false;
+        let mut groups = vec![];
         for (workspace, mut users) in busy {
             self.leave_cooling(&workspace, &mut users);
             let users: Vec<String> = users.into_iter().collect();
-            for part in users.chunks(GROUP) {
-                let part: BTreeSet<String> = part.iter().cloned().collect();
-                worked |= self.work_for(&incarnation, &workspace, &part, now).await?;
-            }
+            groups.extend(users.chunks(GROUP).map(|part| (workspace.clone(), part.iter().cloned().collect())));
         }
-        Ok(worked)
+        let work = groups.into_iter().map(|(workspace, users): (String, BTreeSet<String>)| {
+            let incarnation = &incarnation;
+            async move { self.work_for(incarnation, &workspace, &users, now).await }
+        });
+        // All are seen through, also when one fails: nothing is under way when a tick has ended.
+        let done: Vec<Result<bool>> = stream::iter(work).buffer_unordered(GROUPS).collect().await;
+        done.into_iter().try_fold(false, |worked, one| Ok(worked | one?))
     }
 
     fn leave_cooling(&self, workspace: &str, users: &mut BTreeSet<String>) {
@@ -183,8 +204,11 @@ impl Engine {
                     let done = group.decisions.iter().zip(&committed).filter(|(_, done)| **done);
                     for (decision, _) in done {
                         self.live.decision(decision, group.now);
+                        self.hand_over(&group.workspace, decision);
                         metrics::counter!("segflow_messages_decided_total").increment(decision.messages.len() as u64);
                     }
+                    // Delivery begins with what there is, while the rest is being decided.
+                    self.ready.tell();
                     let dropped = committed.iter().filter(|done| !**done).count();
                     metrics::counter!("segflow_decisions_total").increment((committed.len() - dropped) as u64);
                     metrics::counter!("segflow_decisions_dropped_total").increment(dropped as u64);
@@ -208,6 +232,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn hand_over(&self, workspace: &str, decision: &Decision) {
+        self.ready.add(decision.messages.iter().map(|message| Due {
+            workspace: workspace.into(),
+            user: decision.user.clone(),
+            id: message.id.clone(),
+            transaction: matches!(message.origin, Origin::Transaction { .. }),
+        }));
     }
 
     /// Parks the enrollments of a decision that cannot be committed, so that they say why and nothing else is held up.

@@ -21,6 +21,7 @@ mod lock;
 mod loops;
 pub mod ownership;
 pub mod plugin;
+mod ready;
 pub mod secrets;
 mod server;
 

@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::drive::Advance;
 use crate::engine::Engine;
 use crate::ownership::{Beaten, Ownership};
+use crate::ready::Ready;
 use crate::store::{Error, Result, Store, clock as stored, deployments, ledger};
 use crate::webhooks::Webhooks;
 
@@ -34,8 +35,8 @@ pub struct Loops {
     pub ownership: Arc<Ownership>,
     /// Something was stored.
     pub wake: Arc<Notify>,
-    /// Something was decided.
-    pub decided: Arc<Notify>,
+    /// What was decided.
+    pub ready: Arc<Ready>,
     pub stop: CancellationToken,
     /// How long a call may go on after its server was declared dead.
     pub grace: Duration,
@@ -62,15 +63,8 @@ impl Loops {
     async fn engine(self: Arc<Self>, mut advances: mpsc::Receiver<Advance>) -> Result<()> {
         loop {
             let pause = match self.engine.tick().await {
-                Ok(true) => {
-                    // Delivery begins with what there is, while the rest is being decided.
-                    self.decided.notify_one();
-                    if !self.stop.is_cancelled() {
-                        continue;
-                    }
-                    POLL
-                }
-                Ok(false) => POLL,
+                Ok(true) if !self.stop.is_cancelled() => continue,
+                Ok(_) => POLL,
                 Err(error) => self.survive(error)?,
             };
             tokio::select! {
@@ -96,8 +90,8 @@ impl Loops {
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = self.decided.notified() => {}
-                () = self.delivery.landed() => {}
+                () = self.ready.news() => {}
+                () = self.delivery.freed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -171,7 +165,7 @@ impl Loops {
         }
         if beaten == Beaten::More {
             self.wake.notify_one();
-            self.decided.notify_one();
+            self.ready.tell();
         }
         Ok(beaten)
     }

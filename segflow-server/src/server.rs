@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,7 @@ use crate::lock::Lock;
 use crate::loops::Loops;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
+use crate::ready::Ready;
 use crate::secrets::Secrets;
 use crate::store::{Store, clock as stored, deployments, keys, ledger};
 use crate::webhooks::Webhooks;
@@ -73,15 +74,21 @@ impl Server {
         }
 
         let wake = store.ingest.committed();
-        let decided = Arc::new(Notify::new());
+        let ready_to_send = Arc::new(Ready::default());
         let stop = CancellationToken::new();
         let live = Live::new(config.events.clone());
         let secrets = Secrets::new(config.secrets.clone());
         let production = config.mode == Mode::Production;
         let host = Host::new(config.cache.clone())?;
         let deploy = Deploy::new(store.clone(), host, clock.clone(), secrets.clone(), production, wake.clone());
-        let engine =
-            Arc::new(Engine::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), live.clone()));
+        let engine = Arc::new(Engine::new(
+            store.clone(),
+            deploy.clone(),
+            clock.clone(),
+            ownership.clone(),
+            live.clone(),
+            ready_to_send.clone(),
+        ));
         for (workspace, _) in deployments::workspaces(&store.db).await? {
             engine.may_be_behind(&workspace);
         }
@@ -94,6 +101,7 @@ impl Server {
             secrets.clone(),
             config.capture.clone(),
             !production,
+            ready_to_send.clone(),
         ));
         let webhooks = Arc::new(Webhooks::new(
             store.clone(),
@@ -112,7 +120,7 @@ impl Server {
             webhooks: webhooks.clone(),
             ownership: ownership.clone(),
             wake,
-            decided,
+            ready: ready_to_send,
             stop: stop.clone(),
             grace,
         });

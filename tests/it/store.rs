@@ -9,7 +9,7 @@ use segflow_core::step::Decision;
 use segflow_protocol::{Guarantee, Json};
 use segflow_server::store::decide::{self, Group};
 use segflow_server::store::ingest::{Fact, Stored, What};
-use segflow_server::store::ledger::{self, Report};
+use segflow_server::store::ledger::{self, Due, Report};
 use segflow_server::store::{Error, Store, deployments, erase, fence};
 
 use crate::harness::*;
@@ -49,6 +49,21 @@ fn merge(workspace: &str, user: &str, patch: Value) -> Fact {
 }
 
 impl Bench {
+    async fn due(&self, ids: &[String]) -> Vec<Due> {
+        let mut due = vec![];
+        for id in ids {
+            let sql = "SELECT workspace, user_id FROM messages WHERE id = ?";
+            let row = self.store.db.read_one(sql, segflow_server::args![id]).await.expect("read").expect("it is there");
+            let (workspace, user) = (row.text(0).expect("text"), row.text(1).expect("text"));
+            due.push(Due { workspace, user, id: id.clone(), transaction: false });
+        }
+        due
+    }
+
+    async fn claim(&self, ids: &[String], now: i64) -> Vec<ledger::Claimed> {
+        ledger::claim(&self.store.db, &self.server, self.due(ids).await, now).await.expect("asked")
+    }
+
     async fn add(&self, workspace: &str, user: &str) {
         self.store.ingest.store(merge(workspace, user, json!({ "email": "x@y.example" }))).await.expect("stored");
     }
@@ -202,7 +217,7 @@ async fn a_decision_about_somebody_else_of_the_same_id_is_dropped(db: Database) 
 
 async fn a_message_is_claimed_once(db: Database) {
     let bench = bench(&db).await;
-    let ids = bench.pending(Guarantee::AtMostOnce).await;
+    let ids = bench.due(&bench.pending(Guarantee::AtMostOnce).await).await;
     let everywhere: BTreeSet<u16> = (0..64).collect();
     let due = ledger::due(&bench.store.db, &everywhere, 1, 10).await.expect("read");
     assert_eq!(due.len(), 2);
@@ -230,12 +245,12 @@ async fn an_outcome_belongs_to_its_attempt(db: Database) {
         ledger::outcomes(&bench.store.db, vec![report(id, attempt, outcome)], 1).await.expect("recorded").len()
     };
     assert_eq!(say(1, accepted()).await, 0, "nobody has sent it yet");
-    ledger::claim(&bench.store.db, &bench.server, ids.clone(), 1).await.expect("claimed");
+    bench.claim(&ids, 1).await;
     assert_eq!(say(2, accepted()).await, 0);
     assert_eq!(say(1, Outcome::Retry("busy".into())).await, 1);
     assert_eq!(bench.status(id).await, "pending");
-    assert_eq!(ledger::claim(&bench.store.db, &bench.server, ids.clone(), 9_999).await.expect("asked").len(), 0);
-    assert_eq!(ledger::claim(&bench.store.db, &bench.server, ids.clone(), 99_999).await.expect("asked").len(), 1);
+    assert_eq!(bench.claim(&ids, 9_999).await.len(), 0);
+    assert_eq!(bench.claim(&ids, 99_999).await.len(), 1);
     assert_eq!(say(1, accepted()).await, 0, "of the first attempt nothing is heard any more");
     assert_eq!(say(2, Outcome::Ambiguous("cut".into())).await, 1);
     assert_eq!(bench.status(id).await, "unknown");
@@ -251,7 +266,7 @@ async fn what_a_dead_server_was_sending_is_accounted_for(db: Database) {
         let db = Database::create(db.kind()).await;
         let bench = bench(&db).await;
         let ids = bench.pending(guarantee).await;
-        ledger::claim(&bench.store.db, &bench.server, ids.clone(), 1).await.expect("claimed");
+        bench.claim(&ids, 1).await;
         let recover =
             async |grace: u64| ledger::recover(&bench.store.db, Duration::from_secs(grace), 5).await.expect("asked");
         assert_eq!(recover(0).await, 0, "it lives");
@@ -284,11 +299,11 @@ async fn a_dead_server_commits_nothing(db: Database) {
     let decisions = vec![decision.clone()];
     fenced("commit", bench.commit(decisions.clone()).await.err());
     let sent = vec![other.messages[0].id.clone()];
-    fenced("claim", ledger::claim(&bench.store.db, &bench.server, sent.clone(), 1).await.err());
+    fenced("claim", ledger::claim(&bench.store.db, &bench.server, bench.due(&sent).await, 1).await.err());
     fenced("renew", fence::renew(&bench.store.db, &bench.server, Duration::from_secs(60), false).await.err());
     fenced("a server that never was", bench.commit_by("srv_nobody", decisions.clone()).await.err());
     assert_eq!(bench.commit_by(&next, decisions).await.expect("committed"), [true]);
-    assert_eq!(ledger::claim(&bench.store.db, &next, sent, 1).await.expect("claimed").len(), 1);
+    assert_eq!(ledger::claim(&bench.store.db, &next, bench.due(&sent).await, 1).await.expect("claimed").len(), 1);
 }
 
 async fn leases_run_out_before_they_are_taken(db: Database) {

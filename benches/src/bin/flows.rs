@@ -71,27 +71,25 @@ async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize, stateme
     tokio::time::sleep(Duration::from_secs(1)).await;
     let pushed = now();
     stand.push(wasm).await?;
-    let (mut first, applied) = (None, pushed.elapsed());
-    let done = loop {
-        let campaign = connection.json("GET", "/v1/campaigns/pair", b"").await?;
-        let count = |status: &str| campaign["counts"][status].as_u64().context("a count");
-        if first.is_none() && count("active")? > 0 {
-            first = Some(pushed.elapsed());
-        }
-        if count("done")? >= users as u64 {
+    let first = loop {
+        if connection.json("GET", "/v1/campaigns/pair", b"").await?["counts"]["active"].as_u64().context("a count")? > 0
+        {
             break pushed.elapsed();
         }
-        // Counting is work for the database too.
-        let all_sent = stand.capture.accepted().len() >= 2 * users;
-        tokio::time::sleep(Duration::from_millis(if all_sent || first.is_none() { 20 } else { 400 })).await;
     };
+    // Counting is work for the database: only when all is sent is there something to be learnt from it.
     let captured = loop {
-        if stand.capture.accepted().len() >= 2 * users {
+        if stand.capture.count() >= 2 * users {
             break pushed.elapsed();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    let first = first.unwrap_or(applied);
+    let done = loop {
+        let campaign = connection.json("GET", "/v1/campaigns/pair", b"").await?;
+        if campaign["counts"]["done"].as_u64().context("a count")? >= users as u64 {
+            break pushed.elapsed();
+        }
+    };
     figure(
         "from the first start to the last finish",
         time(done.saturating_sub(first)),
@@ -122,10 +120,10 @@ fn turns(module: &dyn Plugin, campaign: &str, what: &str) -> Result<()> {
     const TIMES: usize = 2_000;
     let mut short = Duration::ZERO;
     for entries in [10usize, 100, 1_000] {
-        let turn = journal(module, campaign, entries)?;
+        let request = Request::Turn(journal(module, campaign, entries)?);
         let started = now();
         for _ in 0..TIMES {
-            module.call(&Request::Turn(turn.clone())).map_err(|why| anyhow::anyhow!("{why}"))?;
+            module.call(&request).map_err(|why| anyhow::anyhow!("{why}"))?;
         }
         let took = started.elapsed() / TIMES as u32;
         if entries == 10 {

@@ -32,7 +32,7 @@ pub struct Capture {
 }
 
 /// How many messages it takes at once.
-const SLOTS: usize = 64;
+const SLOTS: usize = 128;
 
 impl Default for Capture {
     fn default() -> Capture {
@@ -48,6 +48,10 @@ impl Capture {
 
     pub fn accepted(&self) -> Vec<String> {
         self.accepted.lock().expect("no panic while held").clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.accepted.lock().expect("no panic while held").len()
     }
 
     fn next_act(&self, address: &str) -> Option<Act> {

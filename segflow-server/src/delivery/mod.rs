@@ -11,21 +11,22 @@ pub mod smtp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segflow_core::ids::BUCKETS;
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
 use segflow_core::protocol::{Json, ProviderKind, Render};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, monotonic};
 use crate::deploy::Deploy;
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
+use crate::ready::Ready;
 use crate::secrets::Secrets;
-use crate::store::ledger::{self, Claimed, Report, SentAs};
+use crate::store::ledger::{self, Claimed, Due, Report, SentAs};
 use crate::store::read::body_hash;
 use crate::store::{Error, Result, Store};
 
@@ -35,6 +36,9 @@ use reporter::Reporter;
 
 /// The most messages in one claim.
 const CLAIM: usize = 128;
+
+/// How often the database is looked through for what is due, while there is enough to do that was decided here.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long messages wait when their project has no provider that works, in ms.
 const POSTPONED: i64 = 60_000;
@@ -54,8 +58,11 @@ pub struct Delivery {
     capture_all: bool,
     providers: Mutex<BTreeMap<String, Arc<dyn Provider>>>,
     reporter: Reporter,
+    /// What was decided here.
+    ready: Arc<Ready>,
     in_flight: Arc<InFlight>,
-    turnstile: tokio::sync::Mutex<()>,
+    /// When the database was last looked through.
+    turnstile: tokio::sync::Mutex<Option<Instant>>,
     /// The bucket that the next tick begins with.
     first: AtomicU16,
 }
@@ -65,6 +72,23 @@ pub struct Delivery {
 struct InFlight {
     count: AtomicUsize,
     landed: Notify,
+    freed: Notify,
+}
+
+/// A slot that is taken, until it is dropped: as long as what becomes of a message is not in the ledger, so that a crash leaves no more
+/// unknown than there are slots.
+struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    in_flight: Arc<InFlight>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.in_flight.count.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight.landed.notify_waiters();
+        self.in_flight.freed.notify_one();
+    }
 }
 
 impl Delivery {
@@ -78,9 +102,11 @@ impl Delivery {
         secrets: Secrets,
         capture: Arc<Capture>,
         capture_all: bool,
+        ready: Arc<Ready>,
     ) -> Delivery {
         Delivery {
             reporter: Reporter::start(store.clone(), clock.clone()),
+            ready,
             store,
             deploy,
             clock,
@@ -91,26 +117,48 @@ impl Delivery {
             capture_all,
             providers: Mutex::default(),
             in_flight: Arc::default(),
-            turnstile: tokio::sync::Mutex::new(()),
+            turnstile: tokio::sync::Mutex::default(),
             first: AtomicU16::new(0),
         }
     }
 
     /// Hands some of the messages that are due to their providers; how many. Their outcomes come later.
     pub async fn tick(self: &Arc<Self>) -> Result<usize> {
-        let _turn = self.turnstile.lock().await;
+        let mut looked = self.turnstile.lock().await;
         let now = self.clock.now();
         let Held { incarnation, buckets } = self.ownership.held();
         if buckets.is_empty() {
             return Ok(0);
         }
+        // From time to time the database comes first, however much is decided here: what is tried again must have its turn.
+        if looked.is_some_and(|at| at.elapsed() < LOOK) {
+            let told = self.ready.take(CLAIM, &buckets);
+            if !told.is_empty() {
+                let begun = self.begin(&incarnation, told, now).await?;
+                if begun > 0 || !self.ready.is_empty() {
+                    return Ok(begun);
+                }
+            }
+        }
+        *looked = Some(monotonic());
+        let due = self.due(buckets, now).await?;
+        self.begin(&incarnation, due, now).await
+    }
+
+    /// Begins to send, each workspace's messages through its provider.
+    async fn begin(self: &Arc<Self>, incarnation: &str, due: Vec<Due>, now: i64) -> Result<usize> {
+        let mut by_workspace: BTreeMap<String, Vec<Due>> = BTreeMap::new();
+        for due in due {
+            by_workspace.entry(due.workspace.clone()).or_default().push(due);
+        }
         let mut begun = 0;
-        for (workspace, ids) in self.due(buckets, now).await? {
+        for (workspace, due) in by_workspace {
             let project = self.deploy.project(&workspace).await?;
             match self.provider(&project) {
-                Ok(provider) => begun += self.hand_over(&incarnation, &project, provider, ids, now).await?,
+                Ok(provider) => begun += self.hand_over(incarnation, &project, provider, due, now).await?,
                 Err(why) => {
-                    tracing::warn!(workspace, messages = ids.len(), "messages wait: {why}");
+                    tracing::warn!(workspace, messages = due.len(), "messages wait: {why}");
+                    let ids = due.into_iter().map(|due| due.id).collect();
                     ledger::postpone(&self.store.db, ids, now.saturating_add(POSTPONED), why).await?;
                 }
             }
@@ -118,16 +166,14 @@ impl Delivery {
         Ok(begun)
     }
 
-    /// Some messages that are due. Each tick begins with another bucket: when more is due than can be sent, all have their turn.
-    async fn due(&self, mut buckets: BTreeSet<u16>, now: i64) -> Result<BTreeMap<String, Vec<String>>> {
+    /// Some messages that are due. Each look begins with another bucket: when more is due than can be sent, all have their turn.
+    async fn due(&self, mut buckets: BTreeSet<u16>, now: i64) -> Result<Vec<Due>> {
         let first = self.first.fetch_add(1, Ordering::Relaxed) % BUCKETS;
         let from_there = buckets.split_off(&first);
         let mut due = ledger::due(&self.store.db, &from_there, now, CLAIM).await?;
-        let left = CLAIM.saturating_sub(due.values().map(Vec::len).sum());
+        let left = CLAIM.saturating_sub(due.len());
         if left > 0 {
-            for (workspace, ids) in ledger::due(&self.store.db, &buckets, now, left).await? {
-                due.entry(workspace).or_default().extend(ids);
-            }
+            due.extend(ledger::due(&self.store.db, &buckets, now, left).await?);
         }
         Ok(due)
     }
@@ -137,22 +183,23 @@ impl Delivery {
         incarnation: &str,
         project: &Arc<Project>,
         provider: Arc<dyn Provider>,
-        mut ids: Vec<String>,
+        mut due: Vec<Due>,
         now: i64,
     ) -> Result<usize> {
         let slots = provider.slots();
         let mut permits = vec![];
-        while permits.len() < ids.len() {
+        while permits.len() < due.len() {
             match slots.clone().try_acquire_owned() {
                 Ok(permit) => permits.push(permit),
                 Err(_) => break,
             }
         }
-        ids.truncate(permits.len());
-        if ids.is_empty() {
+        self.ready.give_back(due.split_off(permits.len()));
+        if due.is_empty() {
             return Ok(0);
         }
-        let claimed = match ledger::claim(&self.store.db, incarnation, ids.clone(), now).await {
+        let ids = due.iter().map(|due| due.id.clone()).collect();
+        let claimed = match ledger::claim(&self.store.db, incarnation, due, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 self.release(incarnation, ids, &error).await;
@@ -162,15 +209,12 @@ impl Delivery {
         let count = claimed.len();
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
         for (claimed, permit) in claimed.into_iter().zip(permits) {
+            let slot = Slot { permit: Some(permit), in_flight: self.in_flight.clone() };
             let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
             let incarnation = incarnation.to_string();
             tokio::spawn(async move {
                 let report = this.attempt(incarnation, project, provider, claimed.clone()).await;
-                this.conclude(claimed, report).await;
-                // Only now: a slot bounds what a crash can leave unknown, so it is held until the outcome is in the ledger.
-                drop(permit);
-                this.in_flight.count.fetch_sub(1, Ordering::SeqCst);
-                this.in_flight.landed.notify_waiters();
+                this.conclude(claimed, report, slot).await;
             });
         }
         Ok(count)
@@ -207,7 +251,7 @@ impl Delivery {
         })
     }
 
-    async fn conclude(&self, claimed: Claimed, report: Report) {
+    async fn conclude(&self, claimed: Claimed, report: Report, slot: Slot) {
         let what = match &report.outcome {
             Outcome::Accepted { .. } => {
                 format!("✉ {} → {}, see /v1/messages/{}", claimed.template, report.provider, claimed.id)
@@ -223,8 +267,12 @@ impl Delivery {
             Outcome::Ambiguous(_) => "unknown",
         };
         metrics::counter!("segflow_send_attempts_total", "outcome" => word).increment(1);
-        self.reporter.report(report).await;
-        self.live.message(self.clock.now(), &claimed.user, &claimed.origin, what);
+        let (live, now) = (self.live.clone(), self.clock.now());
+        let written = move || {
+            live.message(now, &claimed.user, &claimed.origin, what);
+            drop(slot);
+        };
+        self.reporter.report(report, written).await;
     }
 
     /// Renders a claimed message and hands it to the provider.
@@ -310,20 +358,22 @@ impl Delivery {
     }
 
     /// Waits until a slot may be free again.
-    pub async fn landed(&self) {
-        self.in_flight.landed.notified().await;
+    pub async fn freed(&self) {
+        self.in_flight.freed.notified().await;
     }
 
     /// Sends all that is due now, and waits for the outcomes. Returns whether there was anything.
     pub async fn drain(self: &Arc<Self>) -> Result<bool> {
         let mut worked = false;
         loop {
+            // With slots in use there may have been none for what is due.
+            let busy = self.in_flight.count.load(Ordering::SeqCst) > 0;
             let begun = self.tick().await?;
             self.settle().await;
-            if begun == 0 {
+            if begun == 0 && !busy {
                 return Ok(worked);
             }
-            worked = true;
+            worked |= begun > 0;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::store::ledger::{self, Report};
@@ -11,18 +11,30 @@ use crate::store::{Error, Store};
 /// The most outcomes in one commit.
 const GROUP: usize = 256;
 
+/// How long outcomes are gathered before they are written: what was handed to a provider together often ends together.
+const GATHERED: Duration = Duration::from_millis(1);
+
+/// What is to happen when an outcome is in the ledger.
+type Written = Box<dyn FnOnce() + Send>;
+
 /// The queue of outcomes to be written.
 pub struct Reporter {
-    queue: mpsc::Sender<(Report, oneshot::Sender<()>)>,
+    queue: mpsc::Sender<(Report, Written)>,
 }
 
 impl Reporter {
     pub fn start(store: Store, clock: Clock) -> Reporter {
-        let (queue, mut reports) = mpsc::channel::<(Report, oneshot::Sender<()>)>(4 * GROUP);
+        let (queue, mut reports) = mpsc::channel::<(Report, Written)>(4 * GROUP);
         tokio::spawn(async move {
             let mut group = vec![];
             while reports.recv_many(&mut group, GROUP).await > 0 {
-                let (batch, answers): (Vec<Report>, Vec<_>) = group.drain(..).unzip();
+                tokio::time::sleep(GATHERED).await;
+                while group.len() < GROUP
+                    && let Ok(report) = reports.try_recv()
+                {
+                    group.push(report);
+                }
+                let (batch, written): (Vec<Report>, Vec<Written>) = group.drain(..).unzip();
                 loop {
                     match ledger::outcomes(&store.db, batch.clone(), clock.now()).await {
                         Ok(_) => break,
@@ -36,20 +48,15 @@ impl Reporter {
                         }
                     }
                 }
-                for answer in answers {
-                    // Nobody waits for it when the server is ending.
-                    let _ = answer.send(());
-                }
+                written.into_iter().for_each(|then| then());
             }
         });
         Reporter { queue }
     }
 
-    /// Returns when the outcome is in the ledger.
-    pub async fn report(&self, report: Report) {
-        let (written, wait) = oneshot::channel();
-        if self.queue.send((report, written)).await.is_ok() {
-            let _ = wait.await;
-        }
+    /// `written` is called when the outcome is in the ledger.
+    pub async fn report(&self, report: Report, written: impl FnOnce() + Send + 'static) {
+        // It is gone only with the whole server.
+        let _ = self.queue.send((report, Box::new(written))).await;
     }
 }

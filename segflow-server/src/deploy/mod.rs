@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use segflow_core::project::Project;
 use segflow_core::protocol::{InFlight, Problem, Render, Rendered};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::plugin::Host;
@@ -38,6 +39,9 @@ pub(crate) struct Inner {
     codes: Mutex<BTreeMap<String, segflow_core::Code>>,
     /// Workspaces that got a new deployment since the engine last asked.
     pushed: Mutex<BTreeSet<String>>,
+    /// As many emails are rendered at once as there are cores. Each gives pages back to the kernel, which lets one thread at a time do
+    /// that: with a hundred threads they would wait for one another most of the time.
+    renders: Semaphore,
 }
 
 /// How a push is meant.
@@ -128,6 +132,7 @@ impl Deploy {
                 projects: Mutex::default(),
                 codes: Mutex::default(),
                 pushed: Mutex::default(),
+                renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             }),
         }
     }
@@ -164,6 +169,7 @@ impl Deploy {
     /// Renders an email by the code of a deployment. An error is for the person who wrote the email.
     pub async fn render(&self, deployment: &str, request: Render) -> Result<Rendered, String> {
         let code = self.code(deployment).await.map_err(|e| e.to_string())?;
+        let _turn = self.inner.renders.acquire().await.map_err(|_| "the server is stopping".to_string())?;
         code::render(code, request).await
     }
 }

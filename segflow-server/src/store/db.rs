@@ -147,7 +147,7 @@ impl Db {
                 .statement_cache_capacity(400)
                 // What is deleted is overwritten: erasing a person means it.
                 .pragma("secure_delete", "ON")
-                .pragma("cache_size", "-65536")
+                .pragma("cache_size", "-32768")
                 // Pages are written many times over before they are moved into the file: every 64 MiB rather than every 4.
                 .pragma("wal_autocheckpoint", "16384")
                 .foreign_keys(false);
@@ -155,7 +155,8 @@ impl Db {
             sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
             let readers = SqlitePoolOptions::new()
                 .max_connections(4)
-                .connect_with(options.read_only(true).pragma("query_only", "ON"))
+                // Each has a cache of its own; the operating system has the file besides.
+                .connect_with(options.read_only(true).pragma("query_only", "ON").pragma("cache_size", "-8192"))
                 .await?;
             Pools::Sqlite { writer: Writer::new(connection, commit_delay), readers }
         } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {

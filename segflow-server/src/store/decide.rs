@@ -135,7 +135,9 @@ async fn write_users(
     good: &[&Decision],
     mut users: BTreeMap<String, Locked>,
 ) -> Result<()> {
-    let (mut plain, mut patched_rows, mut inbox, mut events) = (vec![], vec![], vec![], vec![]);
+    let (mut patched_rows, mut inbox, mut events) = (vec![], vec![], vec![]);
+    // By how many facts they have heard, and the generation they were held against.
+    let mut heard: BTreeMap<(i64, i64), Vec<Value>> = BTreeMap::new();
     for decision in good {
         let Some(mut user) = users.remove(&decision.user) else { continue };
         let bucket = ids::bucket(&group.workspace, &decision.user);
@@ -168,9 +170,14 @@ async fn write_users(
         if !patched && decision.seq == user.seq && decision.evaluated == user.evaluated {
             continue;
         }
+        if !patched {
+            let facts = decision.seq - user.seq;
+            heard.entry((facts, decision.evaluated)).or_default().push(Value::from(&decision.user));
+            continue;
+        }
         let email = ingest::email(&user.attributes);
         let attributes = Json::Object(user.attributes).to_string();
-        let row = args![
+        patched_rows.push(args![
             &group.workspace,
             &decision.user,
             bucket,
@@ -181,11 +188,12 @@ async fn write_users(
             decision.evaluated,
             user.created_at,
             group.now
-        ];
-        // Attributes are written only where a flow changed them.
-        if patched { patched_rows.push(row) } else { plain.push(row) }
+        ]);
     }
-    insert(tx, &SEEN, plain).await?;
+    for ((facts, evaluated), users) in heard {
+        let sql = "UPDATE users SET seq = seq + ?, evaluated = ? WHERE workspace = ? AND id IN ({})";
+        run_in(tx, sql, &args![facts, evaluated, &group.workspace], &users).await?;
+    }
     insert(tx, &PATCHED, patched_rows).await?;
     insert(tx, &ingest::EVENTS, events).await?;
     insert(tx, &INBOX, inbox).await
@@ -395,25 +403,21 @@ pub fn parse_guarantee(name: &str) -> Result<Guarantee> {
     }
 }
 
-const USER_COLUMNS: &[&str] = &[
-    "workspace",
-    "id",
-    "bucket",
-    "incarnation",
-    "attributes",
-    "email",
-    "seq",
-    "evaluated",
-    "created_at",
-    "updated_at",
-];
-const USER_KEY: &[&str] = &["workspace", "id"];
-const SEEN: Table =
-    Table { name: "users", columns: USER_COLUMNS, key: USER_KEY, existing: Existing::Takes(&["seq", "evaluated"]) };
 const PATCHED: Table = Table {
     name: "users",
-    columns: USER_COLUMNS,
-    key: USER_KEY,
+    columns: &[
+        "workspace",
+        "id",
+        "bucket",
+        "incarnation",
+        "attributes",
+        "email",
+        "seq",
+        "evaluated",
+        "created_at",
+        "updated_at",
+    ],
+    key: &["workspace", "id"],
     existing: Existing::Takes(&["attributes", "email", "seq", "evaluated", "updated_at"]),
 };
 const MEMBERSHIPS: Table = Table {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::Enrollment;
 use segflow_core::eval::EventFact;
+use segflow_core::ids::BUCKETS;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
 use segflow_core::protocol::{Entry, Reentry, Rule};
 use segflow_core::step::{Fact, Needs, Past, User, What, Work, needs};
 
-use super::db::{Db, Row, Value};
+use super::db::{Db, Value};
 use super::enrollments::{COLUMNS, decode_entries, read};
 use super::inbox::Body;
 use super::ingest::object;
@@ -23,30 +24,43 @@ const FACTS: usize = 1_000;
 /// Users with something to do, by workspace.
 pub type Busy = BTreeMap<String, BTreeSet<String>>;
 
-/// Finds at most about `limit` users of these buckets for whom something is new or due.
-pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Busy> {
-    let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
+/// Finds at most about `limit` users of these buckets for whom something is new or due, those of bucket `first` and after it before the
+/// others. With them the bucket to begin with the next time: when more is due than can be done, all have their turn.
+pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, first: u16, now: i64, limit: usize) -> Result<(Busy, u16)> {
     let mut busy = Busy::new();
-    let mut add = |rows: Vec<Row>| -> Result<()> {
+    let told = if buckets.len() == usize::from(BUCKETS) {
+        db.read("SELECT workspace, user_id FROM inbox ORDER BY id LIMIT ?", args![limit as i64]).await?
+    } else {
+        let sql = format!("SELECT workspace, user_id FROM inbox WHERE bucket IN ({{}}) ORDER BY id LIMIT {limit}");
+        select_in(&mut On::Db(db), &sql, &[], &numbers(buckets.iter())).await?
+    };
+    for row in told {
+        busy.entry(row.text(0)?).or_default().insert(row.text(1)?);
+    }
+    let mut next = 0;
+    for (table, at) in [("enrollments", "wake_at"), ("flips", "flip_at")] {
+        let mut rows = vec![];
+        for part in [numbers(buckets.range(first..)), numbers(buckets.range(..first))] {
+            let left = limit - rows.len().min(limit);
+            if left > 0 && !part.is_empty() {
+                let sql = format!(
+                    "SELECT workspace, user_id, bucket FROM {table} WHERE {at} <= ? AND bucket IN ({{}}) LIMIT {left}"
+                );
+                rows.extend(select_in(&mut On::Db(db), &sql, &args![now], &part).await?);
+            }
+        }
+        if let Some(last) = rows.last().filter(|_| rows.len() >= limit) {
+            next = last.int(2)? as u16;
+        }
         for row in rows {
             busy.entry(row.text(0)?).or_default().insert(row.text(1)?);
         }
-        Ok(())
-    };
-    let limit = limit as i64;
-    if buckets.len() == usize::from(segflow_core::ids::BUCKETS) {
-        add(db.read("SELECT workspace, user_id FROM inbox ORDER BY id LIMIT ?", args![limit]).await?)?;
-    } else {
-        let sql = format!("SELECT workspace, user_id FROM inbox WHERE bucket IN ({{}}) ORDER BY id LIMIT {limit}");
-        add(select_in(&mut On::Db(db), &sql, &[], &list).await?)?;
     }
-    for sql in [
-        format!("SELECT workspace, user_id FROM enrollments WHERE wake_at <= ? AND bucket IN ({{}}) LIMIT {limit}"),
-        format!("SELECT workspace, user_id FROM flips WHERE flip_at <= ? AND bucket IN ({{}}) LIMIT {limit}"),
-    ] {
-        add(select_in(&mut On::Db(db), &sql, &args![now], &list).await?)?;
-    }
-    Ok(busy)
+    Ok((busy, next))
+}
+
+fn numbers<'a>(buckets: impl Iterator<Item = &'a u16>) -> Vec<Value> {
+    buckets.map(|bucket| Value::from(*bucket)).collect()
 }
 
 /// Users of a workspace that have not been held against a generation yet.
@@ -57,7 +71,7 @@ pub async fn behind(
     generation: i64,
     limit: usize,
 ) -> Result<BTreeSet<String>> {
-    let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
+    let list = numbers(buckets.iter());
     let sql = format!("SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {limit}");
     let rows = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
     rows.iter().map(|row| row.text(0)).collect()

@@ -14,7 +14,7 @@ use super::db::{Db, Tx, Value};
 use super::decide::parse_guarantee;
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
-use super::{Result, fence, for_update};
+use super::{Result, database_now, fence, for_update};
 use crate::args;
 
 /// A message that this server may send now, once.
@@ -34,13 +34,26 @@ pub struct Claimed {
     pub attributes: Object,
 }
 
-/// Messages of these buckets that are due, by workspace.
-pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<BTreeMap<String, Vec<String>>> {
+/// A message that may be sent now, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub workspace: String,
+    pub user: String,
+    pub id: String,
+    /// Of a transaction, rather than of a campaign.
+    pub transaction: bool,
+}
+
+/// Messages of these buckets that are due.
+pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<Due>> {
     let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
-    let sql = format!("SELECT workspace, id FROM messages WHERE due_at <= ? AND bucket IN ({{}}) LIMIT {limit}");
-    let mut due: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let sql = format!(
+        "SELECT workspace, user_id, id, transaction_id IS NOT NULL FROM messages \
+         WHERE due_at <= ? AND bucket IN ({{}}) LIMIT {limit}"
+    );
+    let mut due = vec![];
     for row in select_in(&mut On::Db(db), &sql, &args![now], &list).await? {
-        due.entry(row.text(0)?).or_default().push(row.text(1)?);
+        due.push(Due { workspace: row.text(0)?, user: row.text(1)?, id: row.text(2)?, transaction: row.flag(3)? });
     }
     Ok(due)
 }
@@ -67,39 +80,38 @@ pub async fn next_due(db: &Db) -> Result<Option<i64>> {
 
 /// Takes messages to `sending`. The caller has a connection slot in hand for each. Those that something else has happened to in the
 /// meantime are left out.
-pub async fn claim(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> Result<Vec<Claimed>> {
-    let (incarnation, ids) = (incarnation.to_string(), Arc::new(ids));
-    db.write(move |tx| Box::pin(claim_in(tx, incarnation.clone(), ids.clone(), now))).await
+pub async fn claim(db: &Db, incarnation: &str, due: Vec<Due>, now: i64) -> Result<Vec<Claimed>> {
+    let (incarnation, due) = (incarnation.to_string(), Arc::new(due));
+    db.write(move |tx| Box::pin(claim_in(tx, incarnation.clone(), due.clone(), now))).await
 }
 
-async fn claim_in(tx: &mut Tx, incarnation: String, ids: Arc<Vec<String>>, now: i64) -> Result<Vec<Claimed>> {
+async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64) -> Result<Vec<Claimed>> {
     fence::hold(tx, &incarnation).await?;
-    let ids: Vec<Value> = ids.iter().map(Value::from).collect();
     // Users before messages: whoever erases or unsubscribes a user comes either wholly before this claim or wholly after it.
-    let sql = "SELECT DISTINCT workspace, user_id FROM messages WHERE id IN ({}) AND status = 'pending'";
-    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in select_in(&mut On::Tx(tx), sql, &[], &ids).await? {
-        users.entry(row.text(0)?).or_default().insert(row.text(1)?);
+    let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for due in due.iter() {
+        users.entry(&due.workspace).or_default().insert(&due.user);
     }
     let mut recipients: BTreeMap<(String, String), (String, Object)> = BTreeMap::new();
     for (workspace, ids) in users {
-        let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+        let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
         let sql = format!(
             "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
             for_update(tx.kind())
         );
-        for row in select_in(&mut On::Tx(tx), &sql, &args![&workspace], &ids).await? {
-            recipients.insert((workspace.clone(), row.text(0)?), (row.text(1)?, object(&row.text(2)?)?));
+        for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &ids).await? {
+            recipients.insert((workspace.into(), row.text(0)?), (row.text(1)?, object(&row.text(2)?)?));
         }
     }
     let sql = format!(
         "SELECT id, workspace, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
          COALESCE(campaign, transaction_id) FROM messages \
-         WHERE id IN ({{}}) AND status = 'pending' AND due_at <= {now} ORDER BY id{}",
+         WHERE due_at <= ? AND id IN ({{}}) AND status = 'pending' ORDER BY id{}",
         for_update(tx.kind())
     );
+    let ids: Vec<Value> = due.iter().map(|due| Value::from(&due.id)).collect();
     let (mut claimed, mut taken, mut late) = (vec![], vec![], vec![]);
-    for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
+    for row in select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await? {
         let key = (row.text(1)?, row.text(2)?);
         let Some((of, attributes)) = recipients.get(&key) else { continue };
         if *of != row.text(3)? {
@@ -125,10 +137,12 @@ async fn claim_in(tx: &mut Tx, incarnation: String, ids: Arc<Vec<String>>, now: 
     let sql = "UPDATE messages SET status = 'cancelled', reason = 'too late to be sent', due_at = NULL, updated_at = ? \
                WHERE id IN ({})";
     run_in(tx, sql, &args![now], &late).await?;
-    let claimed_at = fence::now(tx).await?;
-    let sql = "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = ?, \
-               updated_at = ? WHERE id IN ({})";
-    run_in(tx, sql, &args![&incarnation, claimed_at, now], &taken).await?;
+    let sql = format!(
+        "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = {}, \
+         updated_at = ? WHERE id IN ({{}})",
+        database_now(tx.kind())
+    );
+    run_in(tx, &sql, &args![&incarnation, now], &taken).await?;
     Ok(claimed)
 }
 
