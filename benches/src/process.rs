@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -53,6 +54,27 @@ impl Server {
             }
         }
         bail!("segflow serve did not start:\n{}", std::fs::read_to_string(&log)?)
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
+        let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        // utime and stime, in hundredths of a second on every Linux.
+        let ticks = words[11].parse::<u64>()? + words[12].parse::<u64>()?;
+        Ok(Duration::from_millis(10 * ticks))
+    }
+
+    /// A line of its memory in bytes: `VmRSS` now, `VmHWM` at most.
+    pub fn memory(&self, line: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|text| text.split_whitespace().next()).context("the kernel tells")?;
+        Ok(1_024 * kilobytes.parse::<u64>()?)
+    }
+
+    fn id(&self) -> Result<u32> {
+        self.child.id().context("segflow serve ended by itself")
     }
 
     /// SIGKILL.

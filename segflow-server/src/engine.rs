@@ -21,8 +21,8 @@ use crate::store::decide::{self, Group};
 use crate::store::ledger::Due;
 use crate::store::{Error, Result, Store, engine as rows};
 
-/// The most users in one commit.
-const GROUP: usize = 256;
+/// The most users in one commit. Whoever has just reported something waits for the tick that is under way, so it must not take long.
+const GROUP: usize = 128;
 
 /// How many groups are worked for at once: while one is being committed, the next is loaded and decided.
 const GROUPS: usize = 2;
@@ -102,7 +102,7 @@ impl Engine {
         if buckets.is_empty() {
             return Ok(false);
         }
-        let (mut busy, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
+        let (told, mut due, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
         *first = next;
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         for workspace in behind {
@@ -111,11 +111,17 @@ impl Engine {
             if users.is_empty() {
                 self.behind.lock().expect("no panic while held").remove(&workspace);
             } else {
-                busy.entry(workspace).or_default().extend(users);
+                due.entry(workspace).or_default().extend(users);
+            }
+        }
+        // News before what is only due. A user who has both is in a group once.
+        for (workspace, users) in &told {
+            if let Some(due) = due.get_mut(workspace) {
+                due.retain(|user| !users.contains(user));
             }
         }
         let mut groups = vec![];
-        for (workspace, mut users) in busy {
+        for (workspace, mut users) in told.into_iter().chain(due) {
             self.leave_cooling(&workspace, &mut users);
             let users: Vec<String> = users.into_iter().collect();
             groups.extend(users.chunks(GROUP).map(|part| (workspace.clone(), part.iter().cloned().collect())));

@@ -1,4 +1,5 @@
-//! A real server, killed at random moments while users come in, flows wait and mail goes out.
+//! A real server, killed at random moments while users come in, flows wait and mail goes out; and what it stands on, taken away: the
+//! database dies, the clock jumps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use segflow_core::ids;
 
+use crate::harness::mysqld::Mysqld;
 use crate::harness::program::{Process, Segflow};
 use crate::harness::smtp::Smtp;
 use crate::harness::*;
 
-both![nothing_is_lost_and_nothing_is_accepted_twice, it_may_die_at_every_commit];
+both![nothing_is_lost_and_nothing_is_accepted_twice, it_may_die_at_every_commit, the_clock_may_jump];
 
 const KILLS: u64 = 6;
 
@@ -118,6 +120,68 @@ async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
 
     let client = Client::new(&process.url, &key);
     let of = settled(&client, &db, &smtp, KILLS as usize).await;
+    check(&of, &told);
+    assert_eq!(process.stop().await.code, 0);
+}
+
+/// MySQL is killed under the server while all goes on, and comes back on the same data each time.
+#[test]
+fn the_database_may_die() {
+    alone(async {
+        let mut mysqld = Mysqld::start().await;
+        let db = Database::on(&mysqld.url).await;
+        let smtp = Smtp::start().await;
+        let segflow = surroundings(&db, &smtp);
+        let process = Process::start(serve(&segflow)).await;
+        let client = process.client();
+        client.push(plugins::mailer()).await;
+        let at = Arc::new(Mutex::new(process.client()));
+        let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
+        let reporter = tokio::spawn(report(at, smtp.clone(), told.clone(), stop.clone(), 0));
+        for further in [30, 60, 10] {
+            let progress = || told.count() + smtp.accepted().len();
+            let further = progress() + further;
+            until("something is going on", || async { (progress() >= further).then_some(()) }).await;
+            mysqld.restart().await;
+        }
+        let further = told.count() + 5;
+        until("it goes on", || async { (told.count() >= further).then_some(()) }).await;
+        stop.store(true, Ordering::SeqCst);
+        reporter.await.expect("ended");
+        // The server lived through it all and knows the fate of each message.
+        let of = settled(&client, &db, &smtp, 0).await;
+        check(&of, &told);
+        assert_eq!(process.stop().await.code, 0);
+    });
+}
+
+/// The machine's clock is set an hour forward and back while all goes on: whoever waits, waits shorter or longer, and nothing else.
+async fn the_clock_may_jump(db: Database) {
+    const HOUR: i64 = 3_600_000;
+    let smtp = Smtp::start().await;
+    let mut segflow = surroundings(&db, &smtp);
+    let file = segflow.home.path().join("clock");
+    segflow.set("SEGFLOW_CLOCK", file.to_str().expect("text"));
+    let process = Process::start(serve(&segflow)).await;
+    let client = process.client();
+    client.push(plugins::mailer()).await;
+    let at = Arc::new(Mutex::new(process.client()));
+    let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
+    let reporter = tokio::spawn(report(at, smtp.clone(), told.clone(), stop.clone(), 0));
+    for jump in [HOUR, 0, -HOUR, 0] {
+        let further = told.count() + 10;
+        until("something is going on", || async { (told.count() >= further).then_some(()) }).await;
+        std::fs::write(&file, jump.to_string()).expect("written");
+    }
+    let further = told.count() + 10;
+    until("it goes on", || async { (told.count() >= further).then_some(()) }).await;
+    stop.store(true, Ordering::SeqCst);
+    reporter.await.expect("ended");
+    // Those who began to wait in the hour that came too early wait for it to come again.
+    let waiting = client.items("/v1/campaigns/pair/enrollments?status=active").await.len();
+    assert!(waiting > 0, "nobody was in the middle of something");
+    std::fs::write(&file, (2 * HOUR).to_string()).expect("written");
+    let of = settled(&client, &db, &smtp, 0).await;
     check(&of, &told);
     assert_eq!(process.stop().await.code, 0);
 }

@@ -6,7 +6,10 @@ mod greeting;
 mod unpacked;
 
 use std::env;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -42,18 +45,29 @@ trait Running {
     fn alive(&mut self) -> Result<()>;
     /// What it has logged.
     fn log(&self) -> String;
+    /// Kills it as a power failure would, and starts it again on the same data and port.
+    fn restart(&mut self) -> Result<()>;
 
     fn check(&mut self, otherwise: &str) -> Result<()> {
         self.alive().map_err(|error| anyhow!("{otherwise}: {error:#}; the end of its log:\n{}", self.log()))
     }
 }
 
-/// `cargo xtask mysql`
+/// `cargo xtask mysql`: prints the URL of a server. A line `restart` on its input kills the server and starts it again; the URL is printed
+/// when it answers.
 pub fn serve(interrupt: &Interrupt) -> Result<()> {
     let mut server = Source::find(interrupt)?.start(interrupt)?;
     println!("{}", server.url);
     eprintln!("xtask: Ctrl-C ends it and throws its data away");
+    let (send, told) = mpsc::channel();
+    thread::spawn(move || io::stdin().lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
     loop {
+        if told.try_recv().is_ok_and(|line| line.trim() == "restart") {
+            let Some(running) = &mut server.running else { bail!("{} is not ours to kill", server.url) };
+            running.restart()?;
+            greeted(running.as_mut(), interrupt)?;
+            println!("{}", server.url);
+        }
         match interrupt.pause() {
             Err(error) if error.is::<Interrupted>() => return Ok(()),
             other => other?,
@@ -111,6 +125,12 @@ fn named(url: String) -> Result<Server> {
 
 /// Waits until the server greets, as the one that was wanted.
 fn ours(mut running: impl Running + 'static, interrupt: &Interrupt) -> Result<Server> {
+    greeted(&mut running, interrupt)?;
+    let url = format!("mysql://root@127.0.0.1:{}", running.port());
+    Ok(Server { url, running: Some(Box::new(running)) })
+}
+
+fn greeted(running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
     let port = running.port();
     let deadline = Instant::now() + Duration::from_secs(180);
     let version = loop {
@@ -127,8 +147,7 @@ fn ours(mut running: impl Running + 'static, interrupt: &Interrupt) -> Result<Se
             Err(_) => {}
         }
     };
-    greeting::check(&version)?;
-    Ok(Server { url: format!("mysql://root@127.0.0.1:{port}"), running: Some(Box::new(running)) })
+    greeting::check(&version)
 }
 
 /// A port that was free a moment ago.

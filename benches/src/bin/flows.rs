@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use segflow_benches::database::{Database, Kind};
+use segflow_benches::peers::{self, Peer};
 use segflow_benches::report::{figure, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
 use segflow_benches::{Options, limits, now, project, report};
@@ -21,9 +22,15 @@ struct Args {
     /// How often each is measured
     #[arg(long, default_value_t = 2)]
     times: usize,
+    /// Run it on Restate and on DBOS too; what they need is installed with npm and pip
+    #[arg(long)]
+    peers: bool,
     #[command(flatten)]
     options: Options,
 }
+
+/// Those for DBOS: it goes on for minutes otherwise.
+const FEW: usize = 1_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,7 +56,18 @@ async fn main() -> Result<()> {
             }
         }
     }
+    if args.peers {
+        title("The same flow elsewhere");
+        peer(peers::restate(args.users).await?);
+        peer(peers::dbos(args.users.min(FEW)).await?);
+    }
     Ok(())
+}
+
+fn peer(peer: Peer) {
+    let of = format!("{} {}: {} users", peer.name, peer.version, thousands(peer.users as u64));
+    let beside = format!("{}, memory at most {} MB", report::per_second(peer.rate()), peer.memory / 1_000_000);
+    figure(&of, time(peer.took), beside);
 }
 
 async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize, statements: bool) -> Result<()> {

@@ -24,18 +24,19 @@ const FACTS: usize = 1_000;
 /// Users with something to do, by workspace.
 pub type Busy = BTreeMap<String, BTreeSet<String>>;
 
-/// Finds at most about `limit` users of these buckets for whom something is new or due, those of bucket `first` and after it before the
-/// others. With them the bucket to begin with the next time: when more is due than can be done, all have their turn.
-pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, first: u16, now: i64, limit: usize) -> Result<(Busy, u16)> {
-    let mut busy = Busy::new();
-    let told = if buckets.len() == usize::from(BUCKETS) {
+/// Finds at most about `limit` users of these buckets for whom something is new, and as many for whom something is due, those of bucket
+/// `first` and after it before the others. With them the bucket to begin with the next time: when more is due than can be done, all
+/// have their turn.
+pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, first: u16, now: i64, limit: usize) -> Result<(Busy, Busy, u16)> {
+    let (mut told, mut due) = (Busy::new(), Busy::new());
+    let rows = if buckets.len() == usize::from(BUCKETS) {
         db.read("SELECT workspace, user_id FROM inbox ORDER BY id LIMIT ?", args![limit as i64]).await?
     } else {
         let sql = format!("SELECT workspace, user_id FROM inbox WHERE bucket IN ({{}}) ORDER BY id LIMIT {limit}");
         select_in(&mut On::Db(db), &sql, &[], &numbers(buckets.iter())).await?
     };
-    for row in told {
-        busy.entry(row.text(0)?).or_default().insert(row.text(1)?);
+    for row in rows {
+        told.entry(row.text(0)?).or_default().insert(row.text(1)?);
     }
     let mut next = 0;
     for (table, at) in [("enrollments", "wake_at"), ("flips", "flip_at")] {
@@ -53,10 +54,10 @@ pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, first: u16, now: i64, limit:
             next = last.int(2)? as u16;
         }
         for row in rows {
-            busy.entry(row.text(0)?).or_default().insert(row.text(1)?);
+            due.entry(row.text(0)?).or_default().insert(row.text(1)?);
         }
     }
-    Ok((busy, next))
+    Ok((told, due, next))
 }
 
 fn numbers<'a>(buckets: impl Iterator<Item = &'a u16>) -> Vec<Value> {

@@ -14,23 +14,31 @@ pub struct Database(Arc<Inner>);
 struct Inner {
     kind: Kind,
     url: String,
-    /// The name of a MySQL database.
+    /// The name of a MySQL database, and the server it is on.
     name: String,
+    server: String,
     folder: TempDir,
 }
 
 impl Database {
     pub async fn create(kind: Kind) -> Database {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (url, name) = match kind {
-            Kind::Sqlite => (format!("sqlite://{}", folder.path().join("segflow.db").display()), String::new()),
-            Kind::MySql => {
-                let name = format!("segflow_test_{}", random());
-                execute(&format!("CREATE DATABASE {name}")).await;
-                (format!("{}/{name}", mysql()), name)
+        match kind {
+            Kind::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let url = format!("sqlite://{}", folder.path().join("segflow.db").display());
+                Database(Arc::new(Inner { kind, url, name: String::new(), server: String::new(), folder }))
             }
-        };
-        Database(Arc::new(Inner { kind, url, name, folder }))
+            Kind::MySql => Database::on(&mysql()).await,
+        }
+    }
+
+    /// On a MySQL server.
+    pub async fn on(server: &str) -> Database {
+        let name = format!("segflow_test_{}", random());
+        execute(server, &format!("CREATE DATABASE {name}")).await;
+        let (url, server) = (format!("{server}/{name}"), server.to_string());
+        let folder = tempfile::tempdir().expect("a folder");
+        Database(Arc::new(Inner { kind: Kind::MySql, url, name, server, folder }))
     }
 
     pub fn kind(&self) -> Kind {
@@ -53,7 +61,7 @@ impl Database {
 
     /// The sessions of MySQL that use this database.
     pub async fn sessions(&self) -> Vec<u64> {
-        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
+        let mut connection = MySqlConnection::connect(&self.0.server).await.expect("MySQL answers");
         // Not from information_schema: that shows statements too, and stumbles over the binary ones.
         let threads = "SELECT processlist_id FROM performance_schema.threads WHERE type = 'FOREGROUND'";
         let sql = format!("{threads} AND processlist_db = '{}'", self.0.name);
@@ -65,7 +73,7 @@ impl Database {
     /// Ends all of them; how many.
     pub async fn kill_sessions(&self) -> usize {
         let sessions = self.sessions().await;
-        let mut connection = MySqlConnection::connect(&mysql()).await.expect("MySQL answers");
+        let mut connection = MySqlConnection::connect(&self.0.server).await.expect("MySQL answers");
         for session in &sessions {
             // It may have ended by itself.
             let _ = connection.execute(AssertSqlSafe(format!("KILL CONNECTION {session}"))).await;
@@ -100,10 +108,10 @@ impl Drop for Inner {
         if self.name.is_empty() {
             return;
         }
-        let sql = format!("DROP DATABASE {}", self.name);
+        let (server, sql) = (self.server.clone(), format!("DROP DATABASE {}", self.name));
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(execute(&sql));
+            runtime.block_on(execute(&server, &sql));
         });
         let _ = dropping.join();
     }
@@ -116,8 +124,8 @@ pub fn mysql() -> String {
     url.trim_end_matches('/').to_string()
 }
 
-async fn execute(sql: &str) {
-    let mut connection = MySqlConnection::connect(&mysql()).await.expect("the MySQL of SEGFLOW_TEST_MYSQL answers");
+async fn execute(server: &str, sql: &str) {
+    let mut connection = MySqlConnection::connect(server).await.expect("the MySQL server answers");
     connection.execute(AssertSqlSafe(sql.to_string())).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     connection.close().await.expect("closed");
 }

@@ -7,6 +7,7 @@ pub mod app;
 pub mod client;
 pub mod database;
 pub mod made;
+pub mod mysqld;
 pub mod plugins;
 pub mod program;
 pub mod smtp;

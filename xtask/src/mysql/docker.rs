@@ -1,5 +1,6 @@
 //! MySQL in a container, where a Docker engine runs.
 
+use std::path::Path;
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
@@ -32,13 +33,19 @@ impl Container {
     pub fn start(port: u16) -> Result<Self> {
         let name = format!("segflow-test-{}", std::process::id());
         let log = cache::folder("mysql")?.join(format!("{name}.log"));
-        let mut command = tied("TERM", "docker");
-        command.args(["run", "--rm", "--name", &name, "--publish", &format!("127.0.0.1:{port}:3306")]);
-        command.args(["--env", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", IMAGE]).args(OPTIONS);
-        log_to(&mut command, &log)?;
-        let client = new_group(&mut command).spawn().context("cannot start `docker run`")?;
+        let client = run_container(&name, port, &log)?;
         Ok(Self { name, port, log, client })
     }
+}
+
+/// Its data is in a volume of the same name, so that it outlives the container.
+fn run_container(name: &str, port: u16, log: &Path) -> Result<Child> {
+    let mut command = tied("TERM", "docker");
+    command.args(["run", "--rm", "--name", name, "--publish", &format!("127.0.0.1:{port}:3306")]);
+    command.args(["--volume", &format!("{name}:/var/lib/mysql")]);
+    command.args(["--env", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", IMAGE]).args(OPTIONS);
+    log_to(&mut command, log)?;
+    new_group(&mut command).spawn().context("cannot start `docker run`")
 }
 
 impl Running for Container {
@@ -56,6 +63,14 @@ impl Running for Container {
     fn log(&self) -> String {
         tail(&self.log)
     }
+
+    fn restart(&mut self) -> Result<()> {
+        // The container, which then is removed; with it ends `docker run`.
+        run::output("docker", &["kill", "--signal", "KILL", &self.name])?;
+        self.client.wait()?;
+        self.client = run_container(&self.name, self.port, &self.log)?;
+        Ok(())
+    }
 }
 
 impl Drop for Container {
@@ -63,6 +78,7 @@ impl Drop for Container {
         works("docker", &["rm", "--force", "--volumes", &self.name]);
         let _ = self.client.kill();
         let _ = self.client.wait();
+        works("docker", &["volume", "rm", "--force", &self.name]);
         let _ = std::fs::remove_file(&self.log);
     }
 }

@@ -28,6 +28,7 @@ pub struct Mysqld {
 pub struct Process {
     child: Child,
     port: u16,
+    server: PathBuf,
     folder: PathBuf,
     _lock: File,
 }
@@ -61,22 +62,8 @@ impl Mysqld {
         if !copy.context("cannot start `cp`")?.success() {
             bail!("cannot copy {} to {}", self.server.join("template").display(), data.display());
         }
-        let mut command = mysqld_command("KILL", &self.server)?;
-        command.arg("--datadir").arg(&data);
-        // Beside the data, and relative to it: the path of a socket may have no more than 107 bytes.
-        command.args([
-            &format!("--port={port}"),
-            "--bind-address=127.0.0.1",
-            "--socket=mysqld.sock",
-            "--pid-file=mysqld.pid",
-        ]);
-        // Debian's default is a folder that only its installed package creates.
-        command.arg("--secure-file-priv=NULL");
-        command.args(OPTIONS).process_group(0);
-        log_to(&mut command, &folder.join("log"))?;
-        let child =
-            command.spawn().with_context(|| format!("cannot start {}", self.server.join("mysqld").display()))?;
-        Ok(Process { child, port, folder, _lock: lock })
+        let child = run(&self.server, &folder, port)?;
+        Ok(Process { child, port, server: self.server.clone(), folder, _lock: lock })
     }
 
     /// A folder for a run, locked as long as the run goes on. Folders of runs that could not remove theirs are removed.
@@ -112,6 +99,13 @@ impl Running for Process {
     fn log(&self) -> String {
         tail(&self.folder.join("log"))
     }
+
+    fn restart(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = run(&self.server, &self.folder, self.port)?;
+        Ok(())
+    }
 }
 
 impl Drop for Process {
@@ -123,6 +117,24 @@ impl Drop for Process {
             eprintln!("xtask: cannot remove {}: {error}", self.folder.display());
         }
     }
+}
+
+/// Starts the server on the data in a run's folder.
+fn run(server: &Path, folder: &Path, port: u16) -> Result<Child> {
+    let mut command = mysqld_command("KILL", server)?;
+    command.arg("--datadir").arg(folder.join("data"));
+    // Beside the data, and relative to it: the path of a socket may have no more than 107 bytes.
+    command.args([
+        &format!("--port={port}"),
+        "--bind-address=127.0.0.1",
+        "--socket=mysqld.sock",
+        "--pid-file=mysqld.pid",
+    ]);
+    // Debian's default is a folder that only its installed package creates.
+    command.arg("--secure-file-priv=NULL");
+    command.args(OPTIONS).process_group(0);
+    log_to(&mut command, &folder.join("log"))?;
+    command.spawn().with_context(|| format!("cannot start {}", server.join("mysqld").display()))
 }
 
 /// What every start of the program needs.

@@ -21,8 +21,6 @@ pub struct Person {
     pub hook: String,
     pub time_zone: Option<String>,
     pub cart: Option<String>,
-    #[serde(default)]
-    pub wakes: Timestamp,
 }
 
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
@@ -33,9 +31,18 @@ pub struct Order {
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
 pub struct Done {}
 
+#[derive(Debug, Clone, Event, Serialize, Deserialize)]
+pub struct Ring {}
+
 #[email("note")]
 pub fn note(user: &Person, line: &str) -> Email {
     template!("emails/line.html", user, line)
+}
+
+#[email("rung")]
+pub fn rung(user: &Person, ring: &Ring) -> Email {
+    let _ = ring;
+    template!("emails/line.html", user, line = "you rang")
 }
 
 async fn hear(flow: Flow<Person>) {
@@ -110,7 +117,12 @@ async fn pair(flow: Flow<Person>) {
 
 /// What benches let sleep.
 async fn sleep(flow: Flow<Person>) {
-    flow.wait_until(flow.user().await.wakes).await;
+    flow.wait(days(300)).await;
+    flow.send(note("awake")).await;
+}
+
+async fn nap(flow: Flow<Person>) {
+    flow.wait(seconds(20)).await;
     flow.send(note("awake")).await;
 }
 
@@ -154,8 +166,10 @@ pub fn flows() -> Project<Person> {
         .campaign(Campaign::new("call", call).enters(does("call")))
         .campaign(Campaign::new("pair", pair).enters(does("pair")))
         .campaign(Campaign::new("sleep", sleep).enters(does("sleep")))
+        .campaign(Campaign::new("nap", nap).enters(does("nap")))
         .campaign(Campaign::new("work", work).enters(does("work")))
         .campaign(Campaign::new("chain", chain).enters(does("chain")))
         .campaign(Campaign::new("rounds", rounds).enters(does("rounds")))
         .campaign(cart)
+        .transaction("ring", rung)
 }
