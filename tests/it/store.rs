@@ -23,6 +23,7 @@ both![
     what_a_dead_server_was_sending_is_accounted_for,
     a_dead_server_commits_nothing,
     leases_run_out_before_they_are_taken,
+    servers_that_are_long_gone_are_forgotten,
 ];
 
 const WORKSPACES: [&str; 2] = ["one", "two"];
@@ -304,6 +305,22 @@ async fn a_dead_server_commits_nothing(db: Database) {
     fenced("a server that never was", bench.commit_by("srv_nobody", decisions.clone()).await.err());
     assert_eq!(bench.commit_by(&next, decisions).await.expect("committed"), [true]);
     assert_eq!(ledger::claim(&bench.store.db, &next, bench.due(&sent).await, 1).await.expect("claimed").len(), 1);
+}
+
+async fn servers_that_are_long_gone_are_forgotten(db: Database) {
+    let bench = bench(&db).await;
+    let dead = async |id: &'static str, at: &'static str, recovered: bool| {
+        let mut tx = bench.store.db.begin().await.expect("begun");
+        let sql = format!("INSERT INTO servers (incarnation, started_at, dead_at, recovered) VALUES (?, 1, {at}, ?)");
+        tx.run(sql, segflow_server::args![id, recovered]).await.expect("written");
+        tx.commit().await.expect("committed");
+    };
+    dead("srv_long_gone", "1", true).await;
+    dead("srv_still_owing", "1", false).await;
+    dead("srv_just_gone", "9999999999999", true).await;
+    fence::join(&bench.store.db).await.expect("joined");
+    assert_eq!(bench.count("SELECT COUNT(*) FROM servers WHERE incarnation = 'srv_long_gone'").await, 0);
+    assert_eq!(bench.count("SELECT COUNT(*) FROM servers").await, 4, "the bench's, the new one, and two dead ones");
 }
 
 async fn leases_run_out_before_they_are_taken(db: Database) {

@@ -31,6 +31,9 @@ const HEARTBEATS: Table = Table {
     existing: Existing::Takes(&["expires_at"]),
 };
 
+/// How long servers are remembered that are dead and accounted for, in ms: thirty days.
+const REMEMBERED: i64 = 30 * 86_400_000;
+
 /// A new incarnation of a server; it owns nothing yet.
 pub async fn join(db: &Db) -> Result<String> {
     let incarnation = random_id("srv");
@@ -38,8 +41,13 @@ pub async fn join(db: &Db) -> Result<String> {
     db.write(move |tx| {
         let id = id.clone();
         Box::pin(async move {
-            let sql = format!("INSERT INTO servers (incarnation, started_at) VALUES (?, {})", database_now(tx.kind()));
-            tx.run(sql, args![id]).await?;
+            let now = database_now(tx.kind());
+            tx.run(format!("INSERT INTO servers (incarnation, started_at) VALUES (?, {now})"), args![id]).await?;
+            // By their keys: a search that deletes would wait for the commits of those who live.
+            let sql = format!("SELECT incarnation FROM servers WHERE recovered = 1 AND dead_at < {now} - ?");
+            let rows = tx.rows(sql, args![REMEMBERED]).await?;
+            let gone = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
+            run_in(tx, "DELETE FROM servers WHERE incarnation IN ({})", &[], &gone).await?;
             let all = (0..BUCKETS).map(|bucket| args![bucket, Option::<String>::None, 0i64]).collect();
             insert(tx, &LEASES, all).await
         })
