@@ -146,6 +146,7 @@ impl Email {
                 ::segflow::__private::TemplateUse {
                     file: ::segflow::__template_file!(#path),
                     variables: || ::std::vec![#(#variables),*],
+                    check: ::segflow::__private::template_problems,
                 }
             }
         });

@@ -72,14 +72,15 @@ pub mod wasm;
 pub use jiff::Timestamp;
 pub use segflow_core as core;
 pub use segflow_core::flow::{Never, Now};
-pub use segflow_macros::{Attributes, Event, email, project};
+pub use segflow_macros::{Attributes, Event, component, email, html, project, tw};
 pub use segflow_protocol::InFlight;
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
-pub use email::{Email, Message};
+pub use email::html::{Children, Class, Html, Show};
+pub use email::{Email, Message, links};
 pub use flow::{
     Answer, Asked, Completed, Either, Experiment, Flow, Outcome, Task, WORKDAYS, Wait, WaitFor, WaitForWithin, Webhook,
     WebhookError, Weekday, When, WithHoldout, at, between, business_hours, join, next, on, race,
@@ -102,11 +103,23 @@ pub mod __private {
     pub use inventory;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
 
+    pub use crate::email::html::{Body, ClassPart};
     pub use crate::email::{
         AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, Shape, TemplateFile,
-        TemplateUse, argument, type_id_of,
+        TemplateUse, argument, template_problems, type_id_of,
     };
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]
     pub use crate::wasm;
+
+    /// Whether a prop of a component was said: `Said` has what rendering asks for, `Missing` has not.
+    pub struct Said;
+    pub struct Missing;
+
+    /// The names of the components that `html!` knows by itself, for the compiler to suggest.
+    #[rustfmt::skip]
+    pub mod elements {
+        macro_rules! names { ($($name:ident)*) => { $(pub struct $name;)* }; }
+        names! { Body Container Section Row Column Text Heading Button Link Img Hr Markdown CodeBlock Unsubscribe Preferences OpenInBrowser Raw }
+    }
 }
