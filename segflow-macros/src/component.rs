@@ -148,9 +148,12 @@ impl Component<'_> {
                 #(#needs)*
 
                 #[allow(dead_code)]
-                impl<'a, #(#states: #traits),*> #name<'a, #(#states),*> {
+                impl<'a, #(#states),*> #name<'a, #(#states),*> {
                     #[doc(hidden)]
-                    #vis fn render(self) -> ::segflow::Html {
+                    #vis fn render(self) -> ::segflow::Html
+                    where
+                        #(#states: #traits,)*
+                    {
                         #function(#(#render),*)
                     }
                 }

@@ -189,10 +189,13 @@ impl Writer {
         }
         if !element.children.is_empty() {
             self.depth += 1;
+            let before = self.out.sizes;
             let code = self.block(&element.children, Holds::Anything, &written(path));
             self.depth -= 1;
+            let (html, text) = (self.out.sizes.0 - before.0 + 64, self.out.sizes.1 - before.1 + 64);
             props.extend(quote_spanned! { path.span()=> .children({
-                let mut #w = ::segflow::Html::default();
+                #[allow(unused_mut)]
+                let mut #w = ::segflow::Html::with_room(#html, #text);
                 #code
                 #w
             }) });
