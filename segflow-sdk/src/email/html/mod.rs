@@ -9,8 +9,6 @@ mod document;
 mod markdown;
 mod plain;
 mod show;
-#[cfg(test)]
-mod tests;
 mod url;
 
 pub use class::{Class, ClassPart};
@@ -118,12 +116,17 @@ impl Html {
         if parts().any(|part| !part.name.is_empty()) {
             self.html.push('"');
         }
+        let start = self.html.len();
         self.html.push_str(" style=\"");
+        let empty = self.html.len();
         for style in [before].into_iter().chain(parts().map(|part| part.style)).filter(|style| !style.is_empty()) {
             self.html.push_str(style);
             self.html.push(';');
         }
         after.iter().for_each(|part| self.html.push_str(part));
+        if self.html.len() == empty {
+            return self.html.truncate(start);
+        }
         self.html.push('"');
     }
 

@@ -49,11 +49,20 @@ struct Text {
     link: Option<(usize, usize)>,
     /// The lists that are open, with the number of the last item; `None` has dots.
     lists: Vec<Option<u32>>,
-    /// The rows that are open: whether the present column has had no word yet, and whether an earlier one has.
-    rows: Vec<(bool, bool)>,
+    rows: Vec<Row>,
     code: bool,
     /// An item has begun and has no word yet: what begins a paragraph in it stands behind its dot.
     bullet: bool,
+}
+
+/// A row that is open.
+struct Row {
+    /// The present column has had no word yet.
+    fresh: bool,
+    /// There has been a word in this row.
+    begun: bool,
+    /// A column has several lines: the row is more than one line of a table.
+    tall: bool,
 }
 
 impl Text {
@@ -82,12 +91,13 @@ impl Text {
 
     fn push(&mut self, words: &str) {
         let mut gap = false;
-        if let Some((fresh, earlier)) = self.rows.last_mut() {
-            gap = *fresh && *earlier;
-            if *fresh && *earlier {
+        if let Some(row) = self.rows.last_mut() {
+            gap = row.fresh && row.begun;
+            if gap {
                 self.breaks = 0;
             }
-            (*fresh, *earlier) = (false, true);
+            row.tall |= row.begun && self.breaks > 0;
+            (row.fresh, row.begun) = (false, true);
         }
         if !self.out.is_empty() {
             match self.breaks {
@@ -128,16 +138,16 @@ impl Text {
             }
             ROW => {
                 self.breaks(1);
-                self.rows.push((true, false));
+                self.rows.push(Row { fresh: true, begun: false, tall: false });
             }
             COLUMN => {
-                if let Some((fresh, _)) = self.rows.last_mut() {
-                    *fresh = true;
+                if let Some(row) = self.rows.last_mut() {
+                    row.fresh = true;
                 }
             }
             ROW_END => {
-                self.rows.pop();
-                self.breaks(1);
+                let tall = self.rows.pop().is_some_and(|row| row.tall);
+                self.breaks(if tall { 2 } else { 1 });
             }
             CODE => {
                 self.breaks(2);
@@ -205,6 +215,8 @@ mod tests {
     fn lists_and_rows_look_like_ones() {
         assert_eq!(finish("a\u{7}\u{8}x\u{6}\u{8}y\u{b}\u{8}\u{1}z\u{b}b"), "a\n\n1. x\n  - y\n2. z\n\nb\n");
         let rows = "\u{1}Order\u{1}\u{c}\u{e}\u{1}Mug\u{1}\u{e}\u{1}$9\u{1}\u{f}\u{c}\u{e}Total\u{e}$9\u{f}\u{1}end";
+        let tall = "\u{c}\u{e}\u{1}Fast\u{1}\u{1}In two days.\u{f}\u{c}\u{e}Kind\u{f}";
+        assert_eq!(finish(tall), "Fast\nIn two days.\n\nKind\n");
         assert_eq!(finish(rows), "Order\n\nMug  $9\nTotal  $9\n\nend\n");
     }
 
