@@ -1,4 +1,4 @@
-//! Tailwind v4's palette as hex: mail clients do not read `oklch`. Made by `tools/tailwind/palette.mjs` from `tailwindcss/theme.css`.
+//! Tailwind v4's palette as hex: mail clients do not read `oklch`. Made by `tailwind/palette.mjs` from `tailwindcss/theme.css`.
 
 /// The steps of every colour.
 pub const STEPS: [u16; 11] = [50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950];

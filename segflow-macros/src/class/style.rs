@@ -79,9 +79,18 @@ impl Declarations {
         Declarations(self.0.iter().filter(|(property, _)| parts.contains(&Part::of(property))).cloned().collect())
     }
 
+    /// Every declaration by itself, by name.
+    #[cfg(test)]
+    pub fn sorted(&self) -> String {
+        let mut all: Vec<String> =
+            self.with_solid_borders().0.iter().map(|(property, value)| format!("{property}:{value}")).collect();
+        all.sort();
+        all.join(";")
+    }
+
     /// As a `style` attribute: sides that belong together in one declaration, which Outlook reads best.
     pub fn inline(&self) -> String {
-        let mut rest = self.clone();
+        let mut rest = self.with_solid_borders();
         let mut out = Vec::new();
         for property in ["margin", "padding"] {
             if let Some(sides) = rest.take_all(&SIDES.map(|side| format!("{property}-{side}"))) {
@@ -104,14 +113,7 @@ impl Declarations {
 
     /// As the body of a rule that beats what is inline.
     pub fn important(&self) -> String {
-        let mut rest = self.clone();
-        for side in SIDES {
-            if rest.get(&format!("border-{side}-width")).is_some()
-                && rest.get(&format!("border-{side}-style")).is_none()
-            {
-                rest.set(&format!("border-{side}-style"), "solid");
-            }
-        }
+        let mut rest = self.with_solid_borders();
         let mut all = Vec::new();
         for whole in ["margin", "padding", "border-width", "border-style", "border-color"] {
             let (start, end) =
@@ -128,12 +130,24 @@ impl Declarations {
         all.iter().map(|(property, value)| format!("{property}:{value}!important")).collect::<Vec<_>>().join(";")
     }
 
-    /// One `border`, or those of the sides that have one. A border with a width and no style is solid.
+    /// A border with a width and no style is solid.
+    fn with_solid_borders(&self) -> Declarations {
+        let mut solid = self.clone();
+        for side in SIDES {
+            let style = format!("border-{side}-style");
+            if self.get(&format!("border-{side}-width")).is_some() && self.get(&style).is_none() {
+                solid.set(&style, "solid");
+            }
+        }
+        solid
+    }
+
+    /// One `border`, or those of the sides that have one.
     fn borders(&mut self) -> Vec<String> {
         let mut sides = Vec::new();
         for side in SIDES {
             let Some(width) = self.take(&format!("border-{side}-width")) else { continue };
-            let style = self.take(&format!("border-{side}-style")).unwrap_or("solid".into());
+            let style = self.take(&format!("border-{side}-style")).unwrap_or_default();
             let color = self.take(&format!("border-{side}-color"));
             let border = match (width.as_str(), color) {
                 ("0", _) => "0".to_string(),

@@ -87,3 +87,23 @@ fn everything_that_is_suggested_exists() {
         assert!(super::table::utility(&name, &theme).is_some(), "{name}");
     }
 }
+
+#[test]
+fn classes_mean_what_tailwind_says() {
+    let lines = |file: &'static str| {
+        file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+    };
+    let mut meant: Vec<&str> = lines(include_str!("differences.txt")).map(|(names, _)| names).collect();
+    let mut differences = vec![];
+    for (names, expected) in lines(include_str!("tailwind.txt")) {
+        let found = match resolve(names, &Theme::default()) {
+            Ok(classes) => classes.base.sorted(),
+            Err(mistakes) => mistakes.join(" "),
+        };
+        if found != expected && meant.extract_if(.., |known| *known == names).next().is_none() {
+            differences.push(format!("{names}\n  theirs {expected}\n  ours   {found}"));
+        }
+    }
+    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(meant.is_empty(), "the same as Tailwind, or not compared: {meant:?}");
+}
