@@ -2,6 +2,7 @@
 //!
 //! - [`macro@Attributes`] on the struct of a user, [`macro@Event`] on that of an event: columns for segments, a typed patch, the schema.
 //! - [`macro@email`] on a function: the email it renders becomes a message that a flow can send.
+//! - [`macro@html`], [`macro@component`] and [`macro@tw`]: emails as markup, with classes that are resolved at compile time.
 //! - [`macro@project`] on the function that returns the project: the exports of the plugin.
 
 mod attributes;
@@ -61,13 +62,13 @@ pub fn component(options: TokenStream, function: TokenStream) -> TokenStream {
     }
 }
 
-/// An email, or a part of one, as markup. See `segflow::html`.
+/// An email, or a part of one, as markup.
 #[proc_macro]
 pub fn html(markup: TokenStream) -> TokenStream {
     html::expand(markup.into()).into()
 }
 
-/// Classes as a value: `tw!("bg-black text-white")`. See `segflow::Class`.
+/// Classes as a value, for those that are chosen at run time; the names are checked when it is compiled.
 #[proc_macro]
 pub fn tw(names: TokenStream) -> TokenStream {
     html::class(&parse_macro_input!(names)).into()

@@ -72,7 +72,66 @@ pub mod wasm;
 pub use jiff::Timestamp;
 pub use segflow_core as core;
 pub use segflow_core::flow::{Never, Now};
-pub use segflow_macros::{Attributes, Event, component, email, html, project, tw};
+pub use segflow_macros::{Attributes, Event, email, project};
+
+/// ```
+/// # use segflow::prelude::*;
+/// #[component]
+/// fn price_line(name: &str, #[default(1)] count: u32, note: Option<&str>, children: Children) -> Html {
+///     html! {
+///         <Text>
+///             {count} " × " {name}
+///             if let Some(note) = note { " (" {note} ")" }
+///             {children}
+///         </Text>
+///     }
+/// }
+///
+/// # let _ =
+/// html! {
+///     <PriceLine name="Mug" count=2>", the blue one"</PriceLine>
+///     <PriceLine name="Plate" note="sold out"/>
+/// }
+/// # ;
+/// ```
+#[doc(inline)]
+pub use segflow_macros::component;
+
+/// With a `<Subject>` it is an [`Email`], without one a piece of an email, [`Html`]. Text is in quotes; `{…}` shows what is [`Show`],
+/// escaped; `if`, `match` and `for` hold markup. HTML and plain text are written at once.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { username: String, email: String }
+/// #[email("welcome-email")]
+/// fn welcome(user: &Shopper, percent: u8, news: &[String]) -> Email {
+///     html! {
+///         <Subject>"Welcome, " {&user.username} "!"</Subject>
+///         <Preview>"Something to begin with"</Preview>
+///         <Container class="max-w-[465px] p-5 bg-white rounded">
+///             <Heading class="text-2xl">"Welcome, " {&user.username} "!"</Heading>
+///             if percent > 0 {
+///                 <Text>"Your first order is " {percent} " % off."</Text>
+///             }
+///             <ul>
+///                 for line in news { <li>{line}</li> }
+///             </ul>
+///             <Button href="https://shop.example" class="bg-black text-white rounded px-5 py-3">"Have a look"</Button>
+///             <Unsubscribe class="text-xs">"Unsubscribe"</Unsubscribe>
+///         </Container>
+///     }
+/// }
+/// ```
+#[doc(inline)]
+pub use segflow_macros::html;
+
+/// ```
+/// # use segflow::prelude::*;
+/// let class: Class = tw!("bg-black text-white");
+/// ```
+#[doc(inline)]
+pub use segflow_macros::tw;
+
 pub use segflow_protocol::InFlight;
 
 pub use campaign::Campaign;

@@ -143,6 +143,6 @@ pub fn value(classes: &Classes) -> TokenStream {
 
 /// All four, as Outlook wants them said of a cell.
 pub fn padding<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-    let sides = ["padding-top", "padding-right", "padding-bottom", "padding-left"].map(|side| get(side));
+    let sides = ["padding-top", "padding-right", "padding-bottom", "padding-left"].map(get);
     sides.iter().any(Option::is_some).then(|| sides.map(|side| side.unwrap_or("0")).join(" "))
 }

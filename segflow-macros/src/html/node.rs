@@ -81,7 +81,8 @@ impl Element {
 
 fn nodes_until_end(input: ParseStream, mistakes: &mut Vec<Error>) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
-    while !input.is_empty() && !(input.peek(Token![<]) && input.peek2(Token![/])) {
+    let ends = || input.peek(Token![<]) && input.peek2(Token![/]);
+    while !input.is_empty() && !ends() {
         nodes.extend(node(input, mistakes)?);
     }
     Ok(nodes)

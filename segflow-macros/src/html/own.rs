@@ -390,7 +390,7 @@ impl Writer {
             None => quote! { "" },
         };
         let (html, text) = (given("html"), given("text"));
-        self.out.call(quote! { #w.append(&::segflow::Html::raw(#html, #text)); });
+        self.out.call(quote! { #w.add(::segflow::Html::raw(#html, #text)); });
     }
 }
 

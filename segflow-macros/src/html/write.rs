@@ -201,7 +201,7 @@ impl Writer {
             }) });
         }
         // The names of ours are in scope for the compiler to suggest.
-        self.out.call(quote_spanned! { path.span()=> #w.append(&{
+        self.out.call(quote_spanned! { path.span()=> #w.add({
             #[allow(unused_imports)]
             use ::segflow::__private::elements::*;
             #path::props()

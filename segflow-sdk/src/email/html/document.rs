@@ -28,9 +28,18 @@ const HEAD: &str = "<head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Typ
 const STYLE: &str = "<style>:root{color-scheme:light dark;supported-color-schemes:light dark}\
 body{-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%}table{mso-table-lspace:0;mso-table-rspace:0}";
 
+/// Twelve times the same, which makes 144 of it in two steps.
+macro_rules! filler {
+    ($part:expr) => {
+        concat!($part, $part, $part, $part, $part, $part, $part, $part, $part, $part, $part, $part)
+    };
+}
+
 /// After the preview comes this, so that what follows does not show in the list of mails.
-const FILLER: &str = "\u{2007}\u{34f}\u{200c}";
-const PREVIEW: usize = 140;
+const FILLER: &str = filler!(filler!("\u{2007}\u{34f}\u{200c}"));
+const PREVIEW: usize = 144;
+/// The bytes of three characters that no list shows.
+const FILL: usize = FILLER.len() / PREVIEW;
 
 impl Email {
     #[doc(hidden)]
@@ -48,7 +57,9 @@ impl Email {
 }
 
 fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String {
-    let mut out = String::with_capacity(content.html.len() + 3_000 + preview.len());
+    let rules: usize = content.rules.iter().map(|rule| rule.len()).sum();
+    let around = HEAD.len() + STYLE.len() + FILLER.len() + 2 * body.outer.len() + body.inner.len() + 800;
+    let mut out = String::with_capacity(around + content.html.len() + rules + 2 * (subject.len() + preview.len()));
     let push = |out: &mut String, parts: &[&str]| parts.iter().for_each(|part| out.push_str(part));
     push(&mut out, &["<!doctype html><html lang=\"", body.lang, "\" dir=\"", body.dir]);
     push(
@@ -68,7 +79,7 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
             ],
         );
         super::show::escape(preview, &mut out);
-        (preview.chars().count()..PREVIEW).for_each(|_| out.push_str(FILLER));
+        out.push_str(&FILLER[preview.chars().count().min(PREVIEW) * FILL..]);
         push(&mut out, &["</div>"]);
     }
     // Some clients make a `<div>` of the body: the table keeps its colour over the whole width.

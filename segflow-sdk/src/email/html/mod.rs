@@ -57,7 +57,6 @@ impl Html {
 /// What the macro calls.
 #[doc(hidden)]
 impl Html {
-    #[must_use]
     pub fn with_room(html: usize, text: usize) -> Html {
         Html { html: String::with_capacity(html), text: String::with_capacity(text), ..Html::default() }
     }
@@ -75,12 +74,24 @@ impl Html {
         self.text.push_str(text);
     }
 
+    /// What a component wrote, at the end of what is there.
+    pub fn add(&mut self, part: Html) {
+        match self.is_empty() {
+            // The first component is often the whole email: nothing is copied then.
+            true => {
+                let before = std::mem::replace(self, part);
+                before.rules.into_iter().for_each(|rule| self.rule(rule));
+                self.body = before.body.or(self.body);
+                self.refused = before.refused.or(self.refused.take());
+            }
+            false => self.append(&part),
+        }
+    }
+
     pub fn append(&mut self, part: &Html) {
         self.push(&part.html, &part.text);
         part.rules.iter().for_each(|rule| self.rule(rule));
-        if self.body.is_none() {
-            self.body = part.body;
-        }
+        self.body = self.body.or(part.body);
         if self.refused.is_none() {
             self.refused.clone_from(&part.refused);
         }

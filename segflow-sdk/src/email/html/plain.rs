@@ -26,13 +26,15 @@ pub const CODE_END: char = '\u{11}';
 /// The text as it is sent. Ends with a line break, unless it is empty.
 pub fn finish(marked: &str) -> String {
     let mut text = Text { out: String::with_capacity(marked.len() + 16), ..Text::default() };
-    let mut rest = marked;
-    while let Some(at) = rest.find(|c: char| c < ' ' && c != '\n' && c != '\t') {
-        text.words(&rest[..at]);
-        text.mark(char::from(rest.as_bytes()[at]));
-        rest = &rest[at + 1..];
+    let mut start = 0;
+    for (at, byte) in marked.bytes().enumerate() {
+        if byte < b' ' && byte != b'\n' && byte != b'\t' {
+            text.words(&marked[start..at]);
+            text.mark(char::from(byte));
+            start = at + 1;
+        }
     }
-    text.words(rest);
+    text.words(&marked[start..]);
     if !text.out.is_empty() {
         text.out.push('\n');
     }
@@ -73,14 +75,16 @@ impl Text {
             }
             return;
         }
-        let mut words = words.split([' ', '\n', '\t']);
-        if let Some(first) = words.next() {
-            self.word(first);
+        // As bytes: space is ASCII, and this runs over every word of every email.
+        let mut start = 0;
+        for (at, byte) in words.bytes().enumerate() {
+            if matches!(byte, b' ' | b'\n' | b'\t') {
+                self.word(&words[start..at]);
+                self.space = true;
+                start = at + 1;
+            }
         }
-        for word in words {
-            self.space = true;
-            self.word(word);
-        }
+        self.word(&words[start..]);
     }
 
     fn word(&mut self, word: &str) {
