@@ -1,6 +1,6 @@
 //! `html!` and `tw!`.
 //!
-//! [`node`] reads the markup, [`write`] turns it into code with the components of [`own`], whose list is in [`elements`]. The code writes
+//! [`node`] reads the markup, [`write`] turns it into code with the components of [`own`] and [`page`], whose list is in [`elements`]. The code writes
 //! HTML and plain text into two strings of a `segflow::Html`: what is known is one constant between two values, styles included.
 
 mod address;
@@ -9,6 +9,7 @@ mod look;
 mod node;
 mod out;
 mod own;
+mod page;
 mod write;
 
 use proc_macro2::TokenStream;
@@ -41,7 +42,7 @@ pub fn expand(markup: TokenStream) -> TokenStream {
     let (html, text) = writer.out.sizes;
     // Values and what components write come on top.
     let (html, text) = (html + html / 4 + 64, text + text / 4 + 64);
-    let default_body = own::body_style(&writer.looks.theme);
+    let default_body = page::body_style(&writer.looks.theme);
     let code = std::mem::take(&mut writer.out).finish();
     let (w, subject, preview) = (hidden("__w"), hidden("__subject"), hidden("__preview"));
     if !is_email {
@@ -55,7 +56,7 @@ pub fn expand(markup: TokenStream) -> TokenStream {
         }};
     }
     let classes = Classes::plain(Declarations::read(&default_body));
-    let (outer, inner) = own::body_attributes(&classes);
+    let (outer, inner) = page::body_attributes(&classes);
     quote! {{
         #tracked
         #mistakes

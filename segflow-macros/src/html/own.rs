@@ -9,15 +9,15 @@ use super::look::{ALL, Look, padding};
 use super::node::{Attribute, Element, Value};
 use super::out::{escaped, hidden, readable};
 use super::write::Writer;
-use crate::class::style::{Declarations, Part};
-use crate::class::table::{MONO, SANS};
+use crate::class::style::Part;
+use crate::class::table::MONO;
 
 const TABLE: &str = "<table role=\"presentation\" border=\"0\" cellpadding=\"0\" cellspacing=\"0\"";
 const CELL: &str = "><tbody><tr><td";
 const END: &str = "</td></tr></tbody></table>";
 const INSIDE: [Part; 2] = [Part::Box, Part::Content];
 
-fn attribute<'a>(element: &'a Element, name: &str) -> Option<&'a Attribute> {
+pub fn attribute<'a>(element: &'a Element, name: &str) -> Option<&'a Attribute> {
     element.attributes.iter().find(|attribute| attribute.name == name)
 }
 
@@ -62,7 +62,7 @@ impl Writer {
         }
     }
 
-    fn look(&mut self, element: &Element, kind: &Kind, own: &str) -> Look {
+    pub fn look(&mut self, element: &Element, kind: &Kind, own: &str) -> Look {
         self.looks.of(element, kind, own, &mut self.out, &mut self.mistakes)
     }
 
@@ -76,44 +76,6 @@ impl Writer {
         self.out.html(">");
         self.nodes(&element.children, kind.holds, kind.name);
         self.out.both(&format!("</{tag}>"), mark);
-    }
-
-    fn head(&mut self, element: &Element, kind: &Kind) {
-        if self.depth > 1 || !self.is_email {
-            let why = match kind.name {
-                "Subject" => "a `<Subject>` stands at the top of an email's `html!`, in no other element",
-                _ => "a `<Preview>` stands at the top of an email's `html!`, beside its `<Subject>`",
-            };
-            return self.mistake(element.span(), why);
-        }
-        let into = hidden(if kind.name == "Subject" { "__subject" } else { "__preview" });
-        let code = self.words(&element.children, &into, kind.name);
-        self.out.call(code);
-    }
-
-    fn body(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, &body_style(&self.looks.theme));
-        let Look::Known(classes) = look else {
-            return self.mistake(
-                element.span(),
-                "the class of `<Body>` cannot be chosen at run time; choose it for a `<Section>`",
-            );
-        };
-        let word = |name: &str, otherwise: &str| match attribute(element, name).and_then(|a| a.value.as_ref()) {
-            Some(Value::Literal(text)) => escaped(&text.value()),
-            _ => otherwise.to_string(),
-        };
-        let (lang, dir) = (word("lang", "en"), word("dir", "ltr"));
-        let (outer, inner) = body_attributes(&classes);
-        let rules = [classes.rules(&[Part::Box]), classes.rules(&[Part::Frame, Part::Content])];
-        let rules = rules.iter().flatten().map(|(_, rules)| rules);
-        let w = hidden("__w");
-        self.has_body = true;
-        self.out.call(quote! {
-            #(#w.rule(#rules);)*
-            #w.body(::segflow::__private::Body { lang: #lang, dir: #dir, outer: #outer, inner: #inner });
-        });
-        self.nodes(&element.children, kind.holds, kind.name);
     }
 
     fn container(&mut self, element: &Element, kind: &Kind) {
@@ -280,7 +242,8 @@ impl Writer {
     fn img(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "");
         let w = hidden("__w");
-        self.out.html("<img src=\"");
+        let mark = if self.in_line { "" } else { "\u{1}" };
+        self.out.both("<img src=\"", mark);
         match attribute(element, "src").and_then(|src| src.value.as_ref()) {
             Some(Value::Literal(literal)) => {
                 let value = literal.value();
@@ -312,7 +275,7 @@ impl Writer {
         }
         let own = if look.get("height").is_some() { "" } else { "height:auto" };
         look.write(&mut self.out, &ALL, own, "");
-        self.out.html(">");
+        self.out.both(">", mark);
     }
 
     /// A width or height in px, or a literal in per cent.
@@ -392,21 +355,4 @@ impl Writer {
         let (html, text) = (given("html"), given("text"));
         self.out.call(quote! { #w.add(::segflow::Html::raw(#html, #text)); });
     }
-}
-
-/// What an email looks like where nothing is said.
-pub fn body_style(theme: &crate::class::theme::Theme) -> String {
-    let sans = theme.fonts.get("sans").map_or(SANS, String::as_str);
-    format!("background-color:#ffffff;font-family:{sans};font-size:16px;line-height:24px;color:#101828")
-}
-
-/// The attributes of the body and of the cell in it.
-pub fn body_attributes(classes: &crate::class::Classes) -> (String, String) {
-    let write = |parts: &[Part], before: &str| {
-        let class = classes.rules(parts).map_or(String::new(), |(name, _)| format!(" class=\"{name}\""));
-        let style = Declarations::read(before).and(&classes.base.of(parts)).inline();
-        format!("{class} style=\"{style}\"")
-    };
-    let align = classes.base.get("text-align").map_or(String::new(), |align| format!(" align=\"{align}\""));
-    (write(&[Part::Box], "margin:0;padding:0;width:100%"), align + &write(&[Part::Frame, Part::Content], ""))
 }

@@ -19,13 +19,14 @@ pub struct Writer {
     pub depth: usize,
     /// The `<Subject>` and `<Preview>` have a variable to go to.
     pub is_email: bool,
-    pub has_body: bool,
+    /// The element that is being written stands in a line of words.
+    pub in_line: bool,
     hrefs: usize,
 }
 
 impl Writer {
     pub fn new(looks: Looks, is_email: bool, mistakes: Vec<Error>) -> Writer {
-        Writer { looks, out: Out::default(), mistakes, depth: 0, is_email, has_body: false, hrefs: 0 }
+        Writer { looks, out: Out::default(), mistakes, depth: 0, is_email, in_line: false, hrefs: 0 }
     }
 
     pub fn mistake(&mut self, span: proc_macro2::Span, what: impl Into<String>) {
@@ -134,6 +135,7 @@ impl Writer {
             self.out.call(quote! { let #start = #w.text_len(); });
         }
         self.depth += 1;
+        self.in_line = holds == Holds::Inline;
         match html_only {
             // The classes that are chosen inside are variables: they and the mark are gone afterwards.
             true => {

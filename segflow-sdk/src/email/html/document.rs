@@ -25,8 +25,10 @@ const HEAD: &str = "<head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Typ
 <!--[if mso]><noscript><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings></xml></noscript>\
 <style>td,th,div,p,a,h1,h2,h3,h4,h5,h6{font-family:'Segoe UI',Arial,sans-serif;mso-line-height-rule:exactly}</style><![endif]-->";
 
+/// Sizes count as Tailwind has them count: with the padding.
 const STYLE: &str = "<style>:root{color-scheme:light dark;supported-color-schemes:light dark}\
-body{-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%}table{mso-table-lspace:0;mso-table-rspace:0}";
+body{-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%}\
+table,td,div,p,a,img{box-sizing:border-box}table{mso-table-lspace:0;mso-table-rspace:0}";
 
 /// Twelve times the same, which makes 144 of it in two steps.
 macro_rules! filler {

@@ -75,16 +75,23 @@ impl Text {
             }
             return;
         }
-        // As bytes: space is ASCII, and this runs over every word of every email.
-        let mut start = 0;
-        for (at, byte) in words.bytes().enumerate() {
-            if matches!(byte, b' ' | b'\n' | b'\t') {
-                self.word(&words[start..at]);
-                self.space = true;
-                start = at + 1;
+        // Most of it has single spaces and is copied as it is.
+        let mut before = 0;
+        let uneven = |byte: u8| {
+            let twice = byte == b' ' && before == b' ';
+            before = byte;
+            twice || byte == b'\n' || byte == b'\t'
+        };
+        if words.bytes().any(uneven) {
+            for (i, word) in words.split([' ', '\n', '\t']).enumerate() {
+                self.space |= i > 0;
+                self.word(word);
             }
+        } else {
+            self.space |= words.starts_with(' ');
+            self.word(words.trim_matches(' '));
+            self.space |= words.len() > 1 && words.ends_with(' ');
         }
-        self.word(&words[start..]);
     }
 
     fn word(&mut self, word: &str) {
