@@ -50,6 +50,9 @@ impl Prop {
         let Pat::Ident(pat) = &*typed.pat else {
             return Err(Error::new_spanned(&typed.pat, "a prop needs a plain name: it is said by it"));
         };
+        if pat.ident == "render" || pat.ident == "props" {
+            return Err(Error::new_spanned(pat, "a prop cannot have this name: the component has a method of it"));
+        }
         if let Type::ImplTrait(_) = &*typed.ty {
             return Err(Error::new_spanned(
                 &typed.ty,
