@@ -1,18 +1,24 @@
 //! `#[email("id")]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Token, Type};
+use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Stmt, Token, Type};
 
 use crate::fields::scalar;
 
 pub fn expand(id: TokenId, function: ItemFn) -> Result<TokenStream> {
     let email = Email::read(function)?;
     let constructor = email.constructor(&id.0);
+    if let Some(html) = email.without_subject() {
+        // The constructor is there, so that what sends it has no error as well.
+        let mistake =
+            Error::new(html, "an email has a subject: `<Subject>\"…\"</Subject>` in its `html!`").into_compile_error();
+        return Ok(quote! { #constructor #mistake });
+    }
     let registration = email.registration(&id.0);
     Ok(quote! { #constructor #registration })
 }
@@ -93,6 +99,24 @@ impl Email {
         Ok(Email { function, user, arguments })
     }
 
+    /// The place of the `html!` that ends the function, if it has no `<Subject>` and so is a part of an email only.
+    fn without_subject(&self) -> Option<Span> {
+        fn has(tokens: TokenStream) -> bool {
+            tokens.into_iter().any(|token| match token {
+                TokenTree::Ident(ident) => ident == "Subject",
+                TokenTree::Group(group) => has(group.stream()),
+                _ => false,
+            })
+        }
+        let found = match self.function.block.stmts.last()? {
+            Stmt::Expr(Expr::Macro(found), None) => &found.mac,
+            Stmt::Macro(found) if found.semi_token.is_none() => &found.mac,
+            _ => return None,
+        };
+        let name = found.path.segments.last().filter(|last| last.ident == "html")?;
+        (!has(found.tokens.clone())).then(|| name.ident.span())
+    }
+
     fn travelling(&self) -> impl Iterator<Item = &Argument> {
         self.arguments.iter().filter(|argument| !argument.is_user)
     }
@@ -146,6 +170,7 @@ impl Email {
                 ::segflow::__private::TemplateUse {
                     file: ::segflow::__template_file!(#path),
                     variables: || ::std::vec![#(#variables),*],
+                    check: ::segflow::__private::template_problems,
                 }
             }
         });

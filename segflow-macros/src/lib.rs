@@ -2,13 +2,18 @@
 //!
 //! - [`macro@Attributes`] on the struct of a user, [`macro@Event`] on that of an event: columns for segments, a typed patch, the schema.
 //! - [`macro@email`] on a function: the email it renders becomes a message that a flow can send.
+//! - [`macro@html`], [`macro@component`] and [`macro@tw`]: emails as markup, with classes that are resolved at compile time.
 //! - [`macro@project`] on the function that returns the project: the exports of the plugin.
 
 mod attributes;
 mod case;
+mod class;
+mod component;
 mod email;
 mod event;
 mod fields;
+mod html;
+mod nearest;
 mod project;
 
 use proc_macro::TokenStream;
@@ -42,6 +47,31 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn email(id: TokenStream, function: TokenStream) -> TokenStream {
     answer(email::expand(parse_macro_input!(id), parse_macro_input!(function)))
+}
+
+/// A part of emails: `#[component] fn price_line(name: &str, #[default(1)] count: u32, children: Children) -> Html { html! { … } }`.
+///
+/// In `html!` it is `<PriceLine name="Mug" count=2>"…"</PriceLine>`. A prop that is not said is its `#[default(…)]`; without one, `bool` is
+/// false, `Option` and `Class` are empty, and every other has to be said. A parameter `children` takes what stands between the tags.
+#[proc_macro_attribute]
+pub fn component(options: TokenStream, function: TokenStream) -> TokenStream {
+    let options = proc_macro2::TokenStream::from(options);
+    match options.is_empty() {
+        true => answer(component::expand(parse_macro_input!(function))),
+        false => answer(Err(syn::Error::new_spanned(options, "`#[component]` takes no options"))),
+    }
+}
+
+/// An email, or a part of one, as markup.
+#[proc_macro]
+pub fn html(markup: TokenStream) -> TokenStream {
+    html::expand(markup.into()).into()
+}
+
+/// Classes as a value, for those that are chosen at run time; the names are checked when it is compiled.
+#[proc_macro]
+pub fn tw(names: TokenStream) -> TokenStream {
+    html::class(&parse_macro_input!(names)).into()
 }
 
 /// The project: on the one function without arguments that returns `Project<U>`.

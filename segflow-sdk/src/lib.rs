@@ -75,13 +75,73 @@ pub use jiff::Timestamp;
 pub use segflow_core as core;
 pub use segflow_core::flow::{Never, Now};
 pub use segflow_macros::{Attributes, Event, email, project};
+
+/// ```
+/// # use segflow::prelude::*;
+/// #[component]
+/// fn price_line(name: &str, #[default(1)] count: u32, note: Option<&str>, children: Children) -> Html {
+///     html! {
+///         <Text>
+///             {count} " × " {name}
+///             if let Some(note) = note { " (" {note} ")" }
+///             {children}
+///         </Text>
+///     }
+/// }
+///
+/// # let _ =
+/// html! {
+///     <PriceLine name="Mug" count=2>", the blue one"</PriceLine>
+///     <PriceLine name="Plate" note="sold out"/>
+/// }
+/// # ;
+/// ```
+#[doc(inline)]
+pub use segflow_macros::component;
+
+/// With a `<Subject>` it is an [`Email`], without one a piece of an email, [`Html`]. Text is in quotes; `{…}` shows what is [`Show`],
+/// escaped; `if`, `match` and `for` hold markup. HTML and plain text are written at once.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { username: String, email: String }
+/// #[email("welcome-email")]
+/// fn welcome(user: &Shopper, percent: u8, news: &[String]) -> Email {
+///     html! {
+///         <Subject>"Welcome, " {&user.username} "!"</Subject>
+///         <Preview>"Something to begin with"</Preview>
+///         <Container class="max-w-[465px] p-5 bg-white rounded">
+///             <Heading class="text-2xl">"Welcome, " {&user.username} "!"</Heading>
+///             if percent > 0 {
+///                 <Text>"Your first order is " {percent} " % off."</Text>
+///             }
+///             <ul>
+///                 for line in news { <li>{line}</li> }
+///             </ul>
+///             <Button href="https://shop.example" class="bg-black text-white rounded px-5 py-3">"Have a look"</Button>
+///             <Unsubscribe class="text-xs">"Unsubscribe"</Unsubscribe>
+///         </Container>
+///     }
+/// }
+/// ```
+#[doc(inline)]
+pub use segflow_macros::html;
+
+/// ```
+/// # use segflow::prelude::*;
+/// let class: Class = tw!("bg-black text-white");
+/// ```
+#[doc(inline)]
+pub use segflow_macros::tw;
+
 pub use segflow_protocol::InFlight;
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
-pub use email::{Email, Message};
+pub use email::html::{Children, Class, Html, Show};
+pub use email::{Email, Message, links};
 pub use flow::{
     Answer, Asked, Completed, Either, Experiment, Flow, Outcome, Task, WORKDAYS, Wait, WaitFor, WaitForWithin, Webhook,
     WebhookError, Weekday, When, WithHoldout, at, between, business_hours, join, next, on, race,
@@ -104,11 +164,23 @@ pub mod __private {
     pub use inventory;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
 
+    pub use crate::email::html::{Body, ClassPart};
     pub use crate::email::{
         AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, Shape, TemplateFile,
-        TemplateUse, argument, type_id_of,
+        TemplateUse, argument, template_problems, type_id_of,
     };
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]
     pub use crate::wasm;
+
+    /// Whether a prop of a component was said: `Said` has what rendering asks for, `Missing` has not.
+    pub struct Said;
+    pub struct Missing;
+
+    /// The names of the components that `html!` knows by itself, for the compiler to suggest.
+    #[rustfmt::skip]
+    pub mod elements {
+        macro_rules! names { ($($name:ident)*) => { $(pub struct $name;)* }; }
+        names! { Body Container Section Row Column Text Heading Button Link Img Hr Markdown CodeBlock Unsubscribe Preferences OpenInBrowser Raw }
+    }
 }

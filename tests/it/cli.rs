@@ -69,17 +69,18 @@ fn copy_storefront() -> (PathBuf, File) {
     let (from, to) = (plugins::root().join("examples/storefront"), plugins::target().join("tmp/shop"));
     let lock = File::create(plugins::target().join("tmp/shop.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    for folder in ["src", "emails"] {
-        std::fs::create_dir_all(to.join(folder)).expect("a folder");
-        for entry in std::fs::read_dir(from.join(folder)).expect("a folder") {
-            let entry = entry.expect("an entry");
-            std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).expect("copied");
-        }
+    std::fs::create_dir_all(to.join("src")).expect("a folder");
+    for entry in std::fs::read_dir(from.join("src")).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join("src").join(entry.file_name())).expect("copied");
     }
+    // The theme of its emails is the last thing in its manifest.
+    let manifest = std::fs::read_to_string(from.join("Cargo.toml")).expect("a manifest");
+    let theme = manifest.find("[package.metadata.segflow.theme]").map_or("", |at| &manifest[at..]);
     let sdk = plugins::root().join("segflow-sdk");
     let manifest = format!(
         "[package]\nname = \"storefront-copy\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\
-         [dependencies]\nsegflow = {{ package = \"segflow-sdk\", path = {sdk:?} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n"
+         [dependencies]\nsegflow = {{ package = \"segflow-sdk\", path = {sdk:?} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n\n{theme}"
     );
     std::fs::write(to.join("Cargo.toml"), manifest).expect("written");
     std::fs::copy(plugins::root().join("Cargo.lock"), to.join("Cargo.lock")).expect("copied");
@@ -229,8 +230,8 @@ fn dev_pushes_again_when_something_is_saved() {
         let client = process.client();
         client.advance("1h").await;
         assert_eq!(client.messages("ada").await.len(), 2);
-        let path = shop.join("emails/winback.html");
-        let text = std::fs::read_to_string(&path).expect("a template").replace("We miss you", "We still miss you");
+        let path = shop.join("src/emails.rs");
+        let text = std::fs::read_to_string(&path).expect("the emails").replace("We miss you", "We still miss you");
         std::fs::write(&path, text).expect("saved");
         until("it is pushed again", || async { (client.items("/v1/deployments").await.len() == 2).then_some(()) })
             .await;

@@ -59,7 +59,7 @@ async fn main() -> Result<()> {
         let line = dev.pushed().await?;
         figure("a changed line, saved, to pushed", time(started.elapsed()), format!("target 10 s; {line}"));
     }
-    let email = copy.join("emails/welcome.html");
+    let email = copy.join("src/emails.rs");
     let text = std::fs::read_to_string(&email)?;
     let started = now();
     std::fs::write(&email, text.replace("Good to have you here.", "Good that you are here."))?;
@@ -71,13 +71,14 @@ async fn main() -> Result<()> {
 /// A copy that a user could have made: outside the sources, with the SDK by its path. It stays, so that the next run finds it built.
 fn copy() -> Result<std::path::PathBuf> {
     let (from, to) = (database::workspace().join("examples/storefront"), database::scratch()?.join("storefront"));
-    for folder in ["src", "emails"] {
-        std::fs::create_dir_all(to.join(folder))?;
-        for file in std::fs::read_dir(from.join(folder))? {
-            let file = file?;
-            std::fs::copy(file.path(), to.join(folder).join(file.file_name()))?;
-        }
+    std::fs::create_dir_all(to.join("src"))?;
+    for file in std::fs::read_dir(from.join("src"))? {
+        let file = file?;
+        std::fs::copy(file.path(), to.join("src").join(file.file_name()))?;
     }
+    // The theme of its emails is the last thing in its manifest.
+    let manifest = std::fs::read_to_string(from.join("Cargo.toml"))?;
+    let theme = manifest.find("[package.metadata.segflow.theme]").map_or("", |at| &manifest[at..]);
     std::fs::copy(database::workspace().join("Cargo.lock"), to.join("Cargo.lock"))?;
     let sdk = database::workspace().join("segflow-sdk");
     std::fs::write(
@@ -85,7 +86,7 @@ fn copy() -> Result<std::path::PathBuf> {
         format!(
             "[package]\nname = \"storefront\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\
              [dependencies]\nsegflow = {{ path = {sdk:?}, package = \"segflow-sdk\" }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
-             [workspace]\n"
+             [workspace]\n\n{theme}"
         ),
     )?;
     Ok(to)

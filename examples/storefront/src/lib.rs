@@ -1,11 +1,12 @@
 //! The tour of Segflow: a shop that welcomes, wins back, and looks after its best customers.
 //!
 //! Who the users are and what happens to them comes first, then the segments, then the campaigns, then the project that a push brings to
-//! a server. The emails are in [`emails`], their words in the folder `emails/`.
+//! a server. The emails are in [`emails`], what they are built of in [`parts`].
 
 use segflow::prelude::*;
 
 pub mod emails;
+pub mod parts;
 
 /// A customer of the shop.
 #[derive(Debug, Clone, Attributes, Serialize, Deserialize)]

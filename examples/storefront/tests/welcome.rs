@@ -17,7 +17,7 @@ fn everybody_is_welcomed_once() {
 fn names_are_escaped_in_html_and_readable_in_text() {
     let run = Run::new(storefront()).user("eve", Shopper { username: "<b>Eve</b>".into(), ..ada() });
     let mail = &run.sent("welcome-email")[0];
-    assert!(mail.html.contains("Welcome, &lt;b&gt;Eve&lt;&#x2f;b&gt;!"), "{}", mail.html);
-    assert!(mail.text.starts_with("Welcome, <b>Eve</b>!\n\nGood to have you here."), "{}", mail.text);
-    assert!(mail.text.ends_with("See what is new (https://shop.example/new)\n"), "{}", mail.text);
+    assert!(mail.html.contains("Welcome, &lt;b&gt;Eve&lt;/b&gt;!"), "{}", mail.html);
+    assert!(mail.text.contains("Welcome, <b>Eve</b>!\n\nGood to have you here."), "{}", mail.text);
+    assert!(mail.text.contains("\n\nSee what is new (https://shop.example/new)\n"), "{}", mail.text);
 }

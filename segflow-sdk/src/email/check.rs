@@ -4,15 +4,13 @@ use minijinja::{Environment, ErrorKind, Value};
 use segflow_core::words::distance;
 use segflow_protocol::{Field, Problem, Type};
 
-use super::declaration::{EmailDeclaration, TemplateUse};
+use super::declaration::TemplateUse;
 use super::file::{HTML, environment, line_of, reason};
 use super::probe::Shape;
 
-/// Adds what is wrong with the templates of an email.
-pub fn problems(email: &EmailDeclaration, to: &mut Vec<Problem>) {
-    for template in email.templates {
-        Check { email: email.id, template, problems: to }.all();
-    }
+/// Adds what is wrong with a template of an email.
+pub fn problems(email: &'static str, template: &TemplateUse, to: &mut Vec<Problem>) {
+    Check { email, template, problems: to }.all();
 }
 
 struct Check<'a> {

@@ -1,7 +1,5 @@
-use segflow_protocol::Json;
-
 use super::*;
-use crate::email::{Email, TemplateFile};
+use crate::email::TemplateFile;
 
 fn field(name: &str, ty: Type) -> Field {
     Field { name: name.into(), ty, required: true, default: None }
@@ -15,7 +13,7 @@ fn shopper() -> Vec<(&'static str, Shape)> {
 
 fn found(source: &'static str) -> Vec<(String, String)> {
     let file = TemplateFile { path: "emails/x.html", source };
-    let template = TemplateUse { file, variables: shopper };
+    let template = TemplateUse { file, variables: shopper, check: problems };
     let mut problems = vec![];
     Check { email: "x", template: &template, problems: &mut problems }.all();
     problems.into_iter().map(|p| (p.message, p.place.expect("every one has a place"))).collect()
@@ -84,24 +82,12 @@ fn syntax_filters_and_tests_are_checked() {
 
 #[test]
 fn every_template_of_an_email_is_checked() {
-    fn none(_: &Json, _: &Json) -> Result<Email, String> {
-        Err("never rendered".into())
-    }
     const fn template(source: &'static str) -> TemplateUse {
-        TemplateUse { file: TemplateFile { path: "emails/x.html", source }, variables: shopper }
+        TemplateUse { file: TemplateFile { path: "emails/x.html", source }, variables: shopper, check: problems }
     }
     const BROKEN: [TemplateUse; 2] = [template(""), template("subject: {{ b }}\n---\n")];
-    let email = EmailDeclaration {
-        id: "x",
-        user: || std::any::TypeId::of::<()>(),
-        constructor: || std::any::TypeId::of::<()>(),
-        arguments: &[],
-        templates: &BROKEN,
-        code: 0,
-        render: none,
-    };
     let mut found = vec![];
-    problems(&email, &mut found);
+    BROKEN.iter().for_each(|template| (template.check)("x", template, &mut found));
     let codes: Vec<String> = found.into_iter().map(|problem| problem.code).collect();
     assert_eq!(codes, ["template_syntax", "unknown_variable"]);
 }

@@ -30,6 +30,8 @@ pub struct TemplateUse {
     pub file: TemplateFile,
     /// What the template sees, and what can be known of it before it is rendered.
     pub variables: fn() -> Vec<(&'static str, Shape)>,
+    /// Finds what is wrong with it. Named here and not called by name, so that a project without files has no engine for them in it.
+    pub check: fn(&'static str, &TemplateUse, &mut Vec<protocol::Problem>),
 }
 
 inventory::collect!(EmailDeclaration);
@@ -76,7 +78,9 @@ pub fn of_constructor(constructor: TypeId) -> Option<&'static EmailDeclaration> 
 pub fn templates<U: Attributes>() -> (Vec<protocol::Template>, Vec<protocol::Problem>) {
     let emails = of_user::<U>();
     let mut problems = vec![];
-    emails.iter().for_each(|email| super::check::problems(email, &mut problems));
+    for email in &emails {
+        email.templates.iter().for_each(|template| (template.check)(email.id, template, &mut problems));
+    }
     (emails.iter().map(|email| email.template()).collect(), problems)
 }
 

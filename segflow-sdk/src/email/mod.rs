@@ -7,6 +7,8 @@
 mod check;
 mod declaration;
 mod file;
+pub mod html;
+pub mod links;
 mod probe;
 mod text;
 
@@ -15,6 +17,7 @@ use std::marker::PhantomData;
 use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
+pub use check::problems as template_problems;
 pub use declaration::{Arguments, EmailDeclaration, TemplateUse, argument, type_id_of};
 pub(crate) use declaration::{find, of_constructor, templates};
 pub use file::TemplateFile;
@@ -56,8 +59,9 @@ impl<U> Message<U> {
     }
 }
 
-/// What an `#[email]` function returns: subject, HTML and text, or why there are none. Made by [`template!`](crate::template!).
-pub struct Email(Result<Rendered, String>);
+/// What an `#[email]` function returns: subject, HTML and text, or why there are none. Made by [`html!`](crate::html!) with a
+/// `<Subject>` in it, or by [`template!`](crate::template!).
+pub struct Email(pub(crate) Result<Rendered, String>);
 
 impl Email {
     pub(crate) fn finish(self) -> Result<Rendered, String> {

@@ -1,0 +1,109 @@
+use super::style::Part;
+use super::theme::Theme;
+use super::{Classes, resolve};
+
+fn classes(names: &str) -> Classes {
+    resolve(names, &Theme::default()).unwrap_or_else(|mistakes| panic!("{names}: {mistakes:?}"))
+}
+
+fn inline(names: &str) -> String {
+    classes(names).base.inline()
+}
+
+fn mistake(name: &str) -> String {
+    resolve(name, &Theme::default()).expect_err(name).remove(0)
+}
+
+#[test]
+fn names_become_px_and_hex() {
+    assert_eq!(inline("max-w-[465px] mx-auto p-5"), "padding:20px;margin-left:auto;margin-right:auto;max-width:465px");
+    assert_eq!(inline("border border-[#eaeaea] rounded"), "border:1px solid #eaeaea;border-radius:4px");
+    assert_eq!(inline("text-sm text-slate-600"), "font-size:14px;line-height:20px;color:#45556c");
+    assert_eq!(
+        inline("bg-black text-white rounded px-5 py-3"),
+        "padding:12px 20px;border-radius:4px;background-color:#000000;color:#ffffff"
+    );
+    assert_eq!(inline("border-t border-gray-200"), "border-top:1px solid #e5e7eb");
+    assert_eq!(
+        inline("w-1/3 h-px leading-6 tracking-tight"),
+        "height:1px;width:33.3333%;line-height:24px;letter-spacing:-0.025em"
+    );
+}
+
+#[test]
+fn the_order_in_the_string_does_not_matter() {
+    for (a, b) in [
+        ("px-2 p-4", "p-4 px-2"),
+        ("p-10 p-4", "p-4 p-10"),
+        ("leading-8 text-sm", "text-sm leading-8"),
+        ("border-b-2 border", "border border-b-2"),
+    ] {
+        assert_eq!(inline(a), inline(b));
+    }
+    assert_eq!(inline("p-10 p-4"), "padding:40px");
+    assert_eq!(inline("px-2 p-4"), "padding:16px 8px");
+}
+
+#[test]
+fn what_depends_on_something_goes_to_the_head() {
+    let (name, css) = classes("p-2 dark:bg-black sm:p-4 hover:underline dark:hover:text-white")
+        .rules(&[Part::Frame, Part::Box, Part::Content])
+        .expect("rules");
+    let expected = ".N:hover{text-decoration:underline!important}@media (min-width:640px){.N{padding:16px!important}}\
+        @media (prefers-color-scheme:dark){.N{background-color:#000000!important}}@media (prefers-color-scheme:dark){.N:hover{color:#ffffff!important}}";
+    assert_eq!(css, expected.replace('N', &name));
+    assert!(classes("p-2").rules(&[Part::Content]).is_none());
+    assert_eq!(
+        classes("max-sm:p-2").rules(&[Part::Content]).expect("rules").1.split('{').next(),
+        Some("@media (max-width:639px)")
+    );
+}
+
+#[test]
+fn mistakes_say_what_to_do() {
+    assert!(mistake("text-cetner").ends_with("did you mean `text-center`?"), "{}", mistake("text-cetner"));
+    assert!(mistake("bg-slat-600").ends_with("did you mean `bg-slate-600`?"), "{}", mistake("bg-slat-600"));
+    assert!(mistake("flex").contains("`<Row>`"));
+    assert!(mistake("grid-cols-2").contains("`<Row>`"));
+    assert!(mistake("absolute").contains("positions"));
+    assert!(mistake("-mt-4").contains("negative"));
+    assert!(mistake("bg-black/50").contains("opacity"));
+    assert!(mistake("p-[3vw]").contains("brackets"));
+    assert!(mistake("darc:p-2").contains("`dark:`"));
+    assert!(mistake("bg-[red;}]").contains("brackets"));
+}
+
+#[test]
+fn a_theme_adds_names() {
+    let theme = Theme::read("[package.metadata.segflow.theme]\ncolors = { brand = \"#0f766e\" }\nspacing = { card = \"28px\" }\nradius = { card = \"10px\" }\nfonts = { head = \"Georgia, serif\" }").expect("good");
+    let style = resolve("bg-brand p-card rounded-card font-head", &theme).expect("known").base.inline();
+    assert_eq!(style, "padding:28px;border-radius:10px;background-color:#0f766e;font-family:Georgia, serif");
+}
+
+#[test]
+fn everything_that_is_suggested_exists() {
+    let theme = Theme::default();
+    for name in super::table::names(&theme) {
+        assert!(super::table::utility(&name, &theme).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn classes_mean_what_tailwind_says() {
+    let lines = |file: &'static str| {
+        file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+    };
+    let mut meant: Vec<&str> = lines(include_str!("differences.txt")).map(|(names, _)| names).collect();
+    let mut differences = vec![];
+    for (names, expected) in lines(include_str!("tailwind.txt")) {
+        let found = match resolve(names, &Theme::default()) {
+            Ok(classes) => classes.base.sorted(),
+            Err(mistakes) => mistakes.join(" "),
+        };
+        if found != expected && meant.extract_if(.., |known| *known == names).next().is_none() {
+            differences.push(format!("{names}\n  theirs {expected}\n  ours   {found}"));
+        }
+    }
+    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(meant.is_empty(), "the same as Tailwind, or not compared: {meant:?}");
+}

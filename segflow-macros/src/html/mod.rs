@@ -1,0 +1,110 @@
+//! `html!` and `tw!`.
+//!
+//! [`node`] reads the markup, [`write`] turns it into code with the components of [`own`] and [`page`], whose list is in [`elements`]. The code writes
+//! HTML and plain text into two strings of a `segflow::Html`: what is known is one constant between two values, styles included.
+
+mod address;
+mod elements;
+mod look;
+mod node;
+mod out;
+mod own;
+mod page;
+mod write;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, LitStr};
+
+use crate::class::Classes;
+use crate::class::style::Declarations;
+use elements::Holds;
+use look::Looks;
+use node::Node;
+use out::hidden;
+use write::Writer;
+
+pub fn expand(markup: TokenStream) -> TokenStream {
+    let span = proc_macro2::Span::call_site();
+    let looks = match Looks::new() {
+        Ok(looks) => looks,
+        Err(why) => return failed(&[Error::new(span, why)]),
+    };
+    let (nodes, mistakes) = node::parse(markup);
+    if nodes.is_empty() && !mistakes.is_empty() {
+        return failed(&mistakes);
+    }
+    let is_email = has_subject(&nodes);
+    let mut writer = Writer::new(looks, is_email, mistakes);
+    writer.nodes(&nodes, Holds::Anything, "html!");
+    let tracked = writer.looks.tracked();
+    let mistakes = errors(&writer.mistakes);
+    let (html, text) = writer.out.sizes;
+    // Values and what components write come on top.
+    let (html, text) = (html + html / 4 + 64, text + text / 4 + 64);
+    let default_body = page::body_style(&writer.looks.theme);
+    let code = std::mem::take(&mut writer.out).finish();
+    let (w, subject, preview) = (hidden("__w"), hidden("__subject"), hidden("__preview"));
+    if !is_email {
+        return quote! {{
+            #tracked
+            #mistakes
+            #[allow(unused_mut)]
+            let mut #w = ::segflow::Html::with_room(#html, #text);
+            #code
+            #w
+        }};
+    }
+    let classes = Classes::plain(Declarations::read(&default_body));
+    let (outer, inner) = page::body_attributes(&classes);
+    quote! {{
+        #tracked
+        #mistakes
+        #[allow(unused_mut)]
+        let (mut #subject, mut #preview) = (::std::string::String::new(), ::std::string::String::new());
+        #[allow(unused_mut)]
+        let mut #w = ::segflow::Html::with_room(#html, #text);
+        #code
+        const BODY: ::segflow::__private::Body =
+            ::segflow::__private::Body { lang: "en", dir: "ltr", outer: #outer, inner: #inner };
+        ::segflow::Email::of(&#subject, &#preview, #w, BODY)
+    }}
+}
+
+/// `tw!("…")`.
+pub fn class(names: &LitStr) -> TokenStream {
+    let mut looks = match Looks::new() {
+        Ok(looks) => looks,
+        Err(why) => return failed(&[Error::new(names.span(), why)]),
+    };
+    let mut mistakes = Vec::new();
+    let classes = looks.classes(names, &mut mistakes);
+    let (tracked, mistakes, value) = (looks.tracked(), errors(&mistakes), look::value(&classes));
+    quote! {{ #tracked #mistakes #value }}
+}
+
+/// Whether a component of the user's may have this name.
+pub fn is_taken(name: &str) -> bool {
+    elements::kind(name).is_some()
+}
+
+/// An email has a subject; without one it is a piece of an email.
+fn has_subject(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| match node {
+        Node::Element(element) => element.word().as_deref() == Some("Subject"),
+        Node::If(node) => has_subject(&node.then) || node.otherwise.as_deref().is_some_and(has_subject),
+        Node::Match(node) => node.arms.iter().any(|(.., nodes)| has_subject(nodes)),
+        Node::For(node) => has_subject(&node.each),
+        Node::Text(_) | Node::Expr(_) => false,
+    })
+}
+
+fn errors(mistakes: &[Error]) -> TokenStream {
+    mistakes.iter().map(Error::to_compile_error).collect()
+}
+
+/// The mistakes, and a value of whatever type is wanted: no second error comes of them.
+fn failed(mistakes: &[Error]) -> TokenStream {
+    let mistakes = errors(mistakes);
+    quote! {{ #mistakes loop {} }}
+}

@@ -1,0 +1,78 @@
+//! What is said of a whole email: its subject, its preview, the ground it stands on.
+
+use quote::quote;
+
+use super::elements::Kind;
+use super::look::Look;
+use super::node::{Element, Value};
+use super::out::{escaped, hidden};
+use super::own::attribute;
+use super::write::Writer;
+use crate::class::Classes;
+use crate::class::style::{Declarations, Part};
+use crate::class::table::SANS;
+use crate::class::theme::Theme;
+
+impl Writer {
+    pub fn head(&mut self, element: &Element, kind: &Kind) {
+        if self.depth > 1 || !self.is_email {
+            let why = match kind.name {
+                "Subject" => "a `<Subject>` stands at the top of an email's `html!`, in no other element",
+                _ => "a `<Preview>` stands at the top of an email's `html!`, beside its `<Subject>`",
+            };
+            return self.mistake(element.span(), why);
+        }
+        let into = hidden(if kind.name == "Subject" { "__subject" } else { "__preview" });
+        let code = self.words(&element.children, &into, kind.name);
+        self.out.call(code);
+    }
+
+    pub fn body(&mut self, element: &Element, kind: &Kind) {
+        let look = self.look(element, kind, &body_style(&self.looks.theme));
+        let Look::Known(classes) = look else {
+            return self.mistake(
+                element.span(),
+                "the class of `<Body>` cannot be chosen at run time; choose it for a `<Section>`",
+            );
+        };
+        let (lang, dir) = (self.word(element, "lang", "en"), self.word(element, "dir", "ltr"));
+        let (outer, inner) = body_attributes(&classes);
+        let rules = [classes.rules(&[Part::Box]), classes.rules(&[Part::Frame, Part::Content])];
+        let rules = rules.iter().flatten().map(|(_, rules)| rules);
+        let w = hidden("__w");
+        self.out.call(quote! {
+            #(#w.rule(#rules);)*
+            #w.body(::segflow::__private::Body { lang: #lang, dir: #dir, outer: #outer, inner: #inner });
+        });
+        self.nodes(&element.children, kind.holds, kind.name);
+    }
+
+    /// An attribute that is known when it is compiled.
+    fn word(&mut self, element: &Element, name: &str, otherwise: &str) -> String {
+        match attribute(element, name).map(|attribute| (&attribute.name, &attribute.value)) {
+            None => otherwise.to_string(),
+            Some((_, Some(Value::Literal(text)))) => escaped(&text.value()),
+            Some((name, _)) => {
+                self.mistake(name.span(), format!("`{name}` is a word in quotes: `{name}=\"{otherwise}\"`"));
+                otherwise.to_string()
+            }
+        }
+    }
+}
+
+/// What an email looks like where nothing is said.
+pub fn body_style(theme: &Theme) -> String {
+    let sans = theme.fonts.get("sans").map_or(SANS, String::as_str);
+    format!("background-color:#ffffff;font-family:{sans};font-size:16px;line-height:24px;color:#101828")
+}
+
+/// The attributes of the body and of the cell in it.
+pub fn body_attributes(classes: &Classes) -> (String, String) {
+    let write = |parts: &[Part], before: &str| {
+        let class = classes.rules(parts).map_or(String::new(), |(name, _)| format!(" class=\"{name}\""));
+        let style = Declarations::read(before).and(&classes.base.of(parts)).inline();
+        format!("{class} style=\"{style}\"")
+    };
+    let align = classes.base.get("text-align").map_or(String::new(), |align| format!(" align=\"{align}\""));
+    (write(&[Part::Box], "margin:0;padding:0;width:100%"), align + &write(&[Part::Frame, Part::Content], ""))
+}

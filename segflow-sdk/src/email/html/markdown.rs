@@ -1,0 +1,142 @@
+//! Markdown at run time, in the looks of the components.
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+use super::{Html, plain, show, url};
+
+/// The text of paragraphs, as `<Text>` without classes.
+const PARAGRAPH: &str = "<p style=\"margin:0 0 16px;font-size:16px;line-height:24px\">";
+const LINK: &str = "color:#155dfc;text-decoration:underline";
+const CODE: &str = "<code style=\"font-family:ui-monospace,SFMono-Regular,Menlo,Monaco,Consolas,'Liberation Mono','Courier New',monospace;font-size:14px\">";
+const RULE: &str = "<hr style=\"margin:24px 0;width:100%;border:0;border-top:1px solid #e5e7eb\">";
+
+impl Html {
+    /// HTML inside is shown as text, not taken as HTML.
+    pub(super) fn markdown_of(&mut self, source: &str) {
+        self.text.push(plain::PARAGRAPH);
+        let mut addresses: Vec<Option<String>> = vec![];
+        let mut code: Option<String> = None;
+        for event in Parser::new_ext(source, Options::ENABLE_STRIKETHROUGH) {
+            match event {
+                Event::Text(text) if code.is_some() => code.iter_mut().for_each(|code| code.push_str(&text)),
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    let _: CodeBlockKind = kind;
+                    code = Some(String::new());
+                }
+                Event::End(TagEnd::CodeBlock) => self.markdown_code(&code.take().unwrap_or_default()),
+                Event::Start(tag) => self.markdown_start(tag, &mut addresses),
+                Event::End(tag) => self.markdown_end(tag, &mut addresses),
+                Event::Code(text) => {
+                    self.push_html(CODE);
+                    self.words(&text);
+                    self.push_html("</code>");
+                }
+                Event::SoftBreak => self.push("\n", "\n"),
+                Event::HardBreak => self.push("<br>", "\u{2}"),
+                Event::Rule => self.push(RULE, "\u{1}---\u{1}"),
+                Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => self.words(&text),
+                _ => {}
+            }
+        }
+        self.text.push(plain::PARAGRAPH);
+    }
+
+    fn words(&mut self, text: &CowStr) {
+        show::escape(text, &mut self.html);
+        self.shown_text(text);
+    }
+
+    fn markdown_code(&mut self, code: &str) {
+        self.push_html("<pre style=\"margin:0 0 16px;padding:16px;background-color:#f3f4f6;border-radius:6px;font-size:14px;line-height:20px\">");
+        self.push_html(CODE);
+        self.code_block(code);
+        self.push_html("</code></pre>");
+    }
+
+    fn markdown_start(&mut self, tag: Tag, addresses: &mut Vec<Option<String>>) {
+        match tag {
+            Tag::Paragraph => self.push(PARAGRAPH, "\u{1}"),
+            Tag::Heading { level, .. } => {
+                let (tag, style) = heading(level);
+                self.push("<", "\u{1}");
+                self.push_html(tag);
+                self.push_html(" style=\"margin:0 0 16px;font-weight:700;");
+                self.push_html(style);
+                self.push_html("\">");
+            }
+            Tag::Link { dest_url, .. } => {
+                let address = url::check(&dest_url, url::LINKS).map(String::from);
+                match address {
+                    Ok(address) => {
+                        self.push("<a href=\"", "\u{3}");
+                        show::escape(&address, &mut self.html);
+                        self.push_html("\" target=\"_blank\" style=\"");
+                        self.push_html(LINK);
+                        self.push_html("\">");
+                        addresses.push(Some(address));
+                    }
+                    Err(why) => {
+                        self.refuse(why);
+                        addresses.push(None);
+                    }
+                }
+            }
+            Tag::Image { dest_url, .. } => {
+                self.push_html("<img src=\"");
+                self.src(&*dest_url);
+                self.push_html("\" style=\"max-width:100%\" alt=\"");
+            }
+            Tag::List(Some(_)) => self.push("<ol style=\"margin:0 0 16px;padding:0 0 0 24px\">", "\u{7}"),
+            Tag::List(None) => self.push("<ul style=\"margin:0 0 16px;padding:0 0 0 24px\">", "\u{6}"),
+            Tag::Item => self.push("<li style=\"font-size:16px;line-height:24px\">", "\u{8}"),
+            Tag::BlockQuote(_) => {
+                self.push(
+                    "<blockquote style=\"margin:0 0 16px;padding:0 0 0 16px;border-left:4px solid #e5e7eb\">",
+                    "\u{1}",
+                );
+            }
+            Tag::Emphasis => self.push_html("<em>"),
+            Tag::Strong => self.push_html("<strong>"),
+            Tag::Strikethrough => self.push_html("<s>"),
+            _ => {}
+        }
+    }
+
+    fn markdown_end(&mut self, tag: TagEnd, addresses: &mut Vec<Option<String>>) {
+        match tag {
+            TagEnd::Paragraph => self.push("</p>", "\u{1}"),
+            TagEnd::Heading(level) => {
+                self.push("</", "\u{1}");
+                self.push_html(heading(level).0);
+                self.push_html(">");
+            }
+            TagEnd::Link => {
+                if let Some(address) = addresses.pop().flatten() {
+                    self.push("</a>", "\u{4}");
+                    self.shown_text(&address);
+                    self.text.push(plain::LINK_END);
+                }
+            }
+            TagEnd::Image => self.push_html("\">"),
+            TagEnd::List(true) => self.push("</ol>", "\u{b}"),
+            TagEnd::List(false) => self.push("</ul>", "\u{b}"),
+            TagEnd::Item => self.push_html("</li>"),
+            TagEnd::BlockQuote(_) => self.push("</blockquote>", "\u{1}"),
+            TagEnd::Emphasis => self.push_html("</em>"),
+            TagEnd::Strong => self.push_html("</strong>"),
+            TagEnd::Strikethrough => self.push_html("</s>"),
+            _ => {}
+        }
+    }
+}
+
+fn heading(level: HeadingLevel) -> (&'static str, &'static str) {
+    match level {
+        HeadingLevel::H1 => ("h1", "font-size:28px;line-height:36px"),
+        HeadingLevel::H2 => ("h2", "font-size:24px;line-height:32px"),
+        HeadingLevel::H3 => ("h3", "font-size:20px;line-height:28px"),
+        HeadingLevel::H4 => ("h4", "font-size:18px;line-height:28px"),
+        HeadingLevel::H5 => ("h5", "font-size:16px;line-height:24px"),
+        HeadingLevel::H6 => ("h6", "font-size:14px;line-height:20px"),
+    }
+}

@@ -1,0 +1,238 @@
+//! The plain text: what the macro wrote, with its marks made into lines, lists and addresses.
+//!
+//! Marks are control characters, which no value can bring in: [`Show`](super::Show) leaves them out.
+
+/// Begins a paragraph.
+pub const PARAGRAPH: char = '\u{1}';
+/// Begins a line.
+pub const LINE: char = '\u{2}';
+/// Around the words of a link, then its address, then its end.
+pub const LINK: char = '\u{3}';
+pub const ADDRESS: char = '\u{4}';
+pub const LINK_END: char = '\u{5}';
+/// A list with dots, one with numbers, an item of it, its end.
+pub const DOTS: char = '\u{6}';
+pub const NUMBERS: char = '\u{7}';
+pub const ITEM: char = '\u{8}';
+pub const LIST_END: char = '\u{b}';
+/// A row, a column in it, its end: the columns stand in one line.
+pub const ROW: char = '\u{c}';
+pub const COLUMN: char = '\u{e}';
+pub const ROW_END: char = '\u{f}';
+/// Between these, lines and spaces are kept.
+pub const CODE: char = '\u{10}';
+pub const CODE_END: char = '\u{11}';
+
+/// The text as it is sent. Ends with a line break, unless it is empty.
+pub fn finish(marked: &str) -> String {
+    let mut text = Text { out: String::with_capacity(marked.len() + 16), ..Text::default() };
+    let mut start = 0;
+    for (at, byte) in marked.bytes().enumerate() {
+        if byte < b' ' && byte != b'\n' && byte != b'\t' {
+            text.words(&marked[start..at]);
+            text.mark(char::from(byte));
+            start = at + 1;
+        }
+    }
+    text.words(&marked[start..]);
+    if !text.out.is_empty() {
+        text.out.push('\n');
+    }
+    text.out
+}
+
+#[derive(Default)]
+struct Text {
+    out: String,
+    /// Line breaks due before the next word.
+    breaks: usize,
+    space: bool,
+    /// Where the words of the open link begin and end.
+    link: Option<(usize, usize)>,
+    /// The lists that are open, with the number of the last item; `None` has dots.
+    lists: Vec<Option<u32>>,
+    rows: Vec<Row>,
+    code: bool,
+    /// An item has begun and has no word yet: what begins a paragraph in it stands behind its dot.
+    bullet: bool,
+}
+
+/// A row that is open.
+struct Row {
+    /// The present column has had no word yet.
+    fresh: bool,
+    /// There has been a word in this row.
+    begun: bool,
+    /// A column has several lines: the row is more than one line of a table.
+    tall: bool,
+}
+
+impl Text {
+    fn words(&mut self, words: &str) {
+        if self.code {
+            if !words.is_empty() {
+                self.push(words.trim_end());
+            }
+            return;
+        }
+        // Most of it has single spaces and is copied as it is.
+        let mut before = 0;
+        let uneven = |byte: u8| {
+            let twice = byte == b' ' && before == b' ';
+            before = byte;
+            twice || byte == b'\n' || byte == b'\t'
+        };
+        if words.bytes().any(uneven) {
+            for (i, word) in words.split([' ', '\n', '\t']).enumerate() {
+                self.space |= i > 0;
+                self.word(word);
+            }
+        } else {
+            self.space |= words.starts_with(' ');
+            self.word(words.trim_matches(' '));
+            self.space |= words.len() > 1 && words.ends_with(' ');
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        if !word.is_empty() {
+            self.push(word);
+        }
+    }
+
+    fn push(&mut self, words: &str) {
+        let mut gap = false;
+        if let Some(row) = self.rows.last_mut() {
+            gap = row.fresh && row.begun;
+            if gap {
+                self.breaks = 0;
+            }
+            row.tall |= row.begun && self.breaks > 0;
+            (row.fresh, row.begun) = (false, true);
+        }
+        if !self.out.is_empty() {
+            match self.breaks {
+                0 if gap => self.out.push_str("  "),
+                0 if self.space => self.out.push(' '),
+                breaks => self.out.extend(std::iter::repeat_n('\n', breaks)),
+            }
+        }
+        (self.breaks, self.space, self.bullet) = (0, false, false);
+        self.out.push_str(words);
+    }
+
+    fn breaks(&mut self, at_least: usize) {
+        if self.bullet {
+            return;
+        }
+        // In a row, what would be a paragraph is a line.
+        let at_least = if self.rows.is_empty() { at_least } else { at_least.min(1) };
+        self.breaks = self.breaks.max(at_least);
+    }
+
+    fn mark(&mut self, mark: char) {
+        match mark {
+            PARAGRAPH => self.breaks(2),
+            LINE => self.breaks(1),
+            LINK => self.link = Some((self.out.len(), 0)),
+            // The address is collected behind the words and then looked at.
+            ADDRESS => self.link = self.link.map(|(start, _)| (start, self.out.len())),
+            LINK_END => self.end_link(),
+            DOTS | NUMBERS => {
+                self.breaks(if self.lists.is_empty() { 2 } else { 1 });
+                self.lists.push((mark == NUMBERS).then_some(0));
+            }
+            ITEM => self.item(),
+            LIST_END => {
+                self.lists.pop();
+                self.breaks(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            ROW => {
+                self.breaks(1);
+                self.rows.push(Row { fresh: true, begun: false, tall: false });
+            }
+            COLUMN => {
+                if let Some(row) = self.rows.last_mut() {
+                    row.fresh = true;
+                }
+            }
+            ROW_END => {
+                let tall = self.rows.pop().is_some_and(|row| row.tall);
+                self.breaks(if tall { 2 } else { 1 });
+            }
+            CODE => {
+                self.breaks(2);
+                self.code = true;
+            }
+            CODE_END => {
+                self.code = false;
+                self.breaks(2);
+            }
+            _ => {}
+        }
+    }
+
+    /// The words stand there, and after them the address: it is put in brackets, or taken away if the words say it already.
+    fn end_link(&mut self) {
+        let Some((start, end)) = self.link.take() else { return };
+        let (words, address) = (self.out[start..end].trim(), self.out[end..].trim());
+        if address.is_empty() {
+            return;
+        }
+        let says = address.trim_start_matches("mailto:").trim_start_matches("tel:");
+        let ending = match words {
+            "" => return,
+            words if words.contains(says) => String::new(),
+            _ => format!(" ({says})"),
+        };
+        self.out.truncate(end);
+        self.out.push_str(&ending);
+    }
+
+    fn item(&mut self) {
+        self.breaks(1);
+        let depth = self.lists.len().saturating_sub(1);
+        let bullet = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                *number += 1;
+                format!("{}{number}.", "  ".repeat(depth))
+            }
+            _ => format!("{}-", "  ".repeat(depth)),
+        };
+        self.push(&bullet);
+        (self.space, self.bullet) = (true, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_kept_and_space_is_not() {
+        assert_eq!(finish(""), "");
+        assert_eq!(finish("\u{1}\u{1} a \n b\t\u{1}c\u{2}d"), "a b\n\nc\nd\n");
+    }
+
+    #[test]
+    fn links_carry_their_address_once() {
+        assert_eq!(finish("go \u{3}there\u{4}https://x.y\u{5}."), "go there (https://x.y).\n");
+        assert_eq!(finish("\u{3}https://x.y\u{4}https://x.y\u{5}"), "https://x.y\n");
+        assert_eq!(finish("\u{3}\u{4}https://x.y\u{5}"), "https://x.y\n");
+        assert_eq!(finish("\u{3}a@b.c\u{4}mailto:a@b.c\u{5} \u{3}us\u{4}mailto:a@b.c\u{5}"), "a@b.c us (a@b.c)\n");
+    }
+
+    #[test]
+    fn lists_and_rows_look_like_ones() {
+        assert_eq!(finish("a\u{7}\u{8}x\u{6}\u{8}y\u{b}\u{8}\u{1}z\u{b}b"), "a\n\n1. x\n  - y\n2. z\n\nb\n");
+        let rows = "\u{1}Order\u{1}\u{c}\u{e}\u{1}Mug\u{1}\u{e}\u{1}$9\u{1}\u{f}\u{c}\u{e}Total\u{e}$9\u{f}\u{1}end";
+        let tall = "\u{c}\u{e}\u{1}Fast\u{1}\u{1}In two days.\u{f}\u{c}\u{e}Kind\u{f}";
+        assert_eq!(finish(tall), "Fast\nIn two days.\n\nKind\n");
+        assert_eq!(finish(rows), "Order\n\nMug  $9\nTotal  $9\n\nend\n");
+    }
+
+    #[test]
+    fn code_keeps_its_lines() {
+        assert_eq!(finish("a\u{10}  x\n    y\n\u{11}b"), "a\n\n  x\n    y\n\nb\n");
+    }
+}

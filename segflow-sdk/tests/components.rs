@@ -1,0 +1,255 @@
+//! Every component as HTML and as text, held against files. After a change that is meant: `UPDATE=1 cargo test -p segflow-sdk --test components`.
+
+use std::path::Path;
+
+use segflow::prelude::*;
+use segflow::testing::Run;
+
+#[derive(Attributes, Serialize, Deserialize)]
+struct Reader {
+    email: String,
+    name: String,
+    link: String,
+}
+
+#[component]
+fn price_line(
+    name: &str,
+    cents: u32,
+    #[default(1)] count: u32,
+    note: Option<&str>,
+    strong: bool,
+    class: Class,
+) -> Html {
+    html! {
+        <Row>
+            <Column class={class}>
+                {count} " × " if strong { <strong>{name}</strong> } else { {name} }
+                if let Some(note) = note { " (" {note} ")" }
+            </Column>
+            <Column class="w-20 text-right">"$" {cents / 100} "." {format_args!("{:02}", cents % 100)}</Column>
+        </Row>
+    }
+}
+
+#[email("container")]
+fn container(_user: &Reader) -> Email {
+    html! {
+        <Subject>"container"</Subject>
+        <Container><Text>"In the middle, 600 px at most."</Text></Container>
+        <Container class="max-w-[465px] p-5 bg-white rounded text-center"><Text>"Narrower."</Text></Container>
+    }
+}
+
+#[email("section")]
+fn section(_user: &Reader) -> Email {
+    html! {
+        <Subject>"section"</Subject>
+        <Section class="bg-gray-100 px-4 py-2 dark:bg-black"><Text class="m-0">"A block."</Text></Section>
+        <Section class="w-1/2 mx-auto">"Half of it."</Section>
+        <Section html_only>"Not in the text."</Section>
+    }
+}
+
+#[email("row")]
+fn row(_user: &Reader) -> Email {
+    html! {
+        <Subject>"row"</Subject>
+        <Row class="bg-white">
+            <Column class="w-1/3 align-middle">"Left"</Column>
+            <Column width=200><Text>"Right"</Text></Column>
+        </Row>
+        for (name, price) in [("Mug", 12), ("Plate", 30)] {
+            <Row><Column>{name}</Column><Column class="text-right">"$" {price}</Column></Row>
+        }
+    }
+}
+
+#[email("text")]
+fn text(user: &Reader) -> Email {
+    html! {
+        <Subject>"text"</Subject>
+        <Heading>"A heading"</Heading>
+        <Heading level=3 class="text-center">"A smaller one"</Heading>
+        <Text class="text-sm text-slate-600">"Words with " <strong>"weight"</strong> ", " <em>"stress"</em> " & <signs>." <br/> "A second line."</Text>
+        <Hr/>
+        <Text>"Hello " {&user.name} "."</Text>
+    }
+}
+
+#[email("button")]
+fn button(user: &Reader) -> Email {
+    html! {
+        <Subject>"button"</Subject>
+        <Button href="https://shop.example/orders?a=1&b=2" class="bg-black text-white rounded px-5 py-3 hover:bg-gray-800">"See your order"</Button>
+        <Button href={&user.link} class="w-full bg-blue-600 text-white p-4">"The whole width"</Button>
+    }
+}
+
+#[email("link")]
+fn link(user: &Reader) -> Email {
+    html! {
+        <Subject>"link"</Subject>
+        <Text>"See " <Link href="https://shop.example">"the shop"</Link> ", " <Link href={&user.link} class="text-red-600 no-underline">"yours"</Link>
+            ", " <Link href="https://x.example">"https://x.example"</Link> " or " <Link href="mailto:hi@shop.example">"write"</Link> "."</Text>
+        <Text><Unsubscribe>"Unsubscribe"</Unsubscribe> " · " <Preferences>"Preferences"</Preferences> " · " <OpenInBrowser>"Open in browser"</OpenInBrowser></Text>
+    }
+}
+
+#[email("img")]
+fn img(user: &Reader) -> Email {
+    html! {
+        <Subject>"img"</Subject>
+        <Img src="https://shop.example/mug.png" alt="A blue mug" width=320 class="rounded-lg"/>
+        <Img src={format!("{}/a.png", user.link)} alt={&user.name} width="100%" height={20 + 20}/>
+        <Img src="cid:logo" alt=""/>
+    }
+}
+
+#[email("list")]
+fn list(_user: &Reader) -> Email {
+    html! {
+        <Subject>"list"</Subject>
+        <ul><li>"One"</li><li>"Two, with " <Link href="https://shop.example">"a link"</Link></li></ul>
+        <ol class="pl-8">for step in ["First", "Then"] { <li>{step}</li> }</ol>
+    }
+}
+
+#[email("markdown")]
+fn markdown(_user: &Reader) -> Email {
+    html! {
+        <Subject>"markdown"</Subject>
+        <Markdown>"# Hello\n\nSome *words* and **more**, a [link](https://shop.example) & <b>tags</b>.\n\n- one\n- two\n\n1. first\n\n   more of it\n2. then\n\n> said\n\n```\nlet x = 1;\n  let y = 2;\n```\n\n---\n\n`code`"</Markdown>
+    }
+}
+
+#[email("code_block")]
+fn code_block(_user: &Reader) -> Email {
+    html! {
+        <Subject>"code_block"</Subject>
+        <CodeBlock>"fn main() {\n    println!(\"<hello>\");\n}\n"</CodeBlock>
+    }
+}
+
+#[email("raw")]
+fn raw(_user: &Reader) -> Email {
+    html! {
+        <Subject>"raw"</Subject>
+        <Raw html="<p>As <b>it</b> is</p>" text="As it is"/>
+    }
+}
+
+#[email("body")]
+fn body(user: &Reader) -> Email {
+    html! {
+        <Subject>"body"</Subject>
+        <Preview>"What the list of mails shows, " {&user.name}</Preview>
+        <Body lang="de" class="bg-slate-100 font-serif py-8 dark:bg-black dark:text-white"><Text>"Guten Tag."</Text></Body>
+    }
+}
+
+#[email("component")]
+fn component(user: &Reader) -> Email {
+    html! {
+        <Subject>"component"</Subject>
+        <PriceLine name="Mug" cents=1250/>
+        <PriceLine name="Plate" cents=9905 count=12 note="blue" strong class="font-bold"/>
+        <PriceLine name={&user.name} cents={100} note={None} class={tw!("italic")}/>
+    }
+}
+
+#[email("chosen")]
+fn chosen(user: &Reader) -> Email {
+    html! {
+        <Subject>"chosen"</Subject>
+        for vip in [true, false] {
+            <Section class={if vip { tw!("bg-black text-white p-4 text-center") } else { tw!("bg-gray-100 p-4 sm:p-8") }}>
+                <Text class={tw!("m-0")}>if vip { "Free shipping" } else if user.name.is_empty() { "?" } else { "Shipping" }</Text>
+            </Section>
+        }
+        <Button href="https://shop.example" class={tw!("bg-black text-white px-5 py-3")}>"Shop"</Button>
+        match user.name.len() {
+            0 => "nobody",
+            n if n > 100 => { <Text>"long"</Text> }
+            _ => { <Text>"short: " {&user.name}</Text> }
+        }
+        {if user.name == "nobody" { <Text>"braces around"</Text> }}
+    }
+}
+
+const NAMES: [&str; 14] = [
+    "container",
+    "section",
+    "row",
+    "text",
+    "button",
+    "link",
+    "img",
+    "list",
+    "markdown",
+    "code_block",
+    "raw",
+    "body",
+    "component",
+    "chosen",
+];
+
+async fn all(flow: Flow<Reader>) {
+    let all = [
+        container(),
+        section(),
+        row(),
+        text(),
+        button(),
+        link(),
+        img(),
+        list(),
+        markdown(),
+        code_block(),
+        raw(),
+        body(),
+        component(),
+        chosen(),
+    ];
+    for message in all {
+        flow.send(message).await;
+    }
+}
+
+fn project() -> Project<Reader> {
+    let everyone = Segment::everyone("everyone");
+    Project::new("components").campaign(Campaign::new("all", all).enters(everyone)).provider(Capture)
+}
+
+/// What is the same around every email.
+fn content(html: &str) -> &str {
+    html.split_once("<body").map_or(html, |(_, body)| body)
+}
+
+fn styles(html: &str) -> &str {
+    html.rsplit_once("mso-table-rspace:0}").and_then(|(_, rest)| rest.split_once("</style>")).map_or("", |(css, _)| css)
+}
+
+#[test]
+fn every_component_is_as_it_was() {
+    let ada =
+        Reader { email: "ada@shop.example".into(), name: "<Ada>".into(), link: "https://ada.example/?a&b".into() };
+    let run = Run::new(project()).user("ada", ada);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let mut changed = vec![];
+    for name in NAMES {
+        let mail = &run.sent(name)[0];
+        // One tag a line: a difference is easier to see.
+        let lines = content(&mail.html).replace("><", ">\n<").replace('\u{2007}', "").replace("\u{34f}\u{200c}", "");
+        let found = format!("<style>{}</style>\n<body{lines}\n\n=== text\n{}", styles(&mail.html), mail.text);
+        let path = folder.join(format!("{name}.txt"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &found).expect("the folder is there");
+        } else if std::fs::read_to_string(&path).unwrap_or_default() != found {
+            changed.push(format!("{name} is now:\n{found}"));
+        }
+    }
+    assert!(changed.is_empty(), "{}", changed.join("\n\n"));
+    let files = std::fs::read_dir(&folder).expect("the folder is there").count();
+    assert_eq!(files, NAMES.len(), "a snapshot belongs to no email");
+}

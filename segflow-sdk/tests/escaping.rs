@@ -1,0 +1,185 @@
+//! No value can open a tag, an attribute or a scheme, whatever is in it.
+
+use segflow::Show;
+use segflow::prelude::*;
+
+/// What breaks out of something somewhere.
+const PIECES: [&str; 40] = [
+    "<",
+    ">",
+    "\"",
+    "'",
+    "&",
+    "=",
+    "/",
+    " ",
+    "\n",
+    "\t",
+    "\r",
+    "\0",
+    "\u{1}",
+    "\u{4}",
+    "\u{5}",
+    "\u{b}",
+    "\u{7f}",
+    "`",
+    "<script>",
+    "</a>",
+    "</td>",
+    "-->",
+    "<!--",
+    "<![endif]-->",
+    "]]>",
+    "\" onclick=\"x",
+    "' onclick='x",
+    "javascript:",
+    "JaVaScRiPt:",
+    "java\tscript:",
+    "\u{1}javascript:",
+    "data:text/html,",
+    "vbscript:",
+    "&quot;",
+    "&#34;",
+    "&lt;",
+    "https://",
+    "é",
+    "\u{2028}",
+    "a",
+];
+
+/// Small and the same every time: xorshift.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+
+    fn value(&mut self) -> String {
+        (0..=self.roll(8)).map(|_| PIECES[self.roll(PIECES.len())]).collect()
+    }
+}
+
+#[component]
+fn field(label: &str, to: String) -> Html {
+    html! { <Text><strong>{label}</strong> <Link href={to}>{label}</Link></Text> }
+}
+
+fn written(value: &str) -> String {
+    let part = html! {
+        <Section class="p-4">
+            <Text>"Hello " {value} "!"</Text>
+            <Button href={value}>{value}</Button>
+            <Link href={format!("https://shop.example/{value}")}>"shop"</Link>
+            <Img src={value} alt={value}/>
+            <Img src={format!("https://shop.example/{value}")} alt="" width=10/>
+            <Field label={value} to={value}/>
+            <CodeBlock>{value}</CodeBlock>
+        </Section>
+    };
+    let mut out = String::new();
+    Show::html(&part, &mut out);
+    out
+}
+
+/// Tags with the names of their attributes, and the values of those that are addresses, read as a browser reads them.
+fn skeleton(html: &str) -> (Vec<String>, Vec<String>) {
+    let (mut tags, mut addresses) = (vec![], vec![]);
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let end = rest.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(rest.len());
+        let mut tag = rest[..end].to_string();
+        rest = &rest[end..];
+        loop {
+            rest = rest.trim_start();
+            if rest.is_empty() || rest.starts_with('>') {
+                break;
+            }
+            let name = &rest[..rest.find(['=', ' ', '>']).unwrap_or(rest.len())];
+            tag.push_str(&format!(" {name}"));
+            rest = &rest[name.len()..];
+            if let Some(quoted) = rest.strip_prefix("=\"") {
+                let (value, after) = quoted.split_once('"').expect("an attribute ends");
+                if name == "href" || name == "src" {
+                    addresses.push(value.to_string());
+                }
+                rest = after;
+            }
+        }
+        tags.push(tag);
+    }
+    (tags, addresses)
+}
+
+#[test]
+fn no_value_opens_a_tag_an_attribute_or_a_scheme() {
+    // Code has a tag for each line break.
+    let without_lines = |mut tags: Vec<String>| {
+        tags.retain(|tag| tag != "br");
+        tags
+    };
+    let (expected, _) = skeleton(&written("plain"));
+    let expected = without_lines(expected);
+    let mut dice = Dice(0x5eed_5eed_5eed_5eed);
+    for _ in 0..20_000 {
+        let value = dice.value();
+        let html = written(&value);
+        let (tags, addresses) = skeleton(&html);
+        assert_eq!(without_lines(tags), expected, "{value:?}\n{html}");
+        for address in addresses {
+            let safe = address.is_empty() || address.starts_with("https://");
+            assert!(safe, "{value:?} made the address {address:?}");
+        }
+        assert!(!html.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{value:?}");
+    }
+}
+
+#[test]
+fn markdown_opens_nothing_that_it_does_not_mean() {
+    let mut dice = Dice(7);
+    for _ in 0..5_000 {
+        let value = format!("{} [x]({}) ![{}]({})", dice.value(), dice.value(), dice.value(), dice.value());
+        let part = html! { <Markdown>{&value}</Markdown> };
+        let mut out = String::new();
+        Show::html(&part, &mut out);
+        let (tags, addresses) = skeleton(&out);
+        for tag in &tags {
+            let names: Vec<&str> = tag.split(' ').collect();
+            assert!(
+                !names[0].contains("script") && !names.iter().any(|name| name.starts_with("on")),
+                "{value:?}\n{out}"
+            );
+        }
+        assert!(addresses.iter().all(|a| a.is_empty() || a.starts_with("https://")), "{value:?}\n{out}");
+    }
+}
+
+#[test]
+fn an_address_that_is_not_sent_refuses_the_message() {
+    #[derive(Attributes, Serialize, Deserialize)]
+    struct Reader {
+        email: String,
+        site: String,
+    }
+    #[email("bad")]
+    fn bad(user: &Reader) -> Email {
+        html! { <Subject>"x"</Subject> <Link href={&user.site}>"Your page"</Link> }
+    }
+    async fn send(flow: Flow<Reader>) {
+        flow.send(bad()).await;
+    }
+    let project =
+        Project::new("p").campaign(Campaign::new("c", send).enters(Segment::everyone("all"))).provider(Capture);
+    let reader = |site: &str| Reader { email: "a@b.example".into(), site: site.into() };
+    let run = segflow::testing::Run::new(project)
+        .user("a", reader("javascript:alert(1)"))
+        .user("b", reader(" HTTPS://b.example "));
+    assert_eq!(run.sent("bad").len(), 1);
+    assert!(run.sent("bad")[0].html.contains("href=\"HTTPS://b.example\""));
+    let why = &run.refused("bad")[0].reason;
+    assert!(why.contains("`javascript:alert(1)` does not begin with https:"), "{why}");
+}
