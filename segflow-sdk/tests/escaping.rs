@@ -100,6 +100,7 @@ fn skeleton(html: &str) -> (Vec<String>, Vec<String>) {
                 break;
             }
             let name = &rest[..rest.find(['=', ' ', '>']).unwrap_or(rest.len())];
+            assert!(!name.is_empty(), "an attribute without a name: {html}");
             tag.push_str(&format!(" {name}"));
             rest = &rest[name.len()..];
             if let Some(quoted) = rest.strip_prefix("=\"") {
@@ -142,7 +143,9 @@ fn no_value_opens_a_tag_an_attribute_or_a_scheme() {
 fn markdown_opens_nothing_that_it_does_not_mean() {
     let mut dice = Dice(7);
     for _ in 0..5_000 {
-        let value = format!("{} [x]({}) ![{}]({})", dice.value(), dice.value(), dice.value(), dice.value());
+        let link = format!("[{}](<https://a.example/ onclick=x {}>)", dice.value(), dice.value());
+        let value =
+            format!("{} [x]({}) ![{}{link}]({}) {link}", dice.value(), dice.value(), dice.value(), dice.value());
         let part = html! { <Markdown>{&value}</Markdown> };
         let mut out = String::new();
         Show::html(&part, &mut out);

@@ -16,8 +16,26 @@ impl Html {
         self.text.push(plain::PARAGRAPH);
         let mut addresses: Vec<Option<String>> = vec![];
         let mut code: Option<String> = None;
+        // How many pictures are open: what is inside becomes an attribute, so no tag is written there.
+        let mut pictures = 0;
         for event in Parser::new_ext(source, Options::ENABLE_STRIKETHROUGH) {
             match event {
+                Event::End(TagEnd::Image) => {
+                    pictures -= 1;
+                    if pictures == 0 {
+                        self.push_html("\">");
+                    }
+                }
+                Event::Start(Tag::Image { dest_url, .. }) => {
+                    if pictures == 0 {
+                        self.push_html("<img src=\"");
+                        self.src(&*dest_url);
+                        self.push_html("\" style=\"max-width:100%\" alt=\"");
+                    }
+                    pictures += 1;
+                }
+                Event::Text(text) | Event::Code(text) | Event::InlineHtml(text) if pictures > 0 => self.words(&text),
+                _ if pictures > 0 => {}
                 Event::Text(text) if code.is_some() => code.iter_mut().for_each(|code| code.push_str(&text)),
                 Event::Start(Tag::CodeBlock(kind)) => {
                     let _: CodeBlockKind = kind;
@@ -81,11 +99,6 @@ impl Html {
                     }
                 }
             }
-            Tag::Image { dest_url, .. } => {
-                self.push_html("<img src=\"");
-                self.src(&*dest_url);
-                self.push_html("\" style=\"max-width:100%\" alt=\"");
-            }
             Tag::List(Some(_)) => self.push("<ol style=\"margin:0 0 16px;padding:0 0 0 24px\">", "\u{7}"),
             Tag::List(None) => self.push("<ul style=\"margin:0 0 16px;padding:0 0 0 24px\">", "\u{6}"),
             Tag::Item => self.push("<li style=\"font-size:16px;line-height:24px\">", "\u{8}"),
@@ -117,7 +130,6 @@ impl Html {
                     self.text.push(plain::LINK_END);
                 }
             }
-            TagEnd::Image => self.push_html("\">"),
             TagEnd::List(true) => self.push("</ol>", "\u{b}"),
             TagEnd::List(false) => self.push("</ul>", "\u{b}"),
             TagEnd::Item => self.push_html("</li>"),
