@@ -36,13 +36,20 @@ pub struct Ring {}
 
 #[email("note")]
 pub fn note(user: &Person, line: &str) -> Email {
-    template!("emails/line.html", user, line)
+    line_to(user, line)
 }
 
 #[email("rung")]
 pub fn rung(user: &Person, ring: &Ring) -> Email {
-    let _ = ring;
-    template!("emails/line.html", user, line = "you rang")
+    let Ring {} = ring;
+    line_to(user, "you rang")
+}
+
+fn line_to(user: &Person, line: &str) -> Email {
+    html! {
+        <Subject>{line}</Subject>
+        <Text>"To " {&user.email} ": " {line}</Text>
+    }
 }
 
 async fn hear(flow: Flow<Person>) {
