@@ -17,6 +17,7 @@ mod lifecycle;
 mod lists;
 mod problems;
 mod promises;
+mod raw_sql;
 mod refused_pushes;
 mod servers;
 mod smtp;

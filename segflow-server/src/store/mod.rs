@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod many;
 pub mod read;
 pub mod segments;
+pub mod sql;
 pub mod tasks;
 pub mod webhooks;
 mod writer;
