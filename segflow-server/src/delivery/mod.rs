@@ -132,30 +132,42 @@ impl Delivery {
         }
         // From time to time the database comes first, however much is decided here: what is tried again must have its turn.
         if looked.is_some_and(|at| at.elapsed() < LOOK) {
-            let told = self.ready.take(CLAIM, &buckets);
-            if !told.is_empty() {
-                let begun = self.begin(&incarnation, told, now).await?;
-                if begun > 0 || !self.ready.is_empty() {
+            // Some may have been found by looking, and sent: then the next ones.
+            loop {
+                let told = self.ready.take(CLAIM, &buckets);
+                if told.is_empty() {
+                    break;
+                }
+                let (begun, left) = self.begin(&incarnation, told, now).await?;
+                let none_free = !left.is_empty();
+                self.ready.give_back(left);
+                if begun > 0 || none_free {
                     return Ok(begun);
                 }
             }
         }
         *looked = Some(monotonic());
         let due = self.due(buckets, now).await?;
-        self.begin(&incarnation, due, now).await
+        // What is left is not remembered: the next look finds it again, and again, as long as no slot is free.
+        let (begun, _) = self.begin(&incarnation, due, now).await?;
+        Ok(begun)
     }
 
-    /// Begins to send, each workspace's messages through its provider.
-    async fn begin(self: &Arc<Self>, incarnation: &str, due: Vec<Due>, now: i64) -> Result<usize> {
+    /// Begins to send, each workspace's messages through its provider: how many, and those for which no slot was free.
+    async fn begin(self: &Arc<Self>, incarnation: &str, due: Vec<Due>, now: i64) -> Result<(usize, Vec<Due>)> {
         let mut by_workspace: BTreeMap<String, Vec<Due>> = BTreeMap::new();
         for due in due {
             by_workspace.entry(due.workspace.clone()).or_default().push(due);
         }
-        let mut begun = 0;
-        for (workspace, due) in by_workspace {
+        let (mut begun, mut left) = (0, vec![]);
+        for (workspace, mut due) in by_workspace {
             let project = self.deploy.project(&workspace).await?;
             match self.provider(&project) {
-                Ok(provider) => begun += self.hand_over(incarnation, &project, provider, due, now).await?,
+                Ok(provider) => {
+                    let permits = free(provider.as_ref(), due.len());
+                    left.extend(due.split_off(permits.len()));
+                    begun += self.hand_over(incarnation, &project, provider, permits, due, now).await?;
+                }
                 Err(why) => {
                     tracing::warn!(workspace, messages = due.len(), "messages wait: {why}");
                     let ids = due.into_iter().map(|due| due.id).collect();
@@ -163,7 +175,7 @@ impl Delivery {
                 }
             }
         }
-        Ok(begun)
+        Ok((begun, left))
     }
 
     /// Some messages that are due. Each look begins with another bucket: when more is due than can be sent, all have their turn.
@@ -183,18 +195,10 @@ impl Delivery {
         incarnation: &str,
         project: &Arc<Project>,
         provider: Arc<dyn Provider>,
-        mut due: Vec<Due>,
+        permits: Vec<OwnedSemaphorePermit>,
+        due: Vec<Due>,
         now: i64,
     ) -> Result<usize> {
-        let slots = provider.slots();
-        let mut permits = vec![];
-        while permits.len() < due.len() {
-            match slots.clone().try_acquire_owned() {
-                Ok(permit) => permits.push(permit),
-                Err(_) => break,
-            }
-        }
-        self.ready.give_back(due.split_off(permits.len()));
         if due.is_empty() {
             return Ok(0);
         }
@@ -381,6 +385,12 @@ impl Delivery {
     pub async fn next_due(&self) -> Result<Option<i64>> {
         ledger::next_due(&self.store.db).await
     }
+}
+
+/// As many of a provider's slots as are wanted and free.
+fn free(provider: &dyn Provider, wanted: usize) -> Vec<OwnedSemaphorePermit> {
+    let slots = provider.slots();
+    std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()).take(wanted).collect()
 }
 
 /// The address of a user.

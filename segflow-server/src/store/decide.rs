@@ -405,18 +405,7 @@ pub fn parse_guarantee(name: &str) -> Result<Guarantee> {
 
 const PATCHED: Table = Table {
     name: "users",
-    columns: &[
-        "workspace",
-        "id",
-        "bucket",
-        "incarnation",
-        "attributes",
-        "email",
-        "seq",
-        "evaluated",
-        "created_at",
-        "updated_at",
-    ],
+    columns: ingest::USER_COLUMNS,
     key: &["workspace", "id"],
     existing: Existing::Takes(&["attributes", "email", "seq", "evaluated", "updated_at"]),
 };

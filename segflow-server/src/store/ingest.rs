@@ -343,7 +343,7 @@ pub fn object(text: &str) -> Result<Object> {
     serde_json::from_str(text).map_err(|e| Error::Internal(format!("stored attributes are not an object: {e}")))
 }
 
-const USER_COLUMNS: &[&str] = &[
+pub(super) const USER_COLUMNS: &[&str] = &[
     "workspace",
     "id",
     "bucket",
