@@ -225,3 +225,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_verdict_is_explained_part_by_part() {
+    let spent = Expr::Measure {
+        events: Events { filter: Some(at(&["value"], Test::Gt(json!(5)))), ..purchases(Some(90 * 86_400_000)) },
+        measure: Measure::Sum(vec!["value".into()]),
+        is: Test::Gt(json!(1000)),
+    };
+    let quiet = Expr::When {
+        events: Events { name: "login".into(), filter: None, within: None },
+        which: Which::Last,
+        is: TimeTest::OlderThan(30 * 86_400_000),
+        or_never: true,
+    };
+    let plan = Expr::User(Cond::All(vec![at(&["plan"], Test::Eq(json!("free"))), at(&["a", "b"], Test::Exists)]));
+    let beta = Expr::Not(Box::new(Expr::Segment("beta".into())));
+    let expr = Expr::All(vec![spent, Expr::Any(vec![quiet, beta]), plan]);
+    assert_eq!(
+        rule(&expr),
+        "sum of value over purchase with value > 5 in the last 90 days > 1000 and (the last login was 30 days ago or longer, or never \
+         or not (in segment beta)) and (plan = \"free\" and a.b is there)"
+    );
+    let world = World {
+        attributes: json!({"a": {}}).as_object().expect("object").clone(),
+        events: bought(&[(1, json!(400)), (3, json!(12.5)), (2, json!(1))]),
+        fields: vec![Field { name: "plan".into(), ty: Type::String, required: false, default: Some(json!("free")) }],
+        segments: vec!["beta".into()],
+        now: 100,
+    };
+    let explained = explain(&expr, &world);
+    fn lines(explained: &Explained, depth: usize, into: &mut Vec<String>) {
+        let mark = if explained.holds { '+' } else { '-' };
+        let because = explained.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
+        into.push(format!("{}{mark} {}{because}", "  ".repeat(depth), explained.says));
+        explained.parts.iter().for_each(|part| lines(part, depth + 1, into));
+    }
+    let mut all = vec![];
+    lines(&explained, 0, &mut all);
+    assert_eq!(
+        all,
+        [
+            "- all of",
+            "  - sum of value over purchase with value > 5 in the last 90 days > 1000: it is 412.5, over 2 events",
+            "  + one of",
+            "    + the last login was 30 days ago or longer, or never: it never happened",
+            "    - not",
+            "      + in segment beta: a member of beta",
+            "  - all of",
+            "    + plan = \"free\": plan is missing, and counts as \"free\"",
+            "    - a.b is there: a.b is missing",
+        ]
+    );
+    let newest: Vec<i64> = explained.parts[0].events.iter().map(|event| event.occurred_at).collect();
+    assert_eq!(newest, [3, 1], "the newest first, and none that the filter keeps out");
+}

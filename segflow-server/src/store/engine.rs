@@ -64,20 +64,6 @@ fn numbers<'a>(buckets: impl Iterator<Item = &'a u16>) -> Vec<Value> {
     buckets.map(|bucket| Value::from(*bucket)).collect()
 }
 
-/// Users of a workspace that have not been held against a generation yet.
-pub async fn behind(
-    db: &Db,
-    buckets: &BTreeSet<u16>,
-    workspace: &str,
-    generation: i64,
-    limit: usize,
-) -> Result<BTreeSet<String>> {
-    let list = numbers(buckets.iter());
-    let sql = format!("SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {limit}");
-    let rows = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
-    rows.iter().map(|row| row.text(0)).collect()
-}
-
 /// The earliest instant at which an enrollment or a segment is due.
 pub async fn next_due(db: &Db) -> Result<Option<i64>> {
     let mut earliest = None;
@@ -147,8 +133,7 @@ pub async fn load(
                     None => continue,
                 },
                 (None, Some(body)) => Body::read(&body)?,
-                // Nothing waits for a change of attributes, so its instant says nothing.
-                (None, None) => (What::Attributes, i64::MIN),
+                (None, None) => (What::Attributes { changed: None }, i64::MIN),
             };
             work.facts.push(Fact { inbox, what, at, hops, historical });
         }
