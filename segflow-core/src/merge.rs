@@ -52,6 +52,8 @@ pub fn changed(old: &Object, new: &Object) -> Option<Vec<Path>> {
             at.push(key.clone());
             match (old.get(key), new.get(key)) {
                 (Some(Value::Object(old)), Some(Value::Object(new))) => compare(old, new, at, found),
+                (None, Some(Value::Object(new))) if !new.is_empty() => compare(&Object::new(), new, at, found),
+                (Some(Value::Object(old)), None) if !old.is_empty() => compare(old, &Object::new(), at, found),
                 (old, new) if old == new => {}
                 _ => found.push(at.clone()),
             }
@@ -114,6 +116,7 @@ mod tests {
         assert_eq!(places(json!({"a":1,"gone":1}), json!({"a":2,"new":null})), of(&["a", "gone", "new"]));
         assert_eq!(places(json!({"a":{"b":1,"c":{"d":1}}}), json!({"a":{"b":1,"c":{"d":2}}})), of(&["a.c.d"]));
         assert_eq!(places(json!({"a":{"b":1}}), json!({"a":"text"})), of(&["a"]));
+        assert_eq!(places(json!({"a":{"b":1}}), json!({"c":{"d":1,"e":{}}, "f": {}})), of(&["a.b", "c.d", "c.e", "f"]));
         assert_eq!(places(json!({"a":[1,2]}), json!({"a":[1,3]})), of(&["a"]));
         let many = Value::Object((0..40).map(|n| (n.to_string(), json!(n))).collect());
         assert_eq!(places(json!({}), many), None);

@@ -205,7 +205,7 @@ fn instant(ms: i64) -> String {
 }
 
 /// 2 days 3 hours.
-fn span(ms: i64) -> String {
+pub(super) fn span(ms: i64) -> String {
     const UNITS: [(&str, i64); 5] =
         [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000), ("ms", 1)];
     let (mut left, mut parts) = (ms.max(0), vec![]);

@@ -2,6 +2,8 @@
 //!
 //! # The truth table
 //!
+//! In short; `docs/segments.md` has it case by case, and `truth.rs` holds each case.
+//!
 //! A value is looked up by its path of object keys. It is *missing* when a key is not there, when something on the way is no object,
 //! or when it is `null`; a missing top-level attribute that is declared with a default is that default.
 //!
@@ -28,6 +30,8 @@ mod value;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;
 
 use segflow_protocol::{Cond, Events, Expr, Field, Measure, TimeTest, Which};
 use serde_json::Value;

@@ -64,10 +64,13 @@ fn numbers<'a>(buckets: impl Iterator<Item = &'a u16>) -> Vec<Value> {
     buckets.map(|bucket| Value::from(*bucket)).collect()
 }
 
-/// The earliest instant at which an enrollment or a segment is due.
+/// The earliest instant at which an enrollment or a segment is due. Bucket by bucket: each is the first entry of its part of an index.
 pub async fn next_due(db: &Db) -> Result<Option<i64>> {
     let mut earliest = None;
-    for sql in ["SELECT MIN(wake_at) FROM enrollments WHERE wake_at IS NOT NULL", "SELECT MIN(flip_at) FROM flips"] {
+    for (table, at) in [("enrollments", "wake_at"), ("flips", "flip_at")] {
+        let of = |bucket| format!("SELECT MIN({at}) AS at FROM {table} WHERE {at} IS NOT NULL AND bucket = {bucket}");
+        let each: Vec<String> = (0..BUCKETS).map(of).collect();
+        let sql = format!("SELECT MIN(at) FROM ({}) AS buckets", each.join(" UNION ALL "));
         if let Some(at) = db.read_one(sql, vec![]).await?.map(|row| row.opt_int(0)).transpose()?.flatten() {
             earliest = Some(earliest.map_or(at, |e: i64| e.min(at)));
         }

@@ -70,6 +70,19 @@ impl Database {
         sessions.iter().map(|row| row.get(0)).collect()
     }
 
+    /// How many rows MySQL has looked at in this database, for all statements so far.
+    pub async fn rows_examined(&self) -> u64 {
+        let mut connection = MySqlConnection::connect(&self.0.server).await.expect("MySQL answers");
+        let digests = "performance_schema.events_statements_summary_by_digest";
+        let sql = format!(
+            "SELECT CAST(COALESCE(SUM(sum_rows_examined), 0) AS UNSIGNED) FROM {digests} WHERE schema_name = '{}'",
+            self.0.name
+        );
+        let row = connection.fetch_one(AssertSqlSafe(sql)).await.expect("a number");
+        connection.close().await.expect("closed");
+        row.get(0)
+    }
+
     /// Ends all of them; how many.
     pub async fn kill_sessions(&self) -> usize {
         let sessions = self.sessions().await;
