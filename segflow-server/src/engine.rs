@@ -131,7 +131,13 @@ impl Engine {
 
     /// Adds some of those who are behind a push to those who are due. Whether there were others, whom the push does not concern: they
     /// are done with before any step of this tick is taken.
-    async fn catch_up(&self, incarnation: &str, buckets: &BTreeSet<u16>, due: &mut rows::Busy, now: i64) -> Result<bool> {
+    async fn catch_up(
+        &self,
+        incarnation: &str,
+        buckets: &BTreeSet<u16>,
+        due: &mut rows::Busy,
+        now: i64,
+    ) -> Result<bool> {
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         let mut marked = false;
         for workspace in behind {

@@ -112,8 +112,7 @@ impl Server {
             wake.clone(),
             config.private_webhooks || !production,
         )?);
-        let segments =
-            Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
+        let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
         let (drive, advances) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),

@@ -165,7 +165,10 @@ async fn follow(api: &Api, deployment: &str, context: &Context) {
     let behind = async || api.deployment(deployment).await.ok()?["behind"].as_u64();
     let Some(all @ 1..) = behind().await else { return };
     if !printer.can_ask() {
-        printer.note(format!("{} users are still to be held against it; `segflow segment ID` says how many are left", plan::thousands(all)));
+        printer.note(format!(
+            "{} users are still to be held against it; `segflow segment ID` says how many are left",
+            plan::thousands(all)
+        ));
         return;
     }
     let terminal = dialoguer::console::Term::stderr();

@@ -279,9 +279,7 @@ mod tests {
 
     #[test]
     fn why_a_user_is_not_in_a_segment() {
-        let leaf = |says: &str, holds: bool, because: &str| {
-            json!({"says": says, "holds": holds, "because": because, "events": [], "parts": []})
-        };
+        let leaf = |says: &str, holds: bool, because: &str| json!({"says": says, "holds": holds, "because": because, "events": [], "parts": []});
         let mut spent = leaf("sum of value over purchase > 1000", false, "it is 412.5, over 2 events");
         spent["events"] = json!([{"occurred_at": "2026-01-01T09:00:00Z", "attributes": {"value": 400}}]);
         let plan = leaf("plan = \"free\"", true, "plan is missing, and counts as \"free\"");

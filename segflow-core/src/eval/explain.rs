@@ -40,13 +40,9 @@ pub fn explain(expr: &Expr, facts: &impl Facts) -> Explained {
             let parts = parts.iter().map(|part| explain(part, facts)).collect();
             Explained { says: joint(matches!(expr, Expr::All(_))), holds, because: None, events: vec![], parts }
         }
-        Expr::Not(part) => Explained {
-            says: "not".into(),
-            holds,
-            because: None,
-            events: vec![],
-            parts: vec![explain(part, facts)],
-        },
+        Expr::Not(part) => {
+            Explained { says: "not".into(), holds, because: None, events: vec![], parts: vec![explain(part, facts)] }
+        }
         Expr::User(cond) => attributes(cond, facts.attributes(), facts.user_fields()),
         Expr::Segment(id) => leaf(if holds { "a member" } else { "not a member" }.to_string() + " of " + id, vec![]),
         Expr::Measure { events, measure, .. } => {

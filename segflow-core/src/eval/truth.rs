@@ -185,9 +185,10 @@ fn lines() -> Vec<String> {
     let mut lines = vec![];
     for (title, rows) in values() {
         lines.extend([format!("| {title}: `x` is | asked | holds |"), "|---|---|---|".into()]);
-        lines.extend(rows.iter().map(|(value, is, holds)| {
-            format!("| {} | {} | {} |", shown(value), asked(&at("x", is)), mark(*holds))
-        }));
+        lines
+            .extend(rows.iter().map(|(value, is, holds)| {
+                format!("| {} | {} | {} |", shown(value), asked(&at("x", is)), mark(*holds))
+            }));
         lines.push(String::new());
     }
     lines.extend(["| Paths and defaults: the attributes are | asked | holds |".into(), "|---|---|---|".into()]);
@@ -195,10 +196,14 @@ fn lines() -> Vec<String> {
         format!("| {} | {} | {} |", shown(attributes), asked(&at(path, is)), mark(*holds))
     }));
     lines.push(String::new());
-    lines.extend(["| Events: purchases, as `value` and age | asked | holds | until |".into(), "|---|---|---|---|".into()]);
+    lines.extend([
+        "| Events: purchases, as `value` and age | asked | holds | until |".into(),
+        "|---|---|---|---|".into(),
+    ]);
     lines.extend(events().iter().map(|(all, expr, holds, flip)| {
         let event = |(value, ago): &(Value, i64)| {
-            let time = if *ago < 0 { format!("in {}", explain::span(-ago)) } else { format!("{} ago", explain::span(*ago)) };
+            let time =
+                if *ago < 0 { format!("in {}", explain::span(-ago)) } else { format!("{} ago", explain::span(*ago)) };
             format!("`{value}` {time}")
         };
         let all = if all.is_empty() { "none".into() } else { all.iter().map(event).collect::<Vec<_>>().join(", ") };
@@ -242,7 +247,8 @@ fn every_row_holds() {
 #[test]
 fn the_documentation_shows_these_rows() {
     let page = include_str!("../../../docs/segments.md");
-    let (_, rest) = page.split_once("<!-- the truth table: made by segflow-core/src/eval/truth.rs -->\n").expect("it begins");
+    let (_, rest) =
+        page.split_once("<!-- the truth table: made by segflow-core/src/eval/truth.rs -->\n").expect("it begins");
     let (table, _) = rest.split_once("\n<!-- its end -->").expect("it ends");
     let lines = lines().join("\n");
     assert!(table.trim() == lines.trim(), "docs/segments.md has to show:\n\n{lines}\n");

@@ -184,7 +184,8 @@ fn a_touch_finds_what_it_can_change_in_the_order_of_dependency() {
 
 #[test]
 fn a_change_touches_what_reads_its_place_and_nothing_else() {
-    let at = |path: &[&str]| Expr::User(Cond::At { path: path.iter().map(ToString::to_string).collect(), is: Test::Exists });
+    let at =
+        |path: &[&str]| Expr::User(Cond::At { path: path.iter().map(ToString::to_string).collect(), is: Test::Exists });
     let sql = |id: &str| Segment { id: id.into(), rule: Rule::Sql(id.into()), every: None };
     let manifest = Manifest {
         segments: vec![

@@ -174,7 +174,8 @@ impl Deploy {
             return Ok(Some(project));
         }
         let Some(d) = deployments::current(db, workspace).await? else { return Ok(None) };
-        let mut project = Project::new(d.id, d.generation, d.manifest, d.since, d.created_at).with_sql(segments::dependencies);
+        let mut project =
+            Project::new(d.id, d.generation, d.manifest, d.since, d.created_at).with_sql(segments::dependencies);
         project.in_flight = d.in_flight;
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());

@@ -9,10 +9,10 @@ use segflow_core::protocol::{InFlight, Manifest, Problem, Rule};
 use segflow_core::step::preview;
 use segflow_core::{Code, Plugin, ids};
 
-use super::{Estimate, ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, in_flight, validate};
+use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Estimate, Plan, PushError, PushOptions, diff, in_flight, validate};
 use crate::plugin::sha256;
-use crate::store::deployments::{self, Deployment};
 use crate::store::db::Db;
+use crate::store::deployments::{self, Deployment};
 use crate::store::sieve::{Sieve, sieve};
 use crate::store::{self, behind, engine as rows, segments};
 
@@ -170,7 +170,8 @@ impl Deploy {
                 let project = candidate.clone();
                 let looking = tokio::task::spawn_blocking(move || {
                     let all = loaded.work.into_iter();
-                    all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now))).collect::<Vec<_>>()
+                    all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now)))
+                        .collect::<Vec<_>>()
                 });
                 let previews = looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?;
                 for (user, preview) in previews {

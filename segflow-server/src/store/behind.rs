@@ -71,8 +71,7 @@ impl Behind {
         let sql = format!(
             "SELECT id, CASE WHEN {} THEN 1 ELSE 0 END FROM users \
              WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
-            sieve.sql,
-            known.look
+            sieve.sql, known.look
         );
         let mut before = sieve.args.clone();
         before.extend(args![workspace, from]);
@@ -132,12 +131,7 @@ pub async fn concerned_after(
 }
 
 /// Those who pass, and those who do not.
-async fn sift(
-    db: &Db,
-    workspace: &str,
-    sieve: &Sieve,
-    rows: &[Row],
-) -> Result<(BTreeSet<String>, Vec<String>)> {
+async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(BTreeSet<String>, Vec<String>)> {
     let (mut passed, mut others) = (BTreeSet::new(), vec![]);
     for row in rows {
         if row.flag(1)? {

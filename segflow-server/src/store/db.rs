@@ -289,7 +289,10 @@ impl Db {
     }
 }
 
-async fn count_steps(connection: &mut SqliteConnection, steps: &Arc<AtomicU64>) -> std::result::Result<(), sqlx::Error> {
+async fn count_steps(
+    connection: &mut SqliteConnection,
+    steps: &Arc<AtomicU64>,
+) -> std::result::Result<(), sqlx::Error> {
     let steps = steps.clone();
     connection.lock_handle().await?.set_progress_handler(1_000, move || {
         steps.fetch_add(1, Ordering::Relaxed);

@@ -21,12 +21,30 @@ pub const INBOX: Table = Table {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    Answer { enrollment: String, op: u64, value: String, at: i64 },
-    Enter { campaign: String, start_at: Option<i64>, at: i64 },
-    Leave { campaign: String, at: i64 },
+    Answer {
+        enrollment: String,
+        op: u64,
+        value: String,
+        at: i64,
+    },
+    Enter {
+        campaign: String,
+        start_at: Option<i64>,
+        at: i64,
+    },
+    Leave {
+        campaign: String,
+        at: i64,
+    },
     /// The attributes changed, in these places.
     Changed(Vec<Path>),
-    Verdict { segment: String, holds: bool, generation: i64, first: bool, at: i64 },
+    Verdict {
+        segment: String,
+        holds: bool,
+        generation: i64,
+        first: bool,
+        at: i64,
+    },
 }
 
 impl Body {

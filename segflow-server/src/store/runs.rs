@@ -117,9 +117,8 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
                 }
                 _ => users,
             };
-            let flip = |user: &String| {
-                args![&run.workspace, user, &run.segment, ids::bucket(&run.workspace, user), now]
-            };
+            let flip =
+                |user: &String| args![&run.workspace, user, &run.segment, ids::bucket(&run.workspace, user), now];
             told.flips = due.iter().map(flip).collect();
         }
     }
@@ -143,7 +142,10 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
             // Whoever was erased meanwhile is due for nothing.
             let of = |rows: &[Vec<Value>], at: usize| rows.iter().map(|row| row[at].clone()).collect::<Vec<_>>();
             let users = [of(&told.flips, 1), of(&told.inbox, 2)].concat();
-            let sql = format!("SELECT id FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}", super::for_share(tx.kind()));
+            let sql = format!(
+                "SELECT id FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+                super::for_share(tx.kind())
+            );
             let there = select_in(&mut On::Tx(tx), &sql, &args![&run.workspace], &users).await?;
             let there = there.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
             let is_there = |row: &&Vec<Value>, at: usize| matches!(&row[at], Value::Text(id) if there.contains(id));

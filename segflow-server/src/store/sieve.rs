@@ -204,7 +204,8 @@ impl Scope<'_> {
 
     /// Users with such an event, also one to come; its attributes are not looked at.
     fn happened(&self, events: &Events, age: Option<i64>) -> Who {
-        let mut sql = "EXISTS (SELECT 1 FROM events t WHERE t.workspace = ? AND t.user_id = users.id AND t.name = ?".to_string();
+        let mut sql =
+            "EXISTS (SELECT 1 FROM events t WHERE t.workspace = ? AND t.user_id = users.id AND t.name = ?".to_string();
         let mut args = args![self.workspace, &events.name];
         if let Some(age) = [events.within, age].into_iter().flatten().min() {
             sql.push_str(" AND t.occurred_at > ?");
@@ -224,7 +225,9 @@ impl Scope<'_> {
                 let nothing = Object::new();
                 let by_default = eval::condition(cond, &nothing, &self.project.manifest.user);
                 // Whoever has no value is let through where that suffices.
-                if by_default == holds || path.iter().any(|key| key.contains(['"', '\\']) || key.contains(char::is_control)) {
+                if by_default == holds
+                    || path.iter().any(|key| key.contains(['"', '\\']) || key.contains(char::is_control))
+                {
                     return Who::Everybody;
                 }
                 match (is, holds) {
@@ -251,7 +254,11 @@ impl Scope<'_> {
                 let to = (high && to.is_finite()).then(|| format!("{EXTRACT} <= {to:e}"));
                 let bounds: Vec<String> = [from, to].into_iter().flatten().collect();
                 let args = bounds.iter().map(|_| Value::from(json_path(path))).collect();
-                if bounds.is_empty() { self.is_there(path) } else { Who::of(&format!("({})", bounds.join(" AND ")), args) }
+                if bounds.is_empty() {
+                    self.is_there(path)
+                } else {
+                    Who::of(&format!("({})", bounds.join(" AND ")), args)
+                }
             }
             None => self.is_there(path),
         };

@@ -104,16 +104,14 @@ async fn an_event_costs_the_same_among_many(db: Database) {
     populate(&app, 10..10_000, |n| json!({ "n": n })).await;
     let among_many = cost().await;
     // The same users have twice as many events by then; ten thousand others must not show.
-    assert!(
-        among_few > 0 && among_many <= among_few * 2 + 60,
-        "among 10 users {among_few}, among 10,000 {among_many}"
-    );
+    assert!(among_few > 0 && among_many <= among_few * 2 + 60, "among 10 users {among_few}, among 10,000 {among_many}");
 }
 
 async fn a_segment_says_what_it_reads(db: Database) {
     let app = App::start(&db).await;
     let city = json!({ "user": { "at": { "path": ["address", "city"], "is": "exists" } } });
-    let spent = "SELECT user_id FROM events WHERE name = 'purchase' GROUP BY user_id HAVING SUM(attributes->'$.value') > 5";
+    let spent =
+        "SELECT user_id FROM events WHERE name = 'purchase' GROUP BY user_id HAVING SUM(attributes->'$.value') > 5";
     let segments = json!([
         expr("mixed", json!({ "any": [city, quiet(), { "segment": "bought" }] })),
         expr("bought", bought()),
@@ -122,9 +120,7 @@ async fn a_segment_says_what_it_reads(db: Database) {
     ]);
     app.push(project(segments, json!([]))).await;
     let reads = async |id: &str| app.get(&format!("/v1/segments/{id}")).await.ok()["reads"].clone();
-    let of = |attributes: Value, events: Value, segments: Value, clock: bool, others: bool| {
-        json!({ "attributes": attributes, "events": events, "segments": segments, "clock": clock, "other_users": others })
-    };
+    let of = |attributes: Value, events: Value, segments: Value, clock: bool, others: bool| json!({ "attributes": attributes, "events": events, "segments": segments, "clock": clock, "other_users": others });
     assert_eq!(reads("mixed").await, of(json!(["address.city"]), json!(["login"]), json!(["bought"]), true, false));
     assert_eq!(reads("bought").await, of(json!([]), json!(["purchase"]), json!([]), false, false));
     assert_eq!(reads("spent").await, of(json!([]), json!(["purchase"]), json!([]), false, false));
@@ -132,7 +128,10 @@ async fn a_segment_says_what_it_reads(db: Database) {
     let rank = app.get("/v1/segments/rank").await.ok();
     assert_eq!((&rank["every_seconds"], &rank["behind"]), (&json!(3_600), &json!(0)));
     let says = app.get("/v1/segments/mixed").await.ok()["says"].clone();
-    assert_eq!(says, "address.city is there or the last login was 30 days ago or longer, or never or in segment bought");
+    assert_eq!(
+        says,
+        "address.city is there or the last login was 30 days ago or longer, or never or in segment bought"
+    );
 }
 
 /// Memberships are put wrong by hand: whatever is evaluated is put right, and shows by that.
@@ -206,7 +205,10 @@ async fn a_user_is_explained(db: Database) {
     assert_eq!(parts[2]["parts"][0]["because"], "there are 0 events");
     app.advance("30d").await;
     let why = app.get("/v1/segments/lost/explain?user=ada").await.ok();
-    assert_eq!((&why["member"], &why["since"], &why["next_change"]), (&json!(true), &json!("2026-01-31T09:00:00Z"), &Value::Null));
+    assert_eq!(
+        (&why["member"], &why["since"], &why["next_change"]),
+        (&json!(true), &json!("2026-01-31T09:00:00Z"), &Value::Null)
+    );
     let why = app.get("/v1/segments/beta/explain?user=ada").await.ok();
     assert_eq!(why["rule"]["because"], "the query does not select this user");
     app.get("/v1/segments/lost/explain").await.problem(400, "bad_parameter");
@@ -403,7 +405,12 @@ async fn sizes_are_kept_by_the_hour(db: Database) {
     }
     let segment = app.get("/v1/segments/bought").await.ok();
     let sizes: Vec<_> = segment["sizes"].as_array().expect("sizes").iter().map(|s| (&s["at"], &s["users"])).collect();
-    let expected = [("2026-01-01T09:00:00Z", 0), ("2026-01-01T10:00:00Z", 1), ("2026-01-01T11:00:00Z", 2), ("2026-01-01T13:00:00Z", 3)];
+    let expected = [
+        ("2026-01-01T09:00:00Z", 0),
+        ("2026-01-01T10:00:00Z", 1),
+        ("2026-01-01T11:00:00Z", 2),
+        ("2026-01-01T13:00:00Z", 3),
+    ];
     let expected: Vec<(Value, Value)> = expected.iter().map(|(at, users)| (json!(at), json!(users))).collect();
     assert_eq!(sizes, expected.iter().map(|(a, u)| (a, u)).collect::<Vec<_>>());
     assert_eq!(segment["users"], 3);
@@ -415,7 +422,8 @@ async fn an_estimate_counts_and_shows_some(db: Database) {
     let pro = project(json!([expr("pro", eq(&["plan"], json!("pro")))]), json!([]));
     let plan = app.deploy("?dry_run=true", pro).await.ok();
     assert_eq!(plan["segments"]["pro"]["users"], 15);
-    let sample: Vec<&str> = plan["segments"]["pro"]["sample"].as_array().expect("some").iter().filter_map(Value::as_str).collect();
+    let sample: Vec<&str> =
+        plan["segments"]["pro"]["sample"].as_array().expect("some").iter().filter_map(Value::as_str).collect();
     assert_eq!(sample, ["u0", "u10", "u12", "u14", "u16", "u18", "u2", "u20", "u22", "u24"]);
     assert_eq!(app.get("/v1/segments").await.ok()["items"], json!([]), "nothing was pushed");
 }
@@ -461,7 +469,9 @@ async fn concurrent_merges_lose_nothing(db: Database) {
     let merging: Vec<_> = (0..40)
         .map(|n| {
             let client = app.with_key(&app.key);
-            tokio::spawn(async move { client.add("ada", json!({ (format!("k{n}")): n, "o": { (format!("k{n}")): n } })).await })
+            tokio::spawn(async move {
+                client.add("ada", json!({ (format!("k{n}")): n, "o": { (format!("k{n}")): n } })).await
+            })
         })
         .collect();
     for merge in merging {

@@ -60,7 +60,10 @@ async fn whoever_belongs_passes(db: Database) {
             let members: Vec<String> = in_s0.get(id).map(|_| "s0".to_string()).into_iter().collect();
             for later in [0, 1, DAY, 11 * DAY, 20 * DAY, 30 * DAY, 100 * DAY] {
                 let belongs = holds(&expr, user, &members, now + later);
-                assert!(!belongs || passed.contains(id), "seed {seed}, {later} ms later: {user:?}\n{expr:?}\n{sql} {args:?}");
+                assert!(
+                    !belongs || passed.contains(id),
+                    "seed {seed}, {later} ms later: {user:?}\n{expr:?}\n{sql} {args:?}"
+                );
             }
         }
     }
