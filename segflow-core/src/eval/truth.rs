@@ -121,8 +121,11 @@ fn paths() -> Vec<(Value, &'static str, Test, bool)> {
 
 const DAY: i64 = 86_400_000;
 
-/// Purchases (their `value`, and how long ago in ms), what is asked, whether it holds, and in how long time alone may change that.
-fn events() -> Vec<(Vec<(Value, i64)>, Expr, bool, Option<i64>)> {
+/// Their `value`, and how long ago in ms.
+type Purchases = Vec<(Value, i64)>;
+
+/// Purchases, what is asked, whether it holds, and in how long time alone may change that.
+fn events() -> Vec<(Purchases, Expr, bool, Option<i64>)> {
     let purchases = |within| Events { name: "purchase".into(), filter: None, within };
     let measured = |events: Events, measure: Measure, is: Test| Expr::Measure { events, measure, is };
     let value = || vec!["value".to_string()];

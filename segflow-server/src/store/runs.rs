@@ -83,7 +83,7 @@ pub async fn plan(tx: &mut Tx, old: Option<&Deployment>, new: &Deployment) -> Re
         let bucket = ids::bucket(&new.workspace, &segment.id);
         args![&new.workspace, &segment.id, bucket, new.created_at, segment.every, "", !known(segment)]
     });
-    insert(tx, &ASKED, rows.collect()).await
+    insert(tx, &PLANNED, rows.collect()).await
 }
 
 /// Goes on with a run, one chunk further.
@@ -151,7 +151,7 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
             let is_there = |row: &&Vec<Value>, at: usize| matches!(&row[at], Value::Text(id) if there.contains(id));
             insert(tx, &FLIPS, told.flips.iter().filter(|row| is_there(row, 1)).cloned().collect()).await?;
             insert(tx, &INBOX, told.inbox.iter().filter(|row| is_there(row, 2)).cloned().collect()).await?;
-            finish(tx, &run, done_to, now).await
+            finish(tx, &run, done_to, false, now).await
         })
     })
     .await
@@ -163,7 +163,7 @@ struct Told {
     inbox: Vec<Vec<Value>>,
 }
 
-async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, now: i64) -> Result<()> {
+async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, fresh: bool, now: i64) -> Result<()> {
     let key = args![&run.workspace, &run.segment];
     match (done_to, run.every) {
         (Some(done_to), _) => {
@@ -173,8 +173,8 @@ async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, now: i64) -> Re
         (None, Some(every)) => {
             // What was missed while nobody was there is not made up for.
             let next = run.due_at + ((now - run.due_at) / every + 1) * every;
-            let sql = "UPDATE segment_runs SET done_to = '', fresh = 0, due_at = ? WHERE workspace = ? AND segment = ?";
-            tx.run(sql, [args![next], key].concat()).await?;
+            let sql = "UPDATE segment_runs SET done_to = '', fresh = ?, due_at = ? WHERE workspace = ? AND segment = ?";
+            tx.run(sql, [args![fresh, next], key].concat()).await?;
         }
         (None, None) => {
             tx.run("DELETE FROM segment_runs WHERE workspace = ? AND segment = ?", key).await?;
@@ -188,7 +188,7 @@ pub async fn put_off(db: &Db, run: &Run, now: i64) -> Result<()> {
     let run = run.clone();
     db.write(move |tx| {
         let run = run.clone();
-        Box::pin(async move { finish(tx, &run, None, now).await })
+        Box::pin(async move { finish(tx, &run, None, run.fresh, now).await })
     })
     .await
 }
@@ -228,6 +228,7 @@ const ASKED: Table = Table {
     key: &["workspace", "segment"],
     existing: Existing::Takes(&["due_at", "done_to"]),
 };
+const PLANNED: Table = Table { existing: Existing::Takes(&["due_at", "every", "done_to", "fresh"]), ..ASKED };
 const FLIPS: Table = Table {
     name: "flips",
     columns: &["workspace", "user_id", "segment", "bucket", "flip_at"],
