@@ -184,7 +184,7 @@ fn size(sizes: &Value, now: u64) -> String {
         above => BARS[usize::try_from(above / (most - least)).unwrap_or(7)],
     };
     let bars: String = all.iter().map(bar).collect();
-    format!("{bars}  {} → {} since {}", thousands(all[0]), thousands(now), text(&first["at"]))
+    format!("{bars} · {} → {} since {}", thousands(all[0]), thousands(now), text(&first["at"]))
 }
 
 fn explained(printer: &Printer, why: &Value) -> Vec<String> {
@@ -268,13 +268,13 @@ mod tests {
                 "  rule       the last login was 30 days ago or longer, or never and sum of value",
                 "             over purchase with value > 5 > 1000",
                 "  reads      events login, purchase · segment big · the clock",
-                "  size       ▁▁▂▄█  1,102 → 1,284 since 2026-01-01T09:00:00Z",
+                "  size       ▁▁▂▄█ · 1,102 → 1,284 since 2026-01-01T09:00:00Z",
                 "  behind     12,000 users not held against the newest push yet",
             ]
         );
         assert_eq!([period(3_600), period(7_200), period(90)], ["hour", "2 hours", "90 seconds"]);
         assert_eq!(size(&json!([]), 5), "");
-        assert_eq!(size(&json!([{"at": "x", "users": 5}]), 5), "▁▁  5 → 5 since x");
+        assert_eq!(size(&json!([{"at": "x", "users": 5}]), 5), "▁▁ · 5 → 5 since x");
     }
 
     #[test]
