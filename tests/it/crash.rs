@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use segflow_core::ids;
 
@@ -14,7 +15,8 @@ use crate::harness::*;
 
 both![nothing_is_lost_and_nothing_is_accepted_twice, it_may_die_at_every_commit, the_clock_may_jump];
 
-const KILLS: u64 = 6;
+/// How often servers are killed at random, in each of three surroundings; `SEGFLOW_TEST_KILLS` says otherwise, for a soak.
+const KILLS: usize = 17;
 
 /// How many commits the story of one user takes, about; heartbeats come in between.
 const COMMITS: u32 = 9;
@@ -80,48 +82,75 @@ async fn report(url: Arc<Mutex<Client>>, smtp: Smtp, told: Arc<Acknowledged>, st
         }
         // A trickle is enough to be in the middle of something.
         until("the mail keeps up", || async {
-            let room = told.count() <= smtp.accepted().len() + 40;
+            let room = told.count() <= smtp.count() + 40;
             (room || stop.load(Ordering::SeqCst)).then_some(())
         })
         .await;
     }
 }
 
-#[allow(clippy::print_stdout, reason = "with the seed, a failure can be tried again")]
 async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
-    let seed = std::env::var("SEGFLOW_TEST_SEED").ok().and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));
+    killed_at_random(db, 1).await;
+}
+
+#[test]
+fn nothing_is_lost_by_three_servers() {
+    run(Kind::MySql, async |db: Database| killed_at_random(db, 3).await);
+}
+
+/// Servers on one database, of which again and again one is killed and started anew.
+#[allow(clippy::print_stdout, reason = "with the seed, a failure can be tried again")]
+async fn killed_at_random(db: Database, servers: usize) {
+    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seed = given("SEGFLOW_TEST_SEED")
+        .unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));
+    let kills = given("SEGFLOW_TEST_KILLS").map_or(KILLS, |kills| kills as usize);
     println!("SEGFLOW_TEST_SEED={seed}");
     let smtp = Smtp::start().await;
     let segflow = surroundings(&db, &smtp);
     let start = || Process::start(serve(&segflow));
 
-    let mut process = start().await;
-    let key = process.key.clone();
-    process.client().push(plugins::mailer()).await;
-    let url = Arc::new(Mutex::new(process.client()));
+    let mut processes = vec![start().await];
+    let key = processes[0].key.clone();
+    processes[0].client().push(plugins::mailer()).await;
+    while processes.len() < servers {
+        processes.push(start().await);
+    }
+    let url = Arc::new(Mutex::new(processes[0].client()));
     let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
     let reporters: Vec<_> =
         (0..2).map(|me| tokio::spawn(report(url.clone(), smtp.clone(), told.clone(), stop.clone(), me))).collect();
 
-    for kill in 0..KILLS {
+    let mut under_way = 0;
+    for kill in 0..kills {
         // Some way into what is going on: users acknowledged and messages accepted since the start, together.
-        let progress = || told.count() + smtp.accepted().len();
-        let further = progress() + 5 + (ids::random(seed, kill) % 120) as usize;
+        let progress = || told.count() + smtp.count();
+        let further = progress() + 1 + (ids::random(seed, 2 * kill as u64) % 100) as usize;
         until("something is going on", || async { (progress() >= further).then_some(()) }).await;
-        process.kill().await;
-        process = start().await;
-        *url.lock().unwrap() = Client::new(&process.url, &key);
+        let victim = ids::random(seed, 2 * kill as u64 + 1) as usize % servers;
+        processes.swap_remove(victim).kill().await;
+        under_way += usize::from(db.count("SELECT COUNT(*) FROM messages WHERE status = 'sending'").await > 0);
+        processes.push(start().await);
+        *url.lock().unwrap() = Client::new(&processes[servers - 1].url, &key);
     }
     stop.store(true, Ordering::SeqCst);
     for reporter in reporters {
         reporter.await.expect("ended");
     }
 
-    let client = Client::new(&process.url, &key);
-    let of = settled(&client, &db, &smtp, KILLS as usize).await;
+    let client = Client::new(&processes[0].url, &key);
+    let of = settled(&client, &db, &smtp, kills).await;
     check(&of, &told);
-    assert_eq!(process.stop().await.code, 0);
+    println!(
+        "{kills} kills of {servers} servers, {under_way} while mail was on its way: {} users acknowledged, {} messages, {} of \
+         unknown fate, none lost, none twice",
+        told.count(),
+        of.values().map(Vec::len).sum::<usize>(),
+        client.items("/v1/messages?status=unknown").await.len(),
+    );
+    for process in processes {
+        assert_eq!(process.stop().await.code, 0);
+    }
 }
 
 /// MySQL is killed under the server while all goes on, and comes back on the same data each time.
@@ -139,7 +168,7 @@ fn the_database_may_die() {
         let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
         let reporter = tokio::spawn(report(at, smtp.clone(), told.clone(), stop.clone(), 0));
         for further in [30, 60, 10] {
-            let progress = || told.count() + smtp.accepted().len();
+            let progress = || told.count() + smtp.count();
             let further = progress() + further;
             until("something is going on", || async { (progress() >= further).then_some(()) }).await;
             mysqld.restart().await;
@@ -205,7 +234,9 @@ fn serve(segflow: &Segflow) -> std::process::Command {
 
 /// Waits until nothing moves, and holds the ledger against what the mail server accepted. Returns the templates sent to each user.
 async fn settled(client: &Client, db: &Database, smtp: &Smtp, deaths: usize) -> BTreeMap<String, Vec<String>> {
-    until("all is settled", || async {
+    // A receipt that was on its way at several deaths is tried again ever later.
+    let patience = PATIENCE + Duration::from_secs(2 * deaths as u64);
+    within(patience, "all is settled", || async {
         let mut moving = client.items("/v1/messages?status=pending").await.len()
             + client.items("/v1/messages?status=sending").await.len();
         moving += client.items("/v1/campaigns/pair/enrollments?status=active").await.len();
