@@ -6,6 +6,7 @@
 //! - [`process`]: a `segflow serve` that can be killed.
 //! - [`http`] and [`load`]: a client and a crowd of clients that cost next to nothing.
 //! - [`limits`]: what the disk and the databases do at most.
+//! - [`made`]: projects made by hand, with whatever segments are to be measured.
 //! - [`peers`]: other engines for durable code, with the same flow.
 //! - [`project`]: projects, built by the `segflow` command as a user has it.
 //! - [`smtp`]: a mail server that remembers what it accepted.
@@ -15,6 +16,7 @@ pub mod database;
 pub mod http;
 pub mod limits;
 pub mod load;
+pub mod made;
 pub mod peers;
 pub mod process;
 pub mod project;

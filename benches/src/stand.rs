@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use segflow_server::delivery::Capture;
+use segflow_server::store::{behind, deployments};
 use segflow_server::{Config, Server};
 use serde_json::Value;
 
@@ -41,6 +42,17 @@ impl Stand {
     /// Pushes a module; the plan that was applied.
     pub async fn push(&self, wasm: &[u8]) -> Result<Value> {
         self.connect().await?.json("POST", "/v1/deployments?allow_enter=1000000", wasm).await
+    }
+
+    /// Whether there is something to be decided.
+    pub async fn has_work(&self) -> Result<bool> {
+        let db = &self.server.store().db;
+        let waiting = db.read_one("SELECT id FROM inbox LIMIT 1", vec![]).await.map_err(anyhow::Error::new)?;
+        if waiting.is_some() {
+            return Ok(true);
+        }
+        let generation = deployments::generation(db, "main").await.map_err(anyhow::Error::new)?;
+        Ok(behind::left(db, "main", generation).await.map_err(anyhow::Error::new)? > 0)
     }
 
     pub async fn stop(self) {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::target::{self, Target};
 
-pub use model::{Change, Key, Me, NewKey, Page, Plan};
+pub use model::{Change, Estimate, Key, Me, NewKey, Page, Plan};
 #[cfg(feature = "server")]
 pub use model::{Clock, Message};
 pub use problem::Problem;
@@ -110,6 +110,27 @@ impl Api {
     pub async fn activate(&self, id: &str, options: PushOptions<'_>) -> Result<Plan> {
         let call = Call::new(Method::POST, format!("/deployments/{}/activate{}", segment(id)?, options.query()));
         self.call(Call { timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    pub async fn deployment(&self, id: &str) -> Result<Value> {
+        self.call(Call::get(format!("/deployments/{}", segment(id)?))).await
+    }
+
+    pub async fn segment(&self, id: &str) -> Result<Value> {
+        self.call(Call::get(format!("/segments/{}", segment(id)?))).await
+    }
+
+    /// Why a user is in a segment, or not.
+    pub async fn explain(&self, id: &str, user: &str) -> Result<Value> {
+        self.call(Call::get(format!("/segments/{}/explain?user={}", segment(id)?, encoded(user)))).await
+    }
+
+    pub async fn members(&self, id: &str) -> Result<Vec<Value>> {
+        self.all(&format!("/segments/{}/members", segment(id)?)).await
+    }
+
+    pub async fn recalculate(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::POST, format!("/segments/{}/recalculate", segment(id)?)).idempotent()).await
     }
 
     pub async fn enrollment(&self, id: &str) -> Result<Value> {

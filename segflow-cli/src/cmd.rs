@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod login;
 mod push;
+mod segment;
 mod update;
 
 #[cfg(feature = "server")]
@@ -98,6 +99,8 @@ enum Verb {
     Enroll(enroll::Enroll),
     /// Show one run of a user through a campaign, pause, resume, restart or remove it
     Enrollment(enrollment::Enrollment),
+    /// Show a segment, explain it for a user, list its members, hold everybody against it
+    Segment(segment::Segment),
     /// Report an event of a user
     Emit(emit::Emit),
     /// Add a user, or merge attributes into the one that exists
@@ -162,6 +165,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Deployments(verb) => verb.run(&context).await,
         Verb::Enroll(verb) => verb.run(&context).await,
         Verb::Enrollment(verb) => verb.run(&context).await,
+        Verb::Segment(verb) => verb.run(&context).await,
         Verb::Emit(verb) => verb.run(&context).await,
         Verb::Add(verb) => verb.run(&context).await,
         Verb::Update(verb) => verb.run(&context).await,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::enrollment::{self, Enrollment};
 use crate::eval::EventFact;
 use crate::ledger::{self, Message, Outcome, Status, Transition};
-use crate::merge::{Object, merge};
+use crate::merge::{Object, changed, merge};
 use crate::project::Project;
 use crate::step::{Decision, Fact, Job, Mark, Stop, Told, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
@@ -97,8 +97,15 @@ impl Memory {
 
     /// Merges a patch into a user's attributes, creating the user.
     pub fn update(&mut self, user: &str, patch: &Object, historical: bool, now: i64) {
-        merge(&mut self.record(user).user.attributes, patch);
-        self.tell(user, What::Attributes, now, 0, historical);
+        let what = self.merge(user, patch);
+        self.tell(user, what, now, 0, historical);
+    }
+
+    fn merge(&mut self, user: &str, patch: &Object) -> What {
+        let attributes = &mut self.record(user).user.attributes;
+        let before = attributes.clone();
+        merge(attributes, patch);
+        What::Attributes { changed: changed(&before, attributes) }
     }
 
     /// Stores an event that was reported now, once per id.
@@ -287,8 +294,8 @@ impl Memory {
         for (told, hops) in decision.told {
             match told {
                 Told::Patch(patch) => {
-                    merge(&mut self.record(user).user.attributes, &patch);
-                    self.tell(user, What::Attributes, now, hops, false);
+                    let what = self.merge(user, &patch);
+                    self.tell(user, what, now, hops, false);
                 }
                 Told::Event { id, name, attributes } => {
                     let attributes = attributes.read().expect("the turn was refused otherwise");

@@ -36,6 +36,35 @@ pub fn delta(old: &Object, new: &Object) -> Option<ReadDelta> {
     Some(ReadDelta { set: Json(Value::Object(set).to_string()), removed })
 }
 
+/// Keys, from the outside in.
+pub type Path = Vec<String>;
+
+/// The most places in which two readings are told to differ.
+const PLACES: usize = 32;
+
+/// The places in which two readings differ, as deep as both have objects there. `None`: too many to be named.
+pub fn changed(old: &Object, new: &Object) -> Option<Vec<Path>> {
+    fn compare(old: &Object, new: &Object, at: &mut Path, found: &mut Vec<Path>) {
+        for key in old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))) {
+            if found.len() > PLACES {
+                return;
+            }
+            at.push(key.clone());
+            match (old.get(key), new.get(key)) {
+                (Some(Value::Object(old)), Some(Value::Object(new))) => compare(old, new, at, found),
+                (None, Some(Value::Object(new))) if !new.is_empty() => compare(&Object::new(), new, at, found),
+                (Some(Value::Object(old)), None) if !old.is_empty() => compare(old, &Object::new(), at, found),
+                (old, new) if old == new => {}
+                _ => found.push(at.clone()),
+            }
+            at.pop();
+        }
+    }
+    let mut found = vec![];
+    compare(old, new, &mut vec![], &mut found);
+    (found.len() <= PLACES).then_some(found)
+}
+
 /// The inverse of [`delta`].
 pub fn apply_delta(to: &mut Object, delta: &ReadDelta) -> Result<(), serde_json::Error> {
     let set: Object = delta.set.read()?;
@@ -74,6 +103,23 @@ mod tests {
             merge(&mut target, &object(patch));
             assert_eq!(Value::Object(target), result);
         }
+    }
+
+    #[test]
+    fn what_has_changed_is_named_by_its_path() {
+        let places = |old: Value, new: Value| {
+            let found = changed(&object(old), &object(new));
+            found.map(|all| all.iter().map(|path| path.join(".")).collect::<Vec<_>>())
+        };
+        let of = |all: &[&str]| Some(all.iter().map(ToString::to_string).collect());
+        assert_eq!(places(json!({"a":1,"b":{"c":[1]}}), json!({"b":{"c":[1]},"a":1})), of(&[]));
+        assert_eq!(places(json!({"a":1,"gone":1}), json!({"a":2,"new":null})), of(&["a", "gone", "new"]));
+        assert_eq!(places(json!({"a":{"b":1,"c":{"d":1}}}), json!({"a":{"b":1,"c":{"d":2}}})), of(&["a.c.d"]));
+        assert_eq!(places(json!({"a":{"b":1}}), json!({"a":"text"})), of(&["a"]));
+        assert_eq!(places(json!({"a":{"b":1}}), json!({"c":{"d":1,"e":{}}, "f": {}})), of(&["a.b", "c.d", "c.e", "f"]));
+        assert_eq!(places(json!({"a":[1,2]}), json!({"a":[1,3]})), of(&["a"]));
+        let many = Value::Object((0..40).map(|n| (n.to_string(), json!(n))).collect());
+        assert_eq!(places(json!({}), many), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use segflow_protocol::{Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Transaction, Trigger};
 
 use crate::eval::{Dependencies, dependencies};
-use crate::merge::Object;
+use crate::merge::{Object, Path};
 use crate::words::distance;
 
 /// A project as a server runs it: one applied deployment.
@@ -32,8 +32,8 @@ pub struct Project {
 pub enum Touch<'a> {
     /// Everything: a new user, or a new deployment.
     All,
-    /// The user's attributes.
-    Attributes,
+    /// The user's attributes, in these places; `None`: anywhere.
+    Attributes(Option<&'a [Path]>),
     /// An event of this name.
     Event(&'a str),
     /// Time, for this segment.
@@ -54,7 +54,7 @@ impl Project {
             .iter()
             .map(|segment| match &segment.rule {
                 Rule::Expr(expr) => dependencies(expr),
-                Rule::Sql(_) => Dependencies::default(),
+                Rule::Sql(_) => Dependencies::anything(),
             })
             .collect();
         let order = in_order(&manifest, &dependencies).unwrap_or_default();
@@ -71,22 +71,31 @@ impl Project {
         }
     }
 
+    /// The same with what is known about raw SQL. Without it any fact touches such a segment.
+    pub fn with_sql(mut self, reads: impl Fn(&str) -> Dependencies) -> Project {
+        for (segment, on) in self.manifest.segments.iter().zip(&mut self.dependencies) {
+            if let Rule::Sql(sql) = &segment.rule {
+                *on = reads(sql);
+            }
+        }
+        self
+    }
+
     pub fn in_flight(&self, campaign: &str) -> InFlight {
         self.in_flight.get(campaign).copied().unwrap_or(InFlight::Pin)
     }
 
-    /// The segments that a touch can change, those they depend on first. Raw SQL may read anything, so any fact touches it.
+    /// The segments that a touch can change, those they depend on first.
     pub fn touched(&self, touches: &[Touch<'_>]) -> Vec<usize> {
         let mut found: BTreeSet<&str> = BTreeSet::new();
         let mut result = vec![];
         for &index in &self.order {
             let segment = &self.manifest.segments[index];
             let on = &self.dependencies[index];
-            let sql = matches!(segment.rule, Rule::Sql(_));
             let touched = touches.iter().any(|touch| match touch {
                 Touch::All => true,
-                Touch::Attributes => on.attributes || sql,
-                Touch::Event(name) => on.events.contains(*name) || sql,
+                Touch::Attributes(places) => !on.other_users && on.reads_attributes(*places),
+                Touch::Event(name) => !on.other_users && on.reads_event(name),
                 Touch::Segment(id) => segment.id == *id,
             });
             if touched || on.segments.iter().any(|id| found.contains(id.as_str())) {
@@ -209,6 +218,10 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     }
     for segment in &manifest.segments {
         let Rule::Expr(expr) = &segment.rule else { continue };
+        if segment.every.is_some() {
+            let why = "an expression is always on time and needs no `.every(…)`: that is for raw SQL";
+            say("needless_period", format!("segment {}", segment.id), why.into());
+        }
         for id in &dependencies(expr).segments {
             if !segments.contains(&id.as_str()) {
                 say("unknown_segment", format!("segment {}", segment.id), unknown("segment", id, &segments));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::enrollment::{Enrollment, Status};
 use crate::eval::{self, EventFact, Facts};
 use crate::ledger::{Message, Origin};
-use crate::merge::Object;
+use crate::merge::{Object, Path};
 use crate::project::{Project, Touch};
 use crate::{PluginError, Plugins, ids};
 
@@ -51,8 +51,8 @@ pub struct Fact {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// The attributes changed; what they are now stands with the user.
-    Attributes,
+    /// The attributes changed, in these places (`None`: anywhere); what they are now stands with the user.
+    Attributes { changed: Option<Vec<Path>> },
     Event {
         /// Unique for the user.
         id: String,
@@ -67,6 +67,9 @@ pub enum What {
     Enter { campaign: String, start_at: Option<i64> },
     /// A flow wants the user out of a campaign.
     Leave { campaign: String },
+    /// What a segment that compares users with one another says of this one, under a generation's rule. `first`: it had not been asked
+    /// before, so whoever belongs has been there already.
+    Verdict { segment: String, holds: bool, generation: i64, first: bool },
 }
 
 /// What there has been of a campaign for a user.
@@ -119,8 +122,9 @@ pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
     }
     for fact in &work.facts {
         touches.push(match &fact.what {
-            What::Attributes => Touch::Attributes,
+            What::Attributes { changed } => Touch::Attributes(changed.as_deref()),
             What::Event { name, .. } => Touch::Event(name),
+            What::Verdict { segment, .. } => Touch::Segment(segment),
             What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => continue,
         });
     }
@@ -128,9 +132,11 @@ pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
     let segments = project.touched(&touches);
     let mut needs = Needs::default();
     for &index in &segments {
-        needs.events.extend(project.depends_on(index).events.iter().cloned());
-        if matches!(project.manifest.segments[index].rule, Rule::Sql(_)) {
-            needs.sql.push(index);
+        let on = project.depends_on(index);
+        match project.manifest.segments[index].rule {
+            Rule::Expr(_) => needs.events.extend(on.event_names().cloned()),
+            Rule::Sql(_) if on.other_users => {}
+            Rule::Sql(_) => needs.sql.push(index),
         }
     }
     needs.segments = segments;
@@ -277,6 +283,15 @@ pub fn preview(project: &Project, work: Work, needs: &Needs, now: i64) -> Previe
     Preview { members: step.work.members, entering, leaving }
 }
 
+/// Why a user is in a segment of expressions, or is not: evaluated now, by what was loaded. `None`: there is no such segment.
+pub fn explain(project: &Project, work: Work, segment: &str, now: i64) -> Option<(eval::Explained, eval::Verdict)> {
+    let segment = project.manifest.segments.iter().find(|s| s.id == segment)?;
+    let Rule::Expr(expr) = &segment.rule else { return None };
+    let step = Step::new(project, work, now);
+    let view = View { step: &step };
+    Some((eval::explain(expr, &view), eval::evaluate(expr, &view)))
+}
+
 struct Step<'a> {
     project: &'a Project,
     work: Work,
@@ -289,7 +304,14 @@ struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    fn new(project: &'a Project, work: Work, now: i64) -> Step<'a> {
+    fn new(project: &'a Project, mut work: Work, now: i64) -> Step<'a> {
+        for fact in &work.facts {
+            if let What::Verdict { segment, holds, generation, .. } = &fact.what
+                && *generation == project.generation
+            {
+                work.sql.insert(segment.clone(), *holds);
+            }
+        }
         let decision = Decision {
             workspace: work.workspace.clone(),
             user: work.user.id.clone(),

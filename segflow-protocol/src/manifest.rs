@@ -75,6 +75,9 @@ pub struct Event {
 pub struct Segment {
     pub id: String,
     pub rule: Rule,
+    /// Of raw SQL that reads the clock or other users: how often it is asked about everybody, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -299,3 +299,12 @@ fn a_panic_is_a_trap_with_its_place() {
     let trap = plugin.call(&Request::Render(render)).expect_err("the slice is too short").to_string();
     assert!(trap.contains("out of range") && trap.contains("(segflow-sdk/src/tests.rs:"), "{trap}");
 }
+
+#[test]
+fn raw_sql_may_have_a_period() {
+    let idle: Segment<Shopper> = Segment::sql("idle", "SELECT id FROM users").every(crate::hours(6));
+    assert_eq!(
+        crate::schema::to_value(&idle.declaration()),
+        json!({"id": "idle", "rule": {"sql": "SELECT id FROM users"}, "every": 21_600_000})
+    );
+}

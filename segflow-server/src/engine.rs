@@ -17,6 +17,7 @@ use crate::deploy::Deploy;
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
+use crate::store::behind::Behind;
 use crate::store::decide::{self, Group};
 use crate::store::ledger::Due;
 use crate::store::{Error, Result, Store, engine as rows};
@@ -43,6 +44,7 @@ pub struct Engine {
     told: Mutex<BTreeSet<String>>,
     /// Workspaces in which some users may not have been held against the current generation.
     behind: Mutex<BTreeSet<String>>,
+    sieves: Behind,
     /// Users whose step could not be run, and until when they are left alone.
     cooling: Mutex<HashMap<(String, String), Instant>>,
 }
@@ -66,6 +68,7 @@ impl Engine {
             turnstile: tokio::sync::Mutex::default(),
             told: Mutex::default(),
             behind: Mutex::default(),
+            sieves: Behind::default(),
             cooling: Mutex::default(),
         }
     }
@@ -104,16 +107,7 @@ impl Engine {
         }
         let (told, mut due, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
         *first = next;
-        let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
-        for workspace in behind {
-            let project = self.deploy.project(&workspace).await?;
-            let users = rows::behind(&self.store.db, &buckets, &workspace, project.generation, GROUP).await?;
-            if users.is_empty() {
-                self.behind.lock().expect("no panic while held").remove(&workspace);
-            } else {
-                due.entry(workspace).or_default().extend(users);
-            }
-        }
+        let marked = self.catch_up(&incarnation, &buckets, &mut due, now).await?;
         // News before what is only due. A user who has both is in a group once.
         for (workspace, users) in &told {
             if let Some(due) = due.get_mut(workspace) {
@@ -132,7 +126,32 @@ impl Engine {
         });
         // All are seen through, also when one fails: nothing is under way when a tick has ended.
         let done: Vec<Result<bool>> = stream::iter(work).buffer_unordered(GROUPS).collect().await;
-        done.into_iter().try_fold(false, |worked, one| Ok(worked | one?))
+        done.into_iter().try_fold(marked, |worked, one| Ok(worked | one?))
+    }
+
+    /// Adds some of those who are behind a push to those who are due. Whether there were others, whom the push does not concern: they
+    /// are done with before any step of this tick is taken.
+    async fn catch_up(
+        &self,
+        incarnation: &str,
+        buckets: &BTreeSet<u16>,
+        due: &mut rows::Busy,
+        now: i64,
+    ) -> Result<bool> {
+        let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
+        let mut marked = false;
+        for workspace in behind {
+            let project = self.deploy.project(&workspace).await?;
+            let looking = self.sieves.look(&self.store.db, incarnation, buckets, &workspace, &project, now);
+            let found = looking.await?;
+            marked |= found.marked > 0;
+            if found.users.is_empty() && found.marked == 0 {
+                self.behind.lock().expect("no panic while held").remove(&workspace);
+            } else {
+                due.entry(workspace).or_default().extend(found.users);
+            }
+        }
+        Ok(marked)
     }
 
     fn leave_cooling(&self, workspace: &str, users: &mut BTreeSet<String>) {

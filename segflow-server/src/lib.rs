@@ -23,6 +23,7 @@ pub mod ownership;
 pub mod plugin;
 mod ready;
 pub mod secrets;
+mod segments;
 mod server;
 
 pub use config::{Config, Mode};

@@ -17,6 +17,7 @@ use crate::drive::Advance;
 use crate::engine::Engine;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
+use crate::segments::Segments;
 use crate::store::{Error, Result, Store, clock as stored, deployments, ledger};
 use crate::webhooks::Webhooks;
 
@@ -32,6 +33,7 @@ pub struct Loops {
     pub engine: Arc<Engine>,
     pub delivery: Arc<Delivery>,
     pub webhooks: Arc<Webhooks>,
+    pub segments: Arc<Segments>,
     pub ownership: Arc<Ownership>,
     /// Something was stored.
     pub wake: Arc<Notify>,
@@ -49,6 +51,7 @@ impl Loops {
         loops.spawn(self.clone().engine(advances));
         loops.spawn(self.clone().deliver());
         loops.spawn(self.clone().call());
+        loops.spawn(self.clone().go_through());
         loops.spawn(self.clone().heartbeat());
         loops.spawn(self.clone().account());
         let mut result = Ok(());
@@ -106,6 +109,26 @@ impl Loops {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 () = self.webhooks.landed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Beside the engine, which goes on with everybody's news meanwhile.
+    async fn go_through(self: Arc<Self>) -> Result<()> {
+        loop {
+            let pause = match self.segments.tick().await {
+                Ok(true) if !self.stop.is_cancelled() => continue,
+                // A virtual clock's hours end where it stops.
+                Ok(_) if self.clock.is_virtual() => POLL,
+                Ok(_) => match self.segments.keep_sizes().await {
+                    Ok(()) => POLL,
+                    Err(error) => self.survive(error)?,
+                },
+                Err(error) => self.survive(error)?,
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -212,10 +235,19 @@ impl Loops {
     /// Moves the virtual clock from one due instant to the next, running all that is due at each, up to the target.
     async fn advance(&self, to: i64) -> Result<i64> {
         loop {
-            while self.engine.drain().await? | self.delivery.drain().await? | self.webhooks.drain().await? {}
+            while self.segments.drain().await?
+                | self.engine.drain().await?
+                | self.delivery.drain().await?
+                | self.webhooks.drain().await?
+            {}
+            self.segments.keep_sizes().await?;
             let now = self.clock.now();
-            let next =
-                [self.engine.next_due().await?, self.delivery.next_due().await?, self.webhooks.next_due().await?];
+            let next = [
+                self.engine.next_due().await?,
+                self.delivery.next_due().await?,
+                self.webhooks.next_due().await?,
+                self.segments.next_due().await?,
+            ];
             // What is due at or before now and was not done is being left alone for a while; time goes on without it.
             let next = next.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(to).min(to);
             if next <= now {

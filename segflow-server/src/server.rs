@@ -26,6 +26,7 @@ use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::ready::Ready;
 use crate::secrets::Secrets;
+use crate::segments::Segments;
 use crate::store::{Store, clock as stored, deployments, keys, ledger};
 use crate::webhooks::Webhooks;
 
@@ -111,6 +112,7 @@ impl Server {
             wake.clone(),
             config.private_webhooks || !production,
         )?);
+        let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
         let (drive, advances) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),
@@ -118,6 +120,7 @@ impl Server {
             engine,
             delivery: delivery.clone(),
             webhooks: webhooks.clone(),
+            segments: Arc::new(segments),
             ownership: ownership.clone(),
             wake,
             ready: ready_to_send,
@@ -165,6 +168,11 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it keeps.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The key of a development server: the same one for one database.

@@ -19,6 +19,7 @@ mod problems;
 mod promises;
 mod raw_sql;
 mod refused_pushes;
+mod segments;
 mod servers;
 mod smtp;
 mod store;

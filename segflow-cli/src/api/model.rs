@@ -1,5 +1,7 @@
 //! What the server answers, as far as the commands read it. Lenient: a newer server may say more.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +29,9 @@ pub struct Plan {
     pub deployment: String,
     pub size: u64,
     pub changes: Vec<Change>,
+    /// Who would be in each segment that differs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub segments: BTreeMap<String, Estimate>,
     pub entering: u64,
     pub leaving: u64,
     pub emails_24h: Option<u64>,
@@ -34,6 +39,14 @@ pub struct Plan {
     /// Users in the middle of campaigns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<Moving>,
+}
+
+/// Who would be in a segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Estimate {
+    pub users: u64,
+    pub sample: Vec<String>,
 }
 
 /// Those who are in a campaign on earlier code.

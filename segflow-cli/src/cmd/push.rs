@@ -1,4 +1,4 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
@@ -104,6 +104,7 @@ impl Push {
             plan::short(&applied.deployment),
             applied.generation
         ));
+        follow(&api, &applied.deployment, context).await;
         printer.document(&applied);
         Ok(self.code(&planned))
     }
@@ -154,6 +155,31 @@ impl Push {
             _ => plan::explain(&context.printer, error),
         }
     }
+}
+
+/// Says how far users have been held against what was pushed: on a terminal until all are, otherwise once. The server goes on with it
+/// whether or not anybody looks.
+async fn follow(api: &Api, deployment: &str, context: &Context) {
+    const LOOK: Duration = Duration::from_millis(500);
+    let printer = &context.printer;
+    let behind = async || api.deployment(deployment).await.ok()?["behind"].as_u64();
+    let Some(all @ 1..) = behind().await else { return };
+    if !printer.can_ask() {
+        printer.note(format!(
+            "{} users are still to be held against it; `segflow segment ID` says how many are left",
+            plan::thousands(all)
+        ));
+        return;
+    }
+    let terminal = dialoguer::console::Term::stderr();
+    while let Some(left @ 1..) = behind().await {
+        let done = plan::thousands(all.saturating_sub(left));
+        let line = format!("  {done} of {} users held against it (Ctrl-C: it goes on)", plan::thousands(all));
+        let _ = terminal.clear_line().and_then(|()| terminal.write_str(&line));
+        tokio::time::sleep(LOOK).await;
+    }
+    let _ = terminal.clear_line();
+    printer.note(format!("  All {} users have been held against it.", plan::thousands(all)));
 }
 
 fn deployments(plan: &Plan) -> String {

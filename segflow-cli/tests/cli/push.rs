@@ -29,6 +29,9 @@ const SHOWN: &str = "
 ";
 
 fn answer(asked: &Asked) -> crate::fake::Answer {
+    if asked.method == "GET" {
+        return ok(json!({"id": "dep_9be00000bb", "current": true, "behind": 12_000}));
+    }
     assert!(asked.body.starts_with(b"\0asm"), "no WebAssembly module");
     let mut plan = plan();
     if !asked.path.contains("dry_run") {
@@ -74,8 +77,15 @@ fn where_nobody_can_answer_yes_has_to_be_said() {
     assert_eq!(server.asked().len(), 1);
 
     let ran = place.segflow(&["push", "shop", "--yes", "--allow-enter", "2000"]);
-    ran.done(&format!("{SHOWN}  Applied: deployment 9be00000…, generation 4\n"));
-    assert_eq!(server.lines()[2], "POST /v1/deployments?base=3&allow_enter=2000");
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, &*format!("{SHOWN}  Applied: deployment 9be00000…, generation 4\n"))
+    );
+    assert_eq!(
+        server.lines()[2..],
+        ["POST /v1/deployments?base=3&allow_enter=2000", "GET /v1/deployments/dep_9be00000bb"]
+    );
+    assert!(ran.stderr.contains("12,000 users are still to be held against it"), "{}", ran.stderr);
 }
 
 #[test]
@@ -136,7 +146,7 @@ fn what_becomes_of_users_in_flight_is_passed_on() {
         place
             .segflow(&["push", "--yes", "--in-flight", how])
             .done(&format!("{SHOWN}  Applied: deployment 9be00000…, generation 4\n"));
-        let asked = server.lines();
+        let asked: Vec<String> = server.lines().into_iter().filter(|line| line.starts_with("POST")).collect();
         let last = &asked[asked.len() - 2..];
         assert_eq!(last[0], format!("POST /v1/deployments?dry_run=true&in_flight={how}"));
         assert_eq!(last[1], format!("POST /v1/deployments?base=3&in_flight={how}"));

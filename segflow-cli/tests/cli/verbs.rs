@@ -122,3 +122,34 @@ fn a_folder_can_be_chosen() {
     place.segflow(&["-C", "shop", "add", "ada"]).done("user ada is there\n");
     place.segflow(&["-C", "nowhere", "add", "ada"]).failed(2, &["-C nowhere"]);
 }
+
+#[test]
+fn a_segment_is_shown_explained_listed_and_recalculated() {
+    let server = Fake::start(|asked| match asked.path.as_str() {
+        "/v1/segments/big%20spenders" => ok(json!({
+            "id": "big spenders", "users": 2, "says": "sum of value over purchase > 1000", "behind": 0, "sizes": [],
+            "reads": {"attributes": [], "events": ["purchase"], "segments": [], "clock": false, "other_users": false},
+        })),
+        "/v1/segments/big%20spenders/explain?user=o%27brien" => ok(json!({
+            "segment": "big spenders", "user_id": "o'brien", "member": false, "holds": false, "since": null, "next_change": null,
+            "rule": {"says": "sum of value over purchase > 1000", "holds": false, "because": "it is 0, over 0 events", "events": [], "parts": []},
+        })),
+        path if path.contains("/members") => {
+            ok(json!({"items": [{"user_id": "ada", "since": "2026-01-01T09:00:00Z"}], "next": null}))
+        }
+        path if path.contains("/recalculate") => ok(json!({"id": "big spenders"})),
+        _ => problem(404, "not_found", "There is no segment `none`."),
+    });
+    let place = Place::with_server(&server.url);
+    let shown = "big spenders: 2 users\n  rule       sum of value over purchase > 1000\n  reads      event purchase\n";
+    place.segflow(&["segment", "big spenders"]).done(shown);
+    let why = "o'brien is not in big spenders\n✗ sum of value over purchase > 1000\n    it is 0, over 0 events\n";
+    place.segflow(&["segment", "big spenders", "--user", "o'brien"]).done(why);
+    place.segflow(&["segment", "big spenders", "members"]).done("2026-01-01T09:00:00Z  ada\n");
+    place
+        .segflow(&["segment", "big spenders", "recalculate"])
+        .done("everybody is held against big spenders once more\n");
+    assert_eq!(server.lines().last().unwrap(), "POST /v1/segments/big%20spenders/recalculate");
+    place.segflow(&["segment", "none"]).failed(1, &["no segment `none`"]);
+    place.segflow(&["segment", "x", "members", "--user", "ada"]).failed(2, &["--user"]);
+}

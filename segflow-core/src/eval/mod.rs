@@ -2,6 +2,8 @@
 //!
 //! # The truth table
 //!
+//! In short; `docs/segments.md` has it case by case, and `truth.rs` holds each case.
+//!
 //! A value is looked up by its path of object keys. It is *missing* when a key is not there, when something on the way is no object,
 //! or when it is `null`; a missing top-level attribute that is declared with a default is that default.
 //!
@@ -22,15 +24,21 @@
 //! older, unless `or_never` is said. `within d` on a first or last holds when it occurred after `now − d`, never for what never happened,
 //! unless `or_never` is said.
 
+mod depends;
+mod explain;
 mod value;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;
 
 use segflow_protocol::{Cond, Events, Expr, Field, Measure, TimeTest, Which};
 use serde_json::Value;
 
 use crate::merge::Object;
+pub use depends::{Dependencies, Reads, dependencies};
+pub use explain::{Explained, explain, rule};
 pub use value::test;
 
 /// One event as the evaluator sees it.
@@ -168,32 +176,4 @@ fn look_up<'a>(path: &[String], object: &'a Object, fields: &'a [Field]) -> Opti
     let found = object.get(first).filter(|v| !v.is_null());
     let top = found.or_else(|| fields.iter().find(|f| f.name == *first)?.default.as_ref())?;
     rest.iter().try_fold(top, |value, key| value.get(key)).filter(|v| !v.is_null())
-}
-
-/// What a segment depends on; a fact that touches none of it cannot change the verdict.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dependencies {
-    pub attributes: bool,
-    pub events: std::collections::BTreeSet<String>,
-    pub segments: std::collections::BTreeSet<String>,
-}
-
-pub fn dependencies(expr: &Expr) -> Dependencies {
-    fn collect(expr: &Expr, into: &mut Dependencies) {
-        match expr {
-            Expr::Everyone => {}
-            Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| collect(part, into)),
-            Expr::Not(part) => collect(part, into),
-            Expr::User(_) => into.attributes = true,
-            Expr::Measure { events, .. } | Expr::When { events, .. } => {
-                into.events.insert(events.name.clone());
-            }
-            Expr::Segment(id) => {
-                into.segments.insert(id.clone());
-            }
-        }
-    }
-    let mut all = Dependencies::default();
-    collect(expr, &mut all);
-    all
 }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::*;
 
 #[derive(Default)]
-struct World {
-    attributes: Object,
-    events: BTreeMap<String, Vec<EventFact>>,
-    segments: Vec<String>,
-    fields: Vec<Field>,
-    now: i64,
+pub(super) struct World {
+    pub attributes: Object,
+    pub events: BTreeMap<String, Vec<EventFact>>,
+    pub segments: Vec<String>,
+    pub fields: Vec<Field>,
+    pub now: i64,
 }
 
 impl Facts for World {
@@ -38,56 +38,6 @@ impl Facts for World {
 
 fn at(path: &[&str], is: Test) -> Cond {
     Cond::At { path: path.iter().map(ToString::to_string).collect(), is }
-}
-
-/// value, test, and whether it holds.
-#[test]
-fn the_truth_table() {
-    let missing = Value::Null;
-    let huge = json!(9_007_199_254_740_993_i64);
-    let table = [
-        (missing.clone(), Test::Exists, false),
-        (json!(false), Test::Exists, true),
-        (json!(""), Test::Exists, true),
-        (missing.clone(), Test::Eq(json!(null)), false),
-        (missing.clone(), Test::Eq(json!(0)), false),
-        (missing.clone(), Test::Ne(json!(0)), true),
-        (missing.clone(), Test::Lt(json!(1)), false),
-        (missing.clone(), Test::Ge(json!(0)), false),
-        (missing.clone(), Test::OneOf(vec![json!("a")]), false),
-        (missing, Test::Contains(json!("a")), false),
-        (json!(1), Test::Eq(json!(1.0)), true),
-        (json!("1"), Test::Eq(json!(1)), false),
-        (json!("1"), Test::Ne(json!(1)), true),
-        (json!("10"), Test::Gt(json!(9)), false),
-        (json!(10), Test::Gt(json!("9")), false),
-        (json!("b"), Test::Gt(json!("a")), true),
-        (json!("B"), Test::Lt(json!("a")), true),
-        (json!("é"), Test::Gt(json!("z")), true),
-        (json!(true), Test::Gt(json!(false)), false),
-        (json!(true), Test::Eq(json!(true)), true),
-        (json!(true), Test::Eq(json!("true")), false),
-        (json!(-3), Test::Lt(json!(-2.5)), true),
-        (json!(2), Test::Le(json!(2)), true),
-        (json!(2), Test::Ge(json!(2.0)), true),
-        (huge.clone(), Test::Gt(json!(9_007_199_254_740_992_i64)), true),
-        (huge, Test::Eq(json!(9_007_199_254_740_992_i64)), false),
-        (json!(u64::MAX), Test::Gt(json!(i64::MIN)), true),
-        (json!("gold"), Test::OneOf(vec![json!("gold"), json!("silver")]), true),
-        (json!("Gold"), Test::OneOf(vec![json!("gold")]), false),
-        (json!("a,b"), Test::Contains(json!(",")), true),
-        (json!(["a", "b"]), Test::Contains(json!("b")), true),
-        (json!(["ab"]), Test::Contains(json!("b")), false),
-        (json!([1, 2]), Test::Contains(json!(2.0)), true),
-        (json!(12), Test::Contains(json!(2)), false),
-        (json!([1, 2]), Test::Eq(json!([1.0, 2])), true),
-        (json!({"a": 1}), Test::Eq(json!({"a": 1, "b": 2})), false),
-    ];
-    for (value, is, holds) in table {
-        let world = World { attributes: Object::from_iter([("x".to_string(), value.clone())]), ..World::default() };
-        let verdict = evaluate(&Expr::User(at(&["x"], is.clone())), &world);
-        assert_eq!(verdict, Verdict { holds, flip: None }, "{value} {is:?}");
-    }
 }
 
 #[test]
@@ -224,4 +174,59 @@ proptest! {
             last = next;
         }
     }
+}
+
+#[test]
+fn a_verdict_is_explained_part_by_part() {
+    let spent = Expr::Measure {
+        events: Events { filter: Some(at(&["value"], Test::Gt(json!(5)))), ..purchases(Some(90 * 86_400_000)) },
+        measure: Measure::Sum(vec!["value".into()]),
+        is: Test::Gt(json!(1000)),
+    };
+    let quiet = Expr::When {
+        events: Events { name: "login".into(), filter: None, within: None },
+        which: Which::Last,
+        is: TimeTest::OlderThan(30 * 86_400_000),
+        or_never: true,
+    };
+    let plan = Expr::User(Cond::All(vec![at(&["plan"], Test::Eq(json!("free"))), at(&["a", "b"], Test::Exists)]));
+    let beta = Expr::Not(Box::new(Expr::Segment("beta".into())));
+    let expr = Expr::All(vec![spent, Expr::Any(vec![quiet, beta]), plan]);
+    assert_eq!(
+        rule(&expr),
+        "sum of value over purchase with value > 5 in the last 90 days > 1000 and (the last login was 30 days ago or longer, or never \
+         or not (in segment beta)) and (plan = \"free\" and a.b is there)"
+    );
+    let world = World {
+        attributes: json!({"a": {}}).as_object().expect("object").clone(),
+        events: bought(&[(1, json!(400)), (3, json!(12.5)), (2, json!(1))]),
+        fields: vec![Field { name: "plan".into(), ty: Type::String, required: false, default: Some(json!("free")) }],
+        segments: vec!["beta".into()],
+        now: 100,
+    };
+    let explained = explain(&expr, &world);
+    fn lines(explained: &Explained, depth: usize, into: &mut Vec<String>) {
+        let mark = if explained.holds { '+' } else { '-' };
+        let because = explained.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
+        into.push(format!("{}{mark} {}{because}", "  ".repeat(depth), explained.says));
+        explained.parts.iter().for_each(|part| lines(part, depth + 1, into));
+    }
+    let mut all = vec![];
+    lines(&explained, 0, &mut all);
+    assert_eq!(
+        all,
+        [
+            "- all of",
+            "  - sum of value over purchase with value > 5 in the last 90 days > 1000: it is 412.5, over 2 events",
+            "  + one of",
+            "    + the last login was 30 days ago or longer, or never: it never happened",
+            "    - not",
+            "      + in segment beta: a member of beta",
+            "  - all of",
+            "    + plan = \"free\": plan is missing, and counts as \"free\"",
+            "    - a.b is there: a.b is missing",
+        ]
+    );
+    let newest: Vec<i64> = explained.parts[0].events.iter().map(|event| event.occurred_at).collect();
+    assert_eq!(newest, [3, 1], "the newest first, and none that the filter keeps out");
 }

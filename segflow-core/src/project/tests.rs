@@ -5,6 +5,7 @@ use segflow_protocol::{TimeTest, Type};
 use serde_json::json;
 
 use super::*;
+use crate::eval::Reads;
 use crate::memory::object;
 
 fn on_attributes() -> Expr {
@@ -21,7 +22,7 @@ fn on(segment: &str) -> Expr {
 }
 
 fn segment(id: &str, expr: Expr) -> Segment {
-    Segment { id: id.into(), rule: Rule::Expr(expr) }
+    Segment { id: id.into(), rule: Rule::Expr(expr), every: None }
 }
 
 fn campaign(id: &str, segments: &[&str], exclude: &[&str]) -> Campaign {
@@ -156,7 +157,7 @@ fn a_touch_finds_what_it_can_change_in_the_order_of_dependency() {
             segment("middle", Expr::Any(vec![on("bottom"), on_attributes()])),
             segment("bottom", on_event("purchase")),
             segment("all", Expr::Everyone),
-            Segment { id: "raw".into(), rule: Rule::Sql("SELECT id FROM users".into()) },
+            Segment { id: "raw".into(), rule: Rule::Sql("SELECT id FROM users".into()), every: None },
         ],
         ..Manifest::default()
     };
@@ -168,7 +169,7 @@ fn a_touch_finds_what_it_can_change_in_the_order_of_dependency() {
     assert_eq!(all.len(), 5);
     let position = |id| all.iter().position(|x| *x == id).expect("touched");
     assert!(position("bottom") < position("middle") && position("middle") < position("top"), "{all:?}");
-    assert_eq!(touched(&[Touch::Attributes]), ["raw", "middle", "top"]);
+    assert_eq!(touched(&[Touch::Attributes(None)]), ["raw", "middle", "top"]);
     assert_eq!(touched(&[Touch::Event("purchase")]), ["bottom", "raw", "middle", "top"]);
     assert_eq!(touched(&[Touch::Event("login")]), ["raw", "top"]);
     assert_eq!(touched(&[Touch::Segment("bottom")]), ["bottom", "middle", "top"]);
@@ -176,14 +177,50 @@ fn a_touch_finds_what_it_can_change_in_the_order_of_dependency() {
     assert_eq!(touched(&[]), [""; 0]);
     let middle = project.manifest.segments.iter().position(|s| s.id == "middle").expect("there");
     let on = project.depends_on(middle);
-    assert!(on.attributes && on.events.is_empty() && on.segments.contains("bottom"));
+    let nothing = Dependencies::default();
+    assert_eq!((&on.events, on.clock, on.segments.contains("bottom")), (&nothing.events, false, true));
+    assert_ne!(on.attributes, nothing.attributes);
+}
+
+#[test]
+fn a_change_touches_what_reads_its_place_and_nothing_else() {
+    let at =
+        |path: &[&str]| Expr::User(Cond::At { path: path.iter().map(ToString::to_string).collect(), is: Test::Exists });
+    let sql = |id: &str| Segment { id: id.into(), rule: Rule::Sql(id.into()), every: None };
+    let manifest = Manifest {
+        segments: vec![
+            segment("plan", at(&["plan"])),
+            segment("city", Expr::Not(Box::new(at(&["address", "city"])))),
+            segment("bought", on_event("purchase")),
+            sql("of one"),
+            sql("of all"),
+        ],
+        ..Manifest::default()
+    };
+    let project = Project::new("dep1", 1, manifest, BTreeMap::new(), 0).with_sql(|sql| Dependencies {
+        attributes: Reads::Only([vec!["beta".to_string()]].into()),
+        other_users: sql == "of all",
+        ..Dependencies::default()
+    });
+    let touched = |places: &[&[&str]]| -> Vec<&str> {
+        let places: Vec<Path> = places.iter().map(|p| p.iter().map(ToString::to_string).collect()).collect();
+        let all = project.touched(&[Touch::Attributes(Some(&places))]);
+        all.into_iter().map(|index| project.manifest.segments[index].id.as_str()).collect()
+    };
+    assert_eq!(touched(&[]), [""; 0]);
+    assert_eq!(touched(&[&["plan"]]), ["plan"]);
+    assert_eq!(touched(&[&["address", "zip"]]), [""; 0]);
+    assert_eq!(touched(&[&["address", "city"]]), ["city"]);
+    assert_eq!(touched(&[&["address"], &["plan", "name"]]), ["plan", "city"], "above and below what is read");
+    assert_eq!(touched(&[&["beta"]]), ["of one"]);
+    assert_eq!(project.touched(&[Touch::Segment("of all")]).len(), 1);
 }
 
 #[test]
 fn the_time_of_an_event_is_a_dependency_too() {
     let events = Events { name: "login".into(), filter: None, within: Some(1) };
     let expr = Expr::When { events, which: Which::Last, is: TimeTest::OlderThan(1), or_never: true };
-    assert!(dependencies(&expr).events.contains("login"));
+    assert!(dependencies(&expr).reads_event("login"));
 }
 
 #[test]

@@ -115,7 +115,9 @@ impl Step<'_> {
         // Someone of the past that a new campaign finds there has not come by that fact alone.
         let known = self.work.user.seq > 0;
         let historical = historical && !(is_new && known);
-        if !after || historical || (is_new && known && campaign.newcomers_only) {
+        let found = |fact: &super::Fact| matches!(fact.what, What::Verdict { first: true, .. });
+        let is_there = (is_new && known) || self.work.facts.iter().any(found);
+        if !after || historical || (is_there && campaign.newcomers_only) {
             return;
         }
         let in_it = self.work.enrollments.iter().any(live);

@@ -125,7 +125,8 @@ impl World {
     ) {
         let template = |id: &str, arguments| Template { id: id.into(), arguments, content: String::new() };
         let argument = Argument { name: "order".into(), ty: "Purchase".into() };
-        let rule = |(id, expr): &(&str, Expr)| Segment { id: id.to_string(), rule: Rule::Expr(expr.clone()) };
+        let rule =
+            |(id, expr): &(&str, Expr)| Segment { id: id.to_string(), rule: Rule::Expr(expr.clone()), every: None };
         let manifest = Manifest {
             user: vec![Field { name: "on".into(), ty: Type::Bool, required: false, default: None }],
             events: vec![Event { name: "purchase".into(), fields: vec![] }],

@@ -92,7 +92,7 @@ impl Step<'_> {
             Ask::Segment { id, expr: None } => Value::Bool(self.work.members.contains(id)),
             Ask::Segment { expr: Some(expr), .. } => {
                 let expr: Expr = expr.read().expect("a wait that cannot be read is refused when it begins");
-                self.has(&eval::dependencies(&expr).events)?;
+                self.has(eval::dependencies(&expr).event_names())?;
                 Value::Bool(eval::evaluate(&expr, &View { step: self }).holds)
             }
             Ask::Number { events, measure } => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::eval::{EventFact, Facts, evaluate};
 use segflow_core::memory::Memory;
-use segflow_core::merge::{Object, merge};
+use segflow_core::merge::{Object, changed, merge};
 use segflow_core::project::{Project, Touch};
 use segflow_core::protocol::{Field, Rule};
 use segflow_core::step::What;
@@ -23,8 +23,9 @@ pub struct Known {
 
 impl Known {
     pub fn patch(&mut self, patch: &Object, historical: bool) {
+        let before = self.attributes.clone();
         merge(&mut self.attributes, patch);
-        self.told.push((What::Attributes, historical));
+        self.told.push((What::Attributes { changed: changed(&before, &self.attributes) }, historical));
     }
 
     pub fn event(&mut self, id: &str, name: &str, event: EventFact, historical: bool) {

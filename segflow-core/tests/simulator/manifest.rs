@@ -33,7 +33,7 @@ pub fn source(rng: &mut Rng, plain: bool, start: i64, before: Option<&Source>) -
         let id = format!("s{index}");
         let old = kept(rng).and_then(|b| b.manifest.segments.iter().find(|s| s.id == id).cloned());
         let expr = if plain { Expr::Everyone } else { expr(rng, index, 2) };
-        rules.push(old.unwrap_or(Segment { rule: Rule::Expr(expr), id }));
+        rules.push(old.unwrap_or(Segment { rule: Rule::Expr(expr), id, every: None }));
     }
     let known: Vec<String> = rules.iter().map(|s| s.id.clone()).collect();
     let count = 1 + rng.below(3);

@@ -11,7 +11,7 @@ use segflow_protocol::{self as protocol, Expr, Rule};
 pub use column::{Column, Condition, Container, Numeric, Operand, Ordered};
 pub use events::{Events, Measured, Moment, events};
 
-use crate::Attributes;
+use crate::{Attributes, Duration};
 
 /// A group of users with an id and a rule. `U` is the type of their attributes.
 ///
@@ -20,19 +20,26 @@ use crate::Attributes;
 pub struct Segment<U> {
     pub(crate) id: String,
     pub(crate) rule: Rule,
+    every: Option<Duration>,
     pub(crate) uses: Vec<Segment<U>>,
     user: PhantomData<fn() -> U>,
 }
 
 impl<U> Clone for Segment<U> {
     fn clone(&self) -> Self {
-        Segment { id: self.id.clone(), rule: self.rule.clone(), uses: self.uses.clone(), user: PhantomData }
+        Segment {
+            id: self.id.clone(),
+            rule: self.rule.clone(),
+            every: self.every,
+            uses: self.uses.clone(),
+            user: PhantomData,
+        }
     }
 }
 
 impl<U> Segment<U> {
     fn of(id: String, rule: Rule, uses: Vec<Segment<U>>) -> Segment<U> {
-        Segment { id, rule, uses, user: PhantomData }
+        Segment { id, rule, every: None, uses, user: PhantomData }
     }
 
     /// All users.
@@ -59,6 +66,20 @@ impl<U> Segment<U> {
         Segment::of(id.into(), Rule::Sql(query.into()), vec![])
     }
 
+    /// How often raw SQL is asked about everybody. Needed where time alone changes the answer (`NOW()`), or other users do (a rank, an
+    /// average over all): the server cannot know when such an answer changes.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { winback: bool }
+    /// let idle = "SELECT id FROM users WHERE attributes->>'$.lastLoginAt' < NOW() - INTERVAL 30 DAY";
+    /// let idle: Segment<Shopper> = Segment::sql("idle", idle).every(hours(1));
+    /// ```
+    pub fn every(mut self, period: Duration) -> Segment<U> {
+        self.every = Some(period);
+        self
+    }
+
     /// In both, as an expression for another segment.
     pub fn and(self, other: impl IntoExpression<U>) -> Expression<U> {
         self.into_expression().and(other)
@@ -70,7 +91,8 @@ impl<U> Segment<U> {
     }
 
     pub(crate) fn declaration(&self) -> protocol::Segment {
-        protocol::Segment { id: self.id.clone(), rule: self.rule.clone() }
+        let every = self.every.map(Duration::as_millis);
+        protocol::Segment { id: self.id.clone(), rule: self.rule.clone(), every }
     }
 }
 

@@ -16,7 +16,7 @@ use super::path::Id;
 use super::problem::{Code, Problem};
 use crate::clock::rfc3339;
 use crate::deploy::{PushError, PushOptions};
-use crate::store::read;
+use crate::store::{behind, read};
 
 /// 16 MiB.
 const LARGEST: usize = 16 << 20;
@@ -24,6 +24,7 @@ const LARGEST: usize = 16 << 20;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/v1/deployments", get(list).post(push))
+        .route("/v1/deployments/{id}", get(one))
         .route("/v1/deployments/{id}/activate", routing::post(activate))
 }
 
@@ -86,17 +87,27 @@ fn refused(error: PushError) -> Problem {
 async fn list(State(app): State<App>, by: By, params: Params) -> Result<Json<Value>, Problem> {
     let page = Page::of(&params.only(&["limit", "after"])?)?;
     let found = read::deployments(&app.store.db, &by.workspace, page.after()?, page.rows()).await?;
-    Ok(page.answer(
-        found,
-        |d| d.generation,
-        |d| {
-            json!({
-                "id": d.id,
-                "generation": d.generation,
-                "sha256": d.sha256,
-                "created_at": rfc3339(d.created_at),
-                "current": d.current,
-            })
-        },
-    ))
+    Ok(page.answer(found, |d| d.generation, |d| deployment_json(&d)))
+}
+
+/// One, with how many users have not been held against it yet while it is the current one.
+async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Result<Json<Value>, Problem> {
+    params.none()?;
+    let found = read::deployment(&app.store.db, &by.workspace, &id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("deployment", &id))?;
+    let mut answer = deployment_json(&found);
+    if found.current {
+        answer["behind"] = behind::left(&app.store.db, &by.workspace, found.generation).await?.into();
+    }
+    Ok(Json(answer))
+}
+
+fn deployment_json(d: &read::Deployment) -> Value {
+    json!({
+        "id": d.id,
+        "generation": d.generation,
+        "sha256": d.sha256,
+        "created_at": rfc3339(d.created_at),
+        "current": d.current,
+    })
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::plugin::Host;
 use crate::secrets::Secrets;
-use crate::store::{self, Store, deployments};
+use crate::store::{self, Store, deployments, segments};
 
 pub use diff::Change;
 pub use in_flight::{Diverging, Moving};
@@ -73,6 +73,8 @@ pub struct Plan {
     /// Bytes of the module.
     pub size: usize,
     pub changes: Vec<Change>,
+    /// Who would be in each segment that differs.
+    pub segments: BTreeMap<String, Estimate>,
     /// Users entering campaigns at once, counted once per campaign, and leaving.
     pub entering: u64,
     pub leaving: u64,
@@ -81,6 +83,24 @@ pub struct Plan {
     /// Not estimated yet.
     pub emails_24h: Option<u64>,
     pub warnings: Vec<String>,
+}
+
+/// Who would be in a segment: how many, and some of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    pub users: u64,
+    pub sample: Vec<String>,
+}
+
+impl Estimate {
+    /// Users come in the order of their ids.
+    fn add(&mut self, user: &str) {
+        const SAMPLE: usize = 10;
+        self.users += 1;
+        if self.sample.len() < SAMPLE {
+            self.sample.push(user.to_string());
+        }
+    }
 }
 
 /// Why a push was not applied. Nothing has changed.
@@ -154,7 +174,8 @@ impl Deploy {
             return Ok(Some(project));
         }
         let Some(d) = deployments::current(db, workspace).await? else { return Ok(None) };
-        let mut project = Project::new(d.id, d.generation, d.manifest, d.since, d.created_at);
+        let mut project =
+            Project::new(d.id, d.generation, d.manifest, d.since, d.created_at).with_sql(segments::dependencies);
         project.in_flight = d.in_flight;
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());

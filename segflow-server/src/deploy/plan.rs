@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use segflow_core::project::Project;
-use segflow_core::protocol::{InFlight, Manifest, Problem};
+use segflow_core::protocol::{InFlight, Manifest, Problem, Rule};
 use segflow_core::step::preview;
 use segflow_core::{Code, Plugin, ids};
 
-use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, in_flight, validate};
+use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Estimate, Plan, PushError, PushOptions, diff, in_flight, validate};
 use crate::plugin::sha256;
+use crate::store::db::Db;
 use crate::store::deployments::{self, Deployment};
-use crate::store::{self, engine as rows};
+use crate::store::sieve::{Sieve, sieve};
+use crate::store::{self, behind, engine as rows, segments};
 
 /// How many users are looked at together.
 const CHUNK: usize = 256;
@@ -74,6 +76,7 @@ impl Deploy {
             deployment: deployment.clone(),
             size: wasm.len(),
             changes: diff::changes(old, &manifest),
+            segments: BTreeMap::new(),
             entering: 0,
             leaving: 0,
             in_flight: vec![],
@@ -84,8 +87,11 @@ impl Deploy {
             return Ok(plan);
         }
         if diff::entries_differ(old, &manifest) {
-            let candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now);
-            self.count(workspace, Arc::new(candidate), now, &mut plan).await?;
+            let candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now)
+                .with_sql(segments::dependencies);
+            let (kind, seen) = (db.kind(), Manifest::default());
+            let sieve = sieve(kind, workspace, old.unwrap_or(&seen), base, &candidate, now);
+            self.count(workspace, Arc::new(candidate), sieve, now, &mut plan).await?;
         }
         if let Some(plugin) = plugin {
             let code = Code { plugin, manifest: Arc::new(manifest.clone()) };
@@ -133,40 +139,53 @@ impl Deploy {
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?
     }
 
-    /// Holds every user against the new project, and counts who would enter and leave what.
+    /// Holds every user whom it can concern against the new project, and counts who would enter and leave what.
     async fn count(
         &self,
         workspace: &str,
         candidate: Arc<Project>,
+        sieve: Option<Sieve>,
         now: i64,
         plan: &mut Plan,
     ) -> Result<(), PushError> {
         let db = &self.inner.store.db;
-        let (mut entering, mut leaving, mut members) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let whole = compared(db, workspace, &candidate, plan, now).await?;
+        let also: BTreeSet<String> = whole.values().flatten().cloned().collect();
+        let (mut entering, mut leaving) = (BTreeMap::new(), BTreeMap::new());
+        let mut members: BTreeMap<String, Estimate> = BTreeMap::new();
         let mut after = String::new();
-        loop {
-            let users = deployments::users_after(db, workspace, &after, CHUNK).await?;
-            let Some(last) = users.last() else { break };
-            after = last.clone();
-            let users: BTreeSet<String> = users.into_iter().collect();
-            let loaded = rows::load(db, &candidate, workspace, &users, &BTreeSet::new(), now).await?;
-            let project = candidate.clone();
-            let looking = tokio::task::spawn_blocking(move || {
-                let all = loaded.work.into_iter();
-                all.map(|(work, needs)| preview(&project, work, &needs, now)).collect::<Vec<_>>()
-            });
-            let previews = looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?;
-            for preview in previews {
-                preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
-                preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
-                preview.members.into_iter().for_each(|id| *members.entry(id).or_insert(0u64) += 1);
+        while let Some((last, users)) =
+            behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, &after, &also).await?
+        {
+            after = last;
+            let users: Vec<String> = users.into_iter().collect();
+            for users in users.chunks(CHUNK) {
+                let users: BTreeSet<String> = users.iter().cloned().collect();
+                let mut loaded = rows::load(db, &candidate, workspace, &users, &BTreeSet::new(), now).await?;
+                for (work, _) in &mut loaded.work {
+                    let id = &work.user.id;
+                    let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id)));
+                    work.sql.extend(verdicts.collect::<Vec<_>>());
+                }
+                let project = candidate.clone();
+                let looking = tokio::task::spawn_blocking(move || {
+                    let all = loaded.work.into_iter();
+                    all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now)))
+                        .collect::<Vec<_>>()
+                });
+                let previews = looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?;
+                for (user, preview) in previews {
+                    preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
+                    preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
+                    preview.members.into_iter().for_each(|id| members.entry(id).or_default().add(&user));
+                }
             }
         }
         plan.entering = entering.values().sum();
         plan.leaving = leaving.values().sum();
         for change in &mut plan.changes {
             change.note = match (change.kind, change.change) {
-                ("segment", '+' | '~') => match members.get(&change.id).copied().unwrap_or(0) {
+                ("segment", '+' | '~') => match members.get(&change.id).map_or(0, |of| of.users) {
                     1 => "1 user".to_string(),
                     users => format!("{users} users"),
                 },
@@ -182,8 +201,28 @@ impl Deploy {
                 _ => String::new(),
             };
         }
+        let differs = |id: &str| plan.changes.iter().any(|c| c.kind == "segment" && c.change != '=' && c.id == id);
+        plan.segments = members.into_iter().filter(|(id, _)| differs(id)).collect();
         Ok(())
     }
+}
+
+/// Who is in those new segments that compare users with one another, by segment.
+async fn compared(
+    db: &Db,
+    workspace: &str,
+    candidate: &Project,
+    plan: &Plan,
+    now: i64,
+) -> store::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut all = BTreeMap::new();
+    for (index, segment) in candidate.manifest.segments.iter().enumerate() {
+        let differs = plan.changes.iter().any(|c| c.kind == "segment" && c.change != '=' && c.id == segment.id);
+        if let (Rule::Sql(sql), true, true) = (&segment.rule, candidate.depends_on(index).other_users, differs) {
+            all.insert(segment.id.clone(), segments::everyone(db, workspace, sql, now).await?);
+        }
+    }
+    Ok(all)
 }
 
 fn refused(problems: Vec<Problem>) -> PushError {

@@ -31,7 +31,7 @@ pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now
     sender(manifest, &mut problems);
     for segment in &manifest.segments {
         if let Rule::Sql(sql) = &segment.rule
-            && let Err(why) = segments::check(db, sql).await
+            && let Err(why) = segments::check(db, sql, segment.every).await
         {
             problems.push(Problem {
                 code: "bad_sql".into(),

@@ -5,6 +5,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
@@ -115,6 +117,8 @@ pub struct Db {
     pools: Pools,
     /// Added to every commit: what a slower disk would do to the figures of a benchmark.
     commit_delay: Duration,
+    /// How much SQLite has worked, in steps of its machine: a row that is read is several.
+    steps: Arc<AtomicU64>,
 }
 
 /// A write transaction. Dropped without [`Tx::commit`], it is rolled back.
@@ -137,6 +141,7 @@ impl Db {
     /// The same with sessions that MySQL ends, and whose locks it frees, when nothing is heard in them for `silence`; whole seconds, at
     /// least one.
     pub async fn open_within(url: &str, commit_delay: Duration, silence: Duration) -> Result<Db> {
+        let steps = Arc::new(AtomicU64::new(0));
         let pools = if let Some(path) = url.strip_prefix("sqlite://") {
             let options = SqliteConnectOptions::new()
                 .filename(path)
@@ -153,8 +158,14 @@ impl Db {
                 .foreign_keys(false);
             let mut connection = SqliteConnection::connect_with(&options).await?;
             sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
+            count_steps(&mut connection, &steps).await?;
+            let counted = steps.clone();
             let readers = SqlitePoolOptions::new()
                 .max_connections(4)
+                .after_connect(move |connection, _| {
+                    let counted = counted.clone();
+                    Box::pin(async move { count_steps(connection, &counted).await })
+                })
                 // Each has a cache of its own; the operating system has the file besides.
                 .connect_with(options.read_only(true).pragma("query_only", "ON").pragma("cache_size", "-8192"))
                 .await?;
@@ -182,7 +193,12 @@ impl Db {
         } else {
             return Err(Error::Url(url.split(':').next().unwrap_or_default().to_string()));
         };
-        Ok(Db { pools, commit_delay })
+        Ok(Db { pools, commit_delay, steps })
+    }
+
+    /// How many steps SQLite's machine has taken, in thousands: what its queries have cost. MySQL counts rows by itself.
+    pub fn thousands_of_steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     pub fn kind(&self) -> Kind {
@@ -271,6 +287,18 @@ impl Db {
             Pools::MySql(pool) => pool.close().await,
         }
     }
+}
+
+async fn count_steps(
+    connection: &mut SqliteConnection,
+    steps: &Arc<AtomicU64>,
+) -> std::result::Result<(), sqlx::Error> {
+    let steps = steps.clone();
+    connection.lock_handle().await?.set_progress_handler(1_000, move || {
+        steps.fetch_add(1, Ordering::Relaxed);
+        true
+    });
+    Ok(())
 }
 
 async fn prepare_mysql(connection: &mut MySqlConnection, silence: u64) -> std::result::Result<(), sqlx::Error> {

@@ -143,10 +143,13 @@ async fn write_users(
         let bucket = ids::bucket(&group.workspace, &decision.user);
         let mut patched = false;
         for (told, hops) in &decision.told {
+            let mut changed = None;
             let (body, nothing) = match told {
                 Told::Patch(patch) => {
+                    let before = user.attributes.clone();
                     merge(&mut user.attributes, patch);
                     patched = true;
+                    changed = Body::changed(&before, &user.attributes);
                     (None, Option::<String>::None)
                 }
                 Told::Event { id, name, attributes } => {
@@ -162,7 +165,7 @@ async fn write_users(
             inbox.push(match body {
                 Some(body) => body.row(bucket, &group.workspace, &decision.user, *hops),
                 None => {
-                    args![bucket, &group.workspace, &decision.user, nothing, Option::<String>::None, *hops, false]
+                    args![bucket, &group.workspace, &decision.user, nothing, changed, *hops, false]
                 }
             });
         }

@@ -7,7 +7,7 @@ use segflow_core::protocol::{InFlight, Manifest};
 
 use super::db::{Db, Row, Value};
 use super::many::{Existing, Table, insert, run_in};
-use super::{Error, Result, for_update};
+use super::{Error, Result, for_update, runs};
 use crate::args;
 
 /// A deployment as stored, without its module.
@@ -63,6 +63,12 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<Deployment>> {
     db.read_one(sql, args![id]).await?.as_ref().map(read).transpose()
 }
 
+/// The deployment that a generation was.
+pub async fn of_generation(db: &Db, workspace: &str, generation: i64) -> Result<Option<Deployment>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployments d WHERE d.workspace = ? AND d.generation = ?");
+    db.read_one(sql, args![workspace, generation]).await?.as_ref().map(read).transpose()
+}
+
 fn read(row: &Row) -> Result<Deployment> {
     fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
         serde_json::from_str(text).map_err(|e| Error::Internal(format!("a stored deployment cannot be read: {e}")))
@@ -113,7 +119,10 @@ pub async fn apply(db: &Db, deployment: Deployment, wasm: Vec<u8>, base: i64) ->
                 in_flight,
                 deployment.created_at
             ];
+            let sql = format!("SELECT {COLUMNS} FROM deployments d WHERE d.workspace = ? AND d.generation = ?");
+            let old = tx.row(sql, args![&deployment.workspace, base]).await?.as_ref().map(read).transpose()?;
             insert(tx, &DEPLOYMENTS, vec![row]).await?;
+            runs::plan(tx, old.as_ref(), &deployment).await?;
             tx.run(
                 "UPDATE workspaces SET generation = ?, deployment = ? WHERE id = ?",
                 args![deployment.generation, &deployment.id, &deployment.workspace],

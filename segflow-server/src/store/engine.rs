@@ -64,24 +64,13 @@ fn numbers<'a>(buckets: impl Iterator<Item = &'a u16>) -> Vec<Value> {
     buckets.map(|bucket| Value::from(*bucket)).collect()
 }
 
-/// Users of a workspace that have not been held against a generation yet.
-pub async fn behind(
-    db: &Db,
-    buckets: &BTreeSet<u16>,
-    workspace: &str,
-    generation: i64,
-    limit: usize,
-) -> Result<BTreeSet<String>> {
-    let list = numbers(buckets.iter());
-    let sql = format!("SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {limit}");
-    let rows = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
-    rows.iter().map(|row| row.text(0)).collect()
-}
-
-/// The earliest instant at which an enrollment or a segment is due.
+/// The earliest instant at which an enrollment or a segment is due. Bucket by bucket: each is the first entry of its part of an index.
 pub async fn next_due(db: &Db) -> Result<Option<i64>> {
     let mut earliest = None;
-    for sql in ["SELECT MIN(wake_at) FROM enrollments WHERE wake_at IS NOT NULL", "SELECT MIN(flip_at) FROM flips"] {
+    for (table, at) in [("enrollments", "wake_at"), ("flips", "flip_at")] {
+        let of = |bucket| format!("SELECT MIN({at}) AS at FROM {table} WHERE {at} IS NOT NULL AND bucket = {bucket}");
+        let each: Vec<String> = (0..BUCKETS).map(of).collect();
+        let sql = format!("SELECT MIN(at) FROM ({}) AS buckets", each.join(" UNION ALL "));
         if let Some(at) = db.read_one(sql, vec![]).await?.map(|row| row.opt_int(0)).transpose()?.flatten() {
             earliest = Some(earliest.map_or(at, |e: i64| e.min(at)));
         }
@@ -147,8 +136,7 @@ pub async fn load(
                     None => continue,
                 },
                 (None, Some(body)) => Body::read(&body)?,
-                // Nothing waits for a change of attributes, so its instant says nothing.
-                (None, None) => (What::Attributes, i64::MIN),
+                (None, None) => (What::Attributes { changed: None }, i64::MIN),
             };
             work.facts.push(Fact { inbox, what, at, hops, historical });
         }

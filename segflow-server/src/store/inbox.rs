@@ -1,5 +1,6 @@
 //! Facts that are neither events nor changes of attributes, as the inbox keeps them.
 
+use segflow_core::merge::{Object, Path, changed};
 use segflow_core::step::What;
 use segflow_protocol::Json;
 use serde::{Deserialize, Serialize};
@@ -16,13 +17,34 @@ pub const INBOX: Table = Table {
     existing: Existing::Fails,
 };
 
-/// What a row without an event says; none: the attributes changed. `at` is when it was reported, ms UTC.
+/// What a row without an event says; none: the attributes changed, in many places. `at` is when it was reported, ms UTC.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    Answer { enrollment: String, op: u64, value: String, at: i64 },
-    Enter { campaign: String, start_at: Option<i64>, at: i64 },
-    Leave { campaign: String, at: i64 },
+    Answer {
+        enrollment: String,
+        op: u64,
+        value: String,
+        at: i64,
+    },
+    Enter {
+        campaign: String,
+        start_at: Option<i64>,
+        at: i64,
+    },
+    Leave {
+        campaign: String,
+        at: i64,
+    },
+    /// The attributes changed, in these places.
+    Changed(Vec<Path>),
+    Verdict {
+        segment: String,
+        holds: bool,
+        generation: i64,
+        first: bool,
+        at: i64,
+    },
 }
 
 impl Body {
@@ -34,7 +56,19 @@ impl Body {
             Body::Answer { enrollment, op, value, at } => (What::Answer { enrollment, op, value: Json(value) }, at),
             Body::Enter { campaign, start_at, at } => (What::Enter { campaign, start_at }, at),
             Body::Leave { campaign, at } => (What::Leave { campaign }, at),
+            // Nothing waits for a change of attributes, so its instant says nothing.
+            Body::Changed(places) => (What::Attributes { changed: Some(places) }, i64::MIN),
+            Body::Verdict { segment, holds, generation, first, at } => {
+                (What::Verdict { segment, holds, generation, first }, at)
+            }
         })
+    }
+
+    /// That the attributes changed, where that can be said in a few words.
+    pub fn changed(old: &Object, new: &Object) -> Option<String> {
+        const LONGEST: usize = 1_000;
+        let body = Body::Changed(changed(old, new)?);
+        Some(serde_json::to_string(&body).expect("strings")).filter(|text| text.len() <= LONGEST)
     }
 
     /// The row for a user.

@@ -221,7 +221,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             changed: true,
         });
         let bucket = ids::bucket(&fact.workspace, &fact.user);
-        let mut event_id = None;
+        let (mut event_id, mut places) = (None, None);
         let answer = match &fact.what {
             What::Merge { patch, .. } => {
                 let mut merged = user.attributes.clone();
@@ -230,11 +230,13 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
                     stored.push(Err(Error::TooLarge(format!("the attributes would be larger than {LARGEST} bytes"))));
                     continue;
                 }
+                places = Body::changed(&user.attributes, &merged);
                 user.attributes = merged;
                 user.changed = true;
                 Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
             }
             What::Replace { attributes } => {
+                places = Body::changed(&user.attributes, attributes);
                 user.attributes = attributes.clone();
                 user.changed = true;
                 Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
@@ -254,8 +256,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
                 body.row(bucket, &fact.workspace, &fact.user, 0)
             }
             _ => {
-                let body = Option::<String>::None;
-                args![bucket, &fact.workspace, &fact.user, event_id, body, 0, fact.historical]
+                args![bucket, &fact.workspace, &fact.user, event_id, places, 0, fact.historical]
             }
         });
     }

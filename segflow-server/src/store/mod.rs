@@ -4,6 +4,7 @@
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
 //! rows, taken in one order everywhere: fence, workspace, users, enrollments, messages; several of a kind by key.
 
+pub mod behind;
 mod boundary;
 pub mod clock;
 pub mod db;
@@ -19,7 +20,9 @@ pub mod keys;
 pub mod ledger;
 pub mod many;
 pub mod read;
+pub mod runs;
 pub mod segments;
+pub mod sieve;
 pub mod sql;
 pub mod tasks;
 pub mod webhooks;

@@ -10,7 +10,8 @@ mod users;
 pub use enrollments::{Enrollment, EnrollmentFilter, enrollment, enrollments, journal};
 pub use messages::{Attempt, Message, MessageFilter, Send, attempts, message, messages, sends};
 pub use project::{
-    Counts, Deployment, Mark, deployments, enrollment_counts, fields_of, marks, member_counts, message_counts,
+    Counts, Deployment, Mark, deployment, deployments, enrollment_counts, fields_of, marks, member_counts,
+    message_counts,
 };
 pub use users::{Event, Member, Membership, User, created_at, events, members, memberships, user, user_exists, users};
 

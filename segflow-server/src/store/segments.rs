@@ -5,12 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use segflow_core::eval::{Dependencies, Reads};
+
 use super::db::{Db, Kind, Value};
-use super::sql::{self, Checked, Dialect};
+use super::sql::{self, Attributes, Checked, Dialect};
 use super::{Error, Result};
 
 /// The longest a segment's SQL may run.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// The same about all users at once.
+const LIMIT_OF_ALL: Duration = Duration::from_secs(60);
+
+/// The shortest period, in ms.
+const SHORTEST: i64 = 60_000;
 
 /// The most users in one query.
 const BATCH: usize = 256;
@@ -21,10 +29,7 @@ const KEPT: usize = 256;
 /// Which of these users belong to the segment, at an instant in ms UTC.
 pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: i64) -> Result<BTreeSet<String>> {
     let checked = checked(text).map_err(|refused| Error::Internal(refused.to_string()))?;
-    let dialect = match db.kind() {
-        Kind::Sqlite => Dialect::Sqlite,
-        Kind::MySql => Dialect::MySql,
-    };
+    let dialect = dialect(db);
     let mut members = BTreeSet::new();
     for part in ids.chunks(BATCH) {
         let sql = checked.sql(dialect, part.len().next_power_of_two());
@@ -48,15 +53,46 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
     Ok(members)
 }
 
+/// Who of all users belongs to the segment: for SQL that compares them with one another.
+pub async fn everyone(db: &Db, workspace: &str, text: &str, now: i64) -> Result<BTreeSet<String>> {
+    let checked = checked(text).map_err(|refused| Error::Internal(refused.to_string()))?;
+    let sql = checked.sql(dialect(db), 0);
+    let mut args: Vec<Value> = sql.tables.iter().map(|_| Value::from(workspace)).collect();
+    args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
+    let rows = tokio::time::timeout(LIMIT_OF_ALL, db.read(sql.text, args))
+        .await
+        .map_err(|_| Error::Internal(format!("it ran longer than {} s", LIMIT_OF_ALL.as_secs())))??;
+    let ids = rows.iter().map(|row| row.opt_text(0)).collect::<Result<Vec<_>>>()?;
+    Ok(ids.into_iter().flatten().collect())
+}
+
+fn dialect(db: &Db) -> Dialect {
+    match db.kind() {
+        Kind::Sqlite => Dialect::Sqlite,
+        Kind::MySql => Dialect::MySql,
+    }
+}
+
 /// Whether a segment's SQL can be used on this database; the error says where and why not. What the check knows nothing of, a trial
 /// finds.
-pub async fn check(db: &Db, text: &str) -> std::result::Result<(), String> {
+pub async fn check(db: &Db, text: &str, every: Option<i64>) -> std::result::Result<(), String> {
     let checked = checked(text).map_err(|refused| refused.underlined(text))?;
-    if checked.reads().other_users {
-        // It is asked about some users at a time, so its answer would depend on who they are.
-        return Err("it compares users with one another, and a segment is asked about one user alone: group by the user's id, or tie a \
-                    subquery to it"
-            .into());
+    let reads = checked.reads();
+    match every {
+        Some(period) if period < SHORTEST => {
+            return Err("it cannot be asked about everybody more often than once a minute: `.every(minutes(1))`".into());
+        }
+        None if reads.other_users => {
+            return Err("it compares users with one another, so a fact of one changes others: say how often it is to be asked about \
+                        everybody, `.every(hours(1))`; or group by the user's id, or tie a subquery to it"
+                .into());
+        }
+        None if reads.clock => {
+            return Err("it reads the clock, and nobody can tell when its answer changes: say how often it is to be asked about \
+                        everybody, `.every(hours(1))`; or write the segment as an expression, which is always on time"
+                .into());
+        }
+        _ => {}
     }
     match members(db, "", text, &[String::new()], 0).await {
         Ok(_) => Ok(()),
@@ -66,6 +102,23 @@ pub async fn check(db: &Db, text: &str) -> std::result::Result<(), String> {
         }),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What a segment's SQL depends on.
+pub fn dependencies(text: &str) -> Dependencies {
+    // One that was accepted by an earlier version of the check is asked at every fact, as it was then.
+    let Ok(checked) = checked(text) else { return Dependencies::anything() };
+    let reads = checked.reads();
+    let attributes = match &reads.user_attributes {
+        Attributes::All => Reads::Any,
+        Attributes::Only(keys) => Reads::Only(keys.iter().map(|key| vec![key.clone()]).collect()),
+    };
+    let events = match &reads.event_names {
+        Some(names) => Reads::Only(names.clone()),
+        None => Reads::Any,
+    };
+    let (clock, other_users) = (reads.clock, reads.other_users);
+    Dependencies { attributes, events, clock, other_users, ..Dependencies::default() }
 }
 
 /// The same text is asked about for every user who may belong to it.

@@ -93,6 +93,7 @@ impl App {
             // In the order in which work moves on, so that none of it slips through between two looks.
             ("facts in the inbox", "SELECT COUNT(*) FROM inbox".to_string()),
             ("users behind", BEHIND.to_string()),
+            ("segments to be gone through", format!("SELECT COUNT(*) FROM segment_runs WHERE due_at <= {now}")),
             ("segments due", format!("SELECT COUNT(*) FROM flips WHERE flip_at <= {now}")),
             ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
             ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now}")),

@@ -70,6 +70,20 @@ impl Database {
         sessions.iter().map(|row| row.get(0)).collect()
     }
 
+    /// How many rows MySQL has read in this database so far.
+    pub async fn rows_examined(&self) -> u64 {
+        let mut connection = MySqlConnection::connect(&self.0.server).await.expect("MySQL answers");
+        // By table, not by statement: there are only so many different statements that MySQL counts.
+        let tables = "performance_schema.table_io_waits_summary_by_table";
+        let sql = format!(
+            "SELECT CAST(COALESCE(SUM(count_fetch), 0) AS UNSIGNED) FROM {tables} WHERE object_schema = '{}'",
+            self.0.name
+        );
+        let row = connection.fetch_one(AssertSqlSafe(sql)).await.expect("a number");
+        connection.close().await.expect("closed");
+        row.get(0)
+    }
+
     /// Ends all of them; how many.
     pub async fn kill_sessions(&self) -> usize {
         let sessions = self.sessions().await;

@@ -37,6 +37,15 @@ pub async fn deployments(db: &Db, workspace: &str, after: Option<i64>, limit: i6
         .collect()
 }
 
+pub async fn deployment(db: &Db, workspace: &str, id: &str) -> Result<Option<Deployment>> {
+    let sql = "SELECT d.id, d.generation, d.sha256, d.created_at, w.deployment FROM deployments d \
+               JOIN workspaces w ON w.id = d.workspace WHERE d.workspace = ? AND d.id = ?";
+    let Some(row) = db.read_one(sql, args![workspace, id]).await? else { return Ok(None) };
+    let current = row.opt_text(4)?.as_deref() == Some(id);
+    let (generation, sha256, created_at) = (row.int(1)?, row.text(2)?, row.int(3)?);
+    Ok(Some(Deployment { id: row.text(0)?, generation, sha256, created_at, current }))
+}
+
 /// The attributes that a deployment declares; a message is rendered from these and no others.
 pub async fn fields_of(db: &Db, workspace: &str, deployment: &str) -> Result<Option<Vec<Field>>> {
     let sql = "SELECT manifest FROM deployments WHERE workspace = ? AND id = ?";

@@ -74,7 +74,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// The query as it runs, for so many users, of whom there must be one. A caller passes few different numbers, so that statements are
+    /// The query as it runs, for so many users, or with 0 for all. A caller passes few different numbers, so that statements are
     /// prepared once.
     pub fn sql(&self, dialect: Dialect, ids: usize) -> Sql {
         write::scoped(&self.query, &self.reads, dialect, ids).expect("check() wrote it for every database")

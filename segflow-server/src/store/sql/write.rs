@@ -21,11 +21,12 @@ pub struct Sql {
     pub clock: usize,
 }
 
-/// None when the query would become too long.
+/// With no ids it is about all users of the workspace. None when the query would become too long.
 pub fn scoped(query: &Query, reads: &Reads, dialect: Dialect, ids: usize) -> Option<Sql> {
     // A CTE does not see itself, but SQLite looks for its name there first: `main.` says which is meant.
     let schema = if dialect == Dialect::Sqlite { "main." } else { "" };
     let list = vec!["?"; ids].join(",");
+    let some = |user: &str| if ids == 0 { String::new() } else { format!(" AND {user} IN ({list})") };
     // MySQL gives the placeholders of a CTE that is not read no type, and the query fails.
     let tables: Vec<Table> = [(Table::Users, reads.users), (Table::Events, reads.events)]
         .into_iter()
@@ -35,7 +36,7 @@ pub fn scoped(query: &Query, reads: &Reads, dialect: Dialect, ids: usize) -> Opt
         let columns: Vec<&str> = table.columns().iter().map(|(name, ..)| *name).collect();
         let (name, columns) = (table.name(), columns.join(", "));
         let user = if *table == Table::Users { "id" } else { "user_id" };
-        format!("{name} AS (SELECT {columns} FROM {schema}{name} WHERE workspace = ? AND {user} IN ({list}))")
+        format!("{name} AS (SELECT {columns} FROM {schema}{name} WHERE workspace = ?{})", some(user))
     });
     let scoped: Vec<String> = scoped.collect();
     let with = if scoped.is_empty() { String::new() } else { format!("WITH {}\n", scoped.join(",\n")) };

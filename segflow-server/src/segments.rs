@@ -1,0 +1,107 @@
+//! What is done for whole segments beside the engine: raw SQL on its period, segments that somebody wants gone through again, and how many
+//! users there are in each, hour by hour.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use segflow_core::ids;
+use segflow_core::project::Project;
+use segflow_core::protocol::Rule;
+
+use crate::clock::Clock;
+use crate::deploy::Deploy;
+use crate::ownership::{Held, Ownership};
+use crate::store::runs::{self, How, Run};
+use crate::store::{Result, Store, deployments};
+
+/// An hour in ms.
+const HOUR: i64 = 3_600_000;
+
+pub struct Segments {
+    store: Store,
+    deploy: Deploy,
+    clock: Clock,
+    ownership: Arc<Ownership>,
+    /// There is something for the engine.
+    wake: Arc<tokio::sync::Notify>,
+    /// By workspace: the hour whose sizes were kept last.
+    kept: Mutex<BTreeMap<String, i64>>,
+}
+
+impl Segments {
+    pub fn new(
+        store: Store,
+        deploy: Deploy,
+        clock: Clock,
+        ownership: Arc<Ownership>,
+        wake: Arc<tokio::sync::Notify>,
+    ) -> Segments {
+        Segments { store, deploy, clock, ownership, wake, kept: Mutex::default() }
+    }
+
+    /// Runs ticks until nothing is due. Returns whether there was anything.
+    pub async fn drain(&self) -> Result<bool> {
+        let mut worked = false;
+        while self.tick().await? {
+            worked = true;
+        }
+        Ok(worked)
+    }
+
+    /// Goes one chunk further with a run that is due. `false`: there is none.
+    pub async fn tick(&self) -> Result<bool> {
+        let Held { incarnation, buckets } = self.ownership.held();
+        if buckets.is_empty() {
+            return Ok(false);
+        }
+        let (db, now) = (&self.store.db, self.clock.now());
+        let Some(run) = runs::due(db, &buckets, now).await? else { return Ok(false) };
+        let project = self.deploy.project(&run.workspace).await?;
+        let Some(how) = how(&project, &run) else {
+            runs::put_off(db, &run, now).await?;
+            return Ok(true);
+        };
+        match runs::go_on(db, &incarnation, &run, &how, now).await {
+            Ok(()) => self.wake.notify_one(),
+            Err(error) if error.is_away() || matches!(error, crate::store::Error::Fenced) => return Err(error),
+            Err(error) => {
+                tracing::warn!(workspace = run.workspace, segment = run.segment, %error, "a segment could not be gone through");
+                runs::put_off(db, &run, now).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Keeps the sizes of this hour, if nobody has yet.
+    pub async fn keep_sizes(&self) -> Result<()> {
+        let (db, now) = (&self.store.db, self.clock.now());
+        let hour = now.div_euclid(HOUR);
+        let Held { buckets, .. } = self.ownership.held();
+        for (workspace, _) in deployments::workspaces(db).await? {
+            let is_kept = self.kept.lock().expect("no panic while held").get(&workspace) == Some(&hour);
+            if is_kept || !buckets.contains(&ids::bucket(&workspace, "")) {
+                continue;
+            }
+            let project = self.deploy.project(&workspace).await?;
+            let segments: Vec<String> = project.manifest.segments.iter().map(|s| s.id.clone()).collect();
+            runs::keep_sizes(db, &workspace, &segments, now).await?;
+            self.kept.lock().expect("no panic while held").insert(workspace, hour);
+        }
+        Ok(())
+    }
+
+    pub async fn next_due(&self) -> Result<Option<i64>> {
+        runs::next_due(&self.store.db).await
+    }
+}
+
+fn how(project: &Project, run: &Run) -> Option<How> {
+    let index = project.manifest.segments.iter().position(|s| s.id == run.segment)?;
+    Some(match &project.manifest.segments[index].rule {
+        Rule::Expr(_) => How::Everybody,
+        Rule::Sql(sql) if project.depends_on(index).other_users => {
+            How::Whole { sql: sql.clone(), generation: project.generation }
+        }
+        Rule::Sql(sql) => How::Scoped(sql.clone()),
+    })
+}

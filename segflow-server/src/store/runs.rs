@@ -1,0 +1,243 @@
+//! Holding everybody against a segment again: raw SQL on its period, and any segment when somebody asks for it. In chunks, with the place
+//! in a row, so that whoever takes over goes on there. What is found out is told as what it is: a segment that is due now for a user, or
+//! the verdict of a query about all; the engine decides about it like about any other news.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use segflow_core::ids;
+
+use super::db::{Db, Tx, Value};
+use super::deployments::Deployment;
+use super::inbox::{Body, INBOX};
+use super::many::{Existing, On, Table, insert, select_in};
+use super::{Result, fence, for_update};
+use crate::args;
+
+/// How many users are gone through in one transaction.
+const CHUNK: usize = 512;
+
+/// A run that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub workspace: String,
+    pub segment: String,
+    due_at: i64,
+    every: Option<i64>,
+    done_to: String,
+    fresh: bool,
+}
+
+/// How a segment is gone through.
+pub enum How {
+    /// All users are due for it.
+    Everybody,
+    /// Raw SQL about some users at a time: those whose membership is not what it says are due for it.
+    Scoped(String),
+    /// Raw SQL about all at once: its verdicts are told to those whose membership is not what it says.
+    Whole { sql: String, generation: i64 },
+}
+
+/// A run that is due in one of these buckets.
+pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64) -> Result<Option<Run>> {
+    let buckets: Vec<Value> = buckets.iter().map(|bucket| Value::from(*bucket)).collect();
+    let sql = "SELECT workspace, segment, due_at, every, done_to, fresh FROM segment_runs \
+               WHERE due_at <= ? AND bucket IN ({}) ORDER BY due_at LIMIT 1";
+    let rows = select_in(&mut On::Db(db), sql, &args![now], &buckets).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(Run {
+        workspace: row.text(0)?,
+        segment: row.text(1)?,
+        due_at: row.int(2)?,
+        every: row.opt_int(3)?,
+        done_to: row.text(4)?,
+        fresh: row.flag(5)?,
+    }))
+}
+
+pub async fn next_due(db: &Db) -> Result<Option<i64>> {
+    db.read_one("SELECT MIN(due_at) FROM segment_runs", vec![]).await?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// By segment: when it is gone through next, or since when it is being.
+pub async fn planned(db: &Db, workspace: &str) -> Result<BTreeMap<String, i64>> {
+    let rows = db.read("SELECT segment, due_at FROM segment_runs WHERE workspace = ?", args![workspace]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+/// Goes through a segment once more, from now on.
+pub async fn ask(db: &Db, workspace: &str, segment: &str, every: Option<i64>, now: i64) -> Result<()> {
+    let row = args![workspace, segment, ids::bucket(workspace, segment), now, every, "", false];
+    db.write(move |tx| {
+        let row = row.clone();
+        Box::pin(async move { insert(tx, &ASKED, vec![row]).await })
+    })
+    .await
+}
+
+/// With a deployment: those that go by a period are due at once, the others no more.
+pub async fn plan(tx: &mut Tx, old: Option<&Deployment>, new: &Deployment) -> Result<()> {
+    tx.run("DELETE FROM segment_runs WHERE workspace = ? AND every IS NOT NULL", args![&new.workspace]).await?;
+    let known = |segment| old.is_some_and(|old| old.manifest.segments.contains(segment));
+    let rows = new.manifest.segments.iter().filter(|segment| segment.every.is_some()).map(|segment| {
+        let bucket = ids::bucket(&new.workspace, &segment.id);
+        args![&new.workspace, &segment.id, bucket, new.created_at, segment.every, "", !known(segment)]
+    });
+    insert(tx, &PLANNED, rows.collect()).await
+}
+
+/// Goes on with a run, one chunk further.
+pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -> Result<()> {
+    let mut told = Told::default();
+    let mut done_to = None;
+    match how {
+        How::Whole { sql, generation } => {
+            let members = super::segments::everyone(db, &run.workspace, sql, now).await?;
+            let sql = "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ?";
+            let rows = db.read(sql, args![&run.workspace, &run.segment]).await?;
+            let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+            for user in members.symmetric_difference(&now_in) {
+                let holds = members.contains(user);
+                let (segment, generation, first) = (run.segment.clone(), *generation, run.fresh);
+                let body = Body::Verdict { segment, holds, generation, first, at: now };
+                told.inbox.push(body.row(ids::bucket(&run.workspace, user), &run.workspace, user, 0));
+            }
+        }
+        How::Everybody | How::Scoped(_) => {
+            let users = super::deployments::users_after(db, &run.workspace, &run.done_to, CHUNK).await?;
+            done_to = users.last().cloned().filter(|_| users.len() == CHUNK);
+            let due: Vec<String> = match how {
+                How::Scoped(sql) => {
+                    let members = super::segments::members(db, &run.workspace, sql, &users, now).await?;
+                    let ids: Vec<Value> = users.iter().map(Value::from).collect();
+                    let sql = "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ? AND user_id IN ({})";
+                    let rows = select_in(&mut On::Db(db), sql, &args![&run.workspace, &run.segment], &ids).await?;
+                    let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+                    members.symmetric_difference(&now_in).cloned().collect()
+                }
+                _ => users,
+            };
+            let flip =
+                |user: &String| args![&run.workspace, user, &run.segment, ids::bucket(&run.workspace, user), now];
+            told.flips = due.iter().map(flip).collect();
+        }
+    }
+    let (incarnation, run, told) = (incarnation.to_string(), run.clone(), Arc::new(told));
+    db.write(move |tx| {
+        let (incarnation, run, told, done_to) = (incarnation.clone(), run.clone(), told.clone(), done_to.clone());
+        Box::pin(async move {
+            fence::hold(tx, &incarnation).await?;
+            let sql = format!(
+                "SELECT due_at, done_to FROM segment_runs WHERE workspace = ? AND segment = ?{}",
+                for_update(tx.kind())
+            );
+            let row = tx.row(sql, args![&run.workspace, &run.segment]).await?;
+            let is_same = match row {
+                Some(row) => (row.int(0)?, row.text(1)?) == (run.due_at, run.done_to.clone()),
+                None => false,
+            };
+            if !is_same {
+                return Ok(());
+            }
+            // Whoever was erased meanwhile is due for nothing.
+            let of = |rows: &[Vec<Value>], at: usize| rows.iter().map(|row| row[at].clone()).collect::<Vec<_>>();
+            let users = [of(&told.flips, 1), of(&told.inbox, 2)].concat();
+            let sql = format!(
+                "SELECT id FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+                super::for_share(tx.kind())
+            );
+            let there = select_in(&mut On::Tx(tx), &sql, &args![&run.workspace], &users).await?;
+            let there = there.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
+            let is_there = |row: &&Vec<Value>, at: usize| matches!(&row[at], Value::Text(id) if there.contains(id));
+            insert(tx, &FLIPS, told.flips.iter().filter(|row| is_there(row, 1)).cloned().collect()).await?;
+            insert(tx, &INBOX, told.inbox.iter().filter(|row| is_there(row, 2)).cloned().collect()).await?;
+            finish(tx, &run, done_to, false, now).await
+        })
+    })
+    .await
+}
+
+#[derive(Default)]
+struct Told {
+    flips: Vec<Vec<Value>>,
+    inbox: Vec<Vec<Value>>,
+}
+
+async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, fresh: bool, now: i64) -> Result<()> {
+    let key = args![&run.workspace, &run.segment];
+    match (done_to, run.every) {
+        (Some(done_to), _) => {
+            let sql = "UPDATE segment_runs SET done_to = ? WHERE workspace = ? AND segment = ?";
+            tx.run(sql, [args![done_to], key].concat()).await?;
+        }
+        (None, Some(every)) => {
+            // What was missed while nobody was there is not made up for.
+            let next = run.due_at + ((now - run.due_at) / every + 1) * every;
+            let sql = "UPDATE segment_runs SET done_to = '', fresh = ?, due_at = ? WHERE workspace = ? AND segment = ?";
+            tx.run(sql, [args![fresh, next], key].concat()).await?;
+        }
+        (None, None) => {
+            tx.run("DELETE FROM segment_runs WHERE workspace = ? AND segment = ?", key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives up a run whose segment is no more, or puts off one that failed until its next time.
+pub async fn put_off(db: &Db, run: &Run, now: i64) -> Result<()> {
+    let run = run.clone();
+    db.write(move |tx| {
+        let run = run.clone();
+        Box::pin(async move { finish(tx, &run, None, run.fresh, now).await })
+    })
+    .await
+}
+
+/// How often sizes are kept, in ms; those older than a month only once a day.
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+/// Keeps how many users each segment of a workspace has, once in an hour of business time.
+pub async fn keep_sizes(db: &Db, workspace: &str, segments: &[String], now: i64) -> Result<()> {
+    let at = now - now.rem_euclid(HOUR);
+    let counts = super::read::member_counts(db, workspace, None).await?;
+    let size = |id: &String| args![workspace, id, at, counts.get(id).copied().unwrap_or(0)];
+    let rows: Vec<Vec<Value>> = segments.iter().map(size).collect();
+    let workspace = workspace.to_string();
+    db.write(move |tx| {
+        let (rows, workspace) = (rows.clone(), workspace.clone());
+        Box::pin(async move {
+            insert(tx, &SIZES, rows).await?;
+            let old = "DELETE FROM segment_sizes WHERE workspace = ? AND at < ? AND at % ? <> 0";
+            tx.run(old, args![workspace, at - 30 * DAY, DAY]).await.map(drop)
+        })
+    })
+    .await
+}
+
+/// The newest sizes of a segment, the oldest of them first: instants in ms UTC, and users.
+pub async fn sizes(db: &Db, workspace: &str, segment: &str) -> Result<Vec<(i64, i64)>> {
+    let sql = "SELECT at, users FROM segment_sizes WHERE workspace = ? AND segment = ? ORDER BY at DESC LIMIT 168";
+    let rows = db.read(sql, args![workspace, segment]).await?;
+    rows.iter().rev().map(|row| Ok((row.int(0)?, row.int(1)?))).collect()
+}
+
+const ASKED: Table = Table {
+    name: "segment_runs",
+    columns: &["workspace", "segment", "bucket", "due_at", "every", "done_to", "fresh"],
+    key: &["workspace", "segment"],
+    existing: Existing::Takes(&["due_at", "done_to"]),
+};
+const PLANNED: Table = Table { existing: Existing::Takes(&["due_at", "every", "done_to", "fresh"]), ..ASKED };
+const FLIPS: Table = Table {
+    name: "flips",
+    columns: &["workspace", "user_id", "segment", "bucket", "flip_at"],
+    key: &["workspace", "user_id", "segment"],
+    existing: Existing::Takes(&["flip_at"]),
+};
+const SIZES: Table = Table {
+    name: "segment_sizes",
+    columns: &["workspace", "segment", "at", "users"],
+    key: &["workspace", "segment", "at"],
+    existing: Existing::Takes(&["users"]),
+};
