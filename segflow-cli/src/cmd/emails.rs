@@ -91,7 +91,7 @@ impl Emails {
         if printer.json {
             printer.document(&json!({ "url": preview.url() }));
         } else {
-            printer.stdout_line(&format!("emails {}", preview.url()));
+            printer.stdout_line(&format!("ready {}", preview.url()));
         }
         loop {
             match gallery(&dir, printer).await {

@@ -9,7 +9,7 @@ use segflow_core::protocol::{InFlight, Manifest, Problem};
 use segflow_core::step::preview;
 use segflow_core::{Code, Plugin, ids};
 
-use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, diff, in_flight, validate};
+use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Plan, PushError, PushOptions, content, diff, in_flight, validate};
 use crate::plugin::sha256;
 use crate::store::deployments::{self, Deployment};
 use crate::store::{self, engine as rows};
@@ -127,7 +127,8 @@ impl Deploy {
                 detail: rejected.message.clone(),
                 problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
             })?;
-            let manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
+            let mut manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
+            content::add(module.as_ref(), &mut manifest);
             Ok((manifest, module as Arc<dyn Plugin>))
         });
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?

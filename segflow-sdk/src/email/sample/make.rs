@@ -1,8 +1,6 @@
 //! Makes a value of any type that serde can read: a deserializer that hands out whatever the type asks for. The names of fields come
 //! with the question, so what is made is what such a field usually holds.
 
-use std::collections::BTreeMap;
-
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -29,9 +27,7 @@ pub fn made_up<T: Serialize + DeserializeOwned>(name: &str) -> Result<Value, Str
         match (made, maker.last.take()) {
             (Ok(value), _) => return serde_json::to_value(&value).map_err(|e| e.to_string()),
             // A text was not what its type reads, a date perhaps: the same again with another.
-            (Err(_), Some(path)) if maker.tried.get(&path).copied().unwrap_or(0) < words::OTHERS.len() => {
-                *maker.tried.entry(path).or_default() += 1;
-            }
+            (Err(_), Some(path)) if maker.tried(&path) < words::OTHERS.len() => maker.tried.push(path),
             (Err(why), _) => return Err(why.to_string()),
         }
     }
@@ -40,10 +36,16 @@ pub fn made_up<T: Serialize + DeserializeOwned>(name: &str) -> Result<Value, Str
 
 #[derive(Default)]
 struct Maker {
-    /// How many of the other texts were refused, by where they stood.
-    tried: BTreeMap<String, usize>,
+    /// Where texts stood that were refused, each as often as it was.
+    tried: Vec<String>,
     /// Where the last text was handed out.
     last: Option<String>,
+}
+
+impl Maker {
+    fn tried(&self, path: &str) -> usize {
+        self.tried.iter().filter(|tried| *tried == path).count()
+    }
 }
 
 /// A place that a value is wanted for.
@@ -58,9 +60,9 @@ struct Slot<'a> {
 impl Slot<'_> {
     fn text(&mut self) -> String {
         self.maker.last = Some(self.path.clone());
-        match self.maker.tried.get(&self.path) {
-            Some(tried) => words::OTHERS[tried - 1].to_string(),
-            None => words::text(self.name, self.nth),
+        match self.maker.tried(&self.path) {
+            0 => words::text(self.name, self.nth),
+            tried => words::OTHERS[tried - 1].to_string(),
         }
     }
 

@@ -3,8 +3,7 @@
 mod make;
 mod words;
 
-use segflow_protocol::{Sample, Samples};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::EmailDeclaration;
 use super::declaration::of_user;
@@ -22,37 +21,49 @@ pub struct SampleDeclaration {
 /// The argument that a user fills.
 const USER: &str = "user";
 
-/// One sample at least for each email of `U`.
-pub(crate) fn samples<U: Attributes>(of_project: Option<&Value>) -> Samples {
-    let of = |email: &EmailDeclaration| {
+/// The protocol's `Samples`: one at least for each email of `U`. Written as a value, whose code is in every plugin anyway: this one alone
+/// should not make it larger.
+pub(crate) fn samples<U: Attributes>(of_project: Option<&Value>) -> Value {
+    let mut emails = Map::new();
+    for email in of_user::<U>() {
         let mut declared = (email.samples)();
         if declared.is_empty() {
             declared.push(SampleDeclaration { name: None, given: vec![] });
         }
-        declared.into_iter().map(|declared| whole(email, declared, of_project)).collect()
-    };
-    Samples { emails: of_user::<U>().into_iter().map(|email| (email.id.to_string(), of(email))).collect() }
+        let whole: Vec<Value> = declared.into_iter().map(|declared| whole(email, declared, of_project)).collect();
+        emails.insert(email.id.to_string(), Value::Array(whole));
+    }
+    object([("emails", Value::Object(emails))])
 }
 
-/// Adds what is not declared.
-fn whole(email: &EmailDeclaration, declared: SampleDeclaration, of_project: Option<&Value>) -> Sample {
-    let mut sample = Sample { name: declared.name.map(String::from), ..Sample::default() };
+/// The protocol's `Sample`, with what is not declared.
+fn whole(email: &EmailDeclaration, declared: SampleDeclaration, of_project: Option<&Value>) -> Value {
+    let (mut user, mut args, mut made_up, mut problem) = (Value::Null, Map::new(), vec![], Value::Null);
     let mut given = declared.given;
-    for (name, made_up) in (email.made_up)() {
+    for (name, made) in (email.made_up)() {
         let value = match given.iter().position(|(known, _)| *known == name) {
             Some(place) => given.swap_remove(place).1,
             None if name == USER && of_project.is_some() => Ok(of_project.cloned().unwrap_or_default()),
             None => {
-                sample.made_up.push(name.to_string());
+                made_up.push(Value::from(name));
                 let advice = "declare one: `#[email(\"…\", sample(";
-                made_up.map_err(|why| format!("no sample of `{name}` can be made up ({why}); {advice}{name} = …))]`"))
+                made.map_err(|why| format!("no sample of `{name}` can be made up ({why}); {advice}{name} = …))]`"))
             }
         };
         match value {
-            Ok(value) if name == USER => sample.user = value,
-            Ok(value) => drop(sample.args.insert(name.to_string(), value)),
-            Err(why) => drop(sample.problem.get_or_insert(why)),
+            Ok(value) if name == USER => user = value,
+            Ok(value) => drop(args.insert(name.to_string(), value)),
+            Err(why) if problem.is_null() => problem = why.into(),
+            Err(_) => {}
         }
     }
-    sample
+    let name = declared.name.map_or(Value::Null, Value::from);
+    let (args, made_up) = (Value::Object(args), Value::Array(made_up));
+    object([("name", name), ("user", user), ("args", args), ("made_up", made_up), ("problem", problem)])
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let mut object = Map::new();
+    members.into_iter().for_each(|(name, value)| drop(object.insert(name.to_string(), value)));
+    Value::Object(object)
 }
