@@ -168,9 +168,6 @@ impl Session {
             watch.changed().await;
             if let Err(error) = self.push(wasm::build(&self.dir, &self.printer).await).await {
                 self.complain(&error);
-                if let Some(preview) = &self.preview {
-                    preview.trouble("The sources as they are now could not be pushed: the terminal says why.");
-                }
                 self.printer.note("the code from before goes on");
             }
         }
@@ -220,6 +217,9 @@ impl Session {
     fn complain(&self, error: &anyhow::Error) {
         if !error.is::<Shown>() {
             self.printer.error(text(error));
+        }
+        if let Some(preview) = &self.preview {
+            preview.trouble("The sources as they are now could not be pushed: the terminal says why.");
         }
     }
 
