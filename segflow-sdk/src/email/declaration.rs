@@ -26,8 +26,11 @@ pub struct EmailDeclaration {
     /// What it is looked at with.
     pub samples: fn() -> Vec<SampleDeclaration>,
     /// A value for each argument and the user, by types and names alone.
-    pub made_up: fn() -> Vec<(&'static str, Result<Value, String>)>,
+    pub made_up: fn() -> Vec<NamedValue>,
 }
+
+/// The name of an argument, and its value as JSON or why there is none.
+pub type NamedValue = (&'static str, Result<Value, String>);
 
 /// One `template!` in the body of an email.
 pub struct TemplateUse {

@@ -6,7 +6,7 @@ mod words;
 use serde_json::{Map, Value};
 
 use super::EmailDeclaration;
-use super::declaration::of_user;
+use super::declaration::{NamedValue, of_user};
 use crate::Attributes;
 
 pub use make::made_up;
@@ -15,7 +15,7 @@ pub use make::made_up;
 pub struct SampleDeclaration {
     pub name: Option<&'static str>,
     /// Arguments by name, `user` among them.
-    pub given: Vec<(&'static str, Result<Value, String>)>,
+    pub given: Vec<NamedValue>,
 }
 
 /// The argument that a user fills.
