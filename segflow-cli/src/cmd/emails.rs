@@ -138,7 +138,7 @@ async fn check(dir: &Path, printer: &Printer) -> Result<ExitCode> {
 }
 
 fn line(email: &Shown, printer: &Printer) {
-    let size = email.content.as_ref().map_or(String::new(), |content| Gallery::size(content));
+    let size = email.content.as_ref().map_or(String::new(), Gallery::size);
     let good = if email.findings.is_empty() { printer.out("ok", Tone::Good) } else { String::new() };
     printer.result(format!("{}  {}  {good}", pad(&visible(&email.name()), 32), pad(&size, 9)).trim_end());
     for finding in &email.findings {

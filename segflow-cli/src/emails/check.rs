@@ -134,7 +134,7 @@ impl Check<'_> {
     }
 
     /// Holds every word against what it stands on, in the last of a path of elements.
-    fn walk<'d>(&mut self, path: &mut Vec<&'d Element>, around: Style, scheme: Scheme) {
+    fn walk(&mut self, path: &mut Vec<&Element>, around: Style, scheme: Scheme) {
         let Some(&element) = path.last() else { return };
         let style = self.styles.of(path, &around, scheme);
         if matches!(element.name.as_str(), "head" | "script" | "style" | "title") {
