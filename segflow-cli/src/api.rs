@@ -167,6 +167,13 @@ impl Api {
         Ok((id.to_owned(), attributes, events))
     }
 
+    /// Sends an email to an address as a test.
+    #[cfg(feature = "server")]
+    pub async fn try_email(&self, email: &Value) -> Result<Value> {
+        let call = Call::with(Method::POST, "/emails/test".to_owned(), email.clone());
+        self.call(Call { timeout: Duration::from_mins(3), ..call }).await
+    }
+
     pub async fn create_key(&self, name: &str) -> Result<NewKey> {
         self.call(Call::with(Method::POST, "/keys".to_owned(), json!({"name": name}))).await
     }

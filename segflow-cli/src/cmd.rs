@@ -16,6 +16,8 @@ mod update;
 #[cfg(feature = "server")]
 mod dev;
 #[cfg(feature = "server")]
+mod emails;
+#[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
 mod simulate;
@@ -91,6 +93,12 @@ enum Verb {
     /// Show what a campaign would do (not in this build)
     #[cfg(not(feature = "server"))]
     Simulate(without_server::Anything),
+    /// See a project's emails in the browser, check them, and send one as a test
+    #[cfg(feature = "server")]
+    Emails(emails::Emails),
+    /// See a project's emails (not in this build)
+    #[cfg(not(feature = "server"))]
+    Emails(without_server::Anything),
     /// Build a project, show what pushing it would do, ask, and push it
     Push(push::Push),
     /// List what was pushed, and go back
@@ -161,6 +169,10 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Simulate(verb) => verb.run(&context).await,
         #[cfg(not(feature = "server"))]
         Verb::Simulate(_) => without_server::refuse("simulate"),
+        #[cfg(feature = "server")]
+        Verb::Emails(verb) => verb.run(&context).await,
+        #[cfg(not(feature = "server"))]
+        Verb::Emails(_) => without_server::refuse("emails"),
         Verb::Push(verb) => verb.run(&context).await,
         Verb::Deployments(verb) => verb.run(&context).await,
         Verb::Enroll(verb) => verb.run(&context).await,

@@ -14,6 +14,8 @@ mod wasm;
 #[cfg(feature = "server")]
 mod dev;
 #[cfg(feature = "server")]
+mod emails;
+#[cfg(feature = "server")]
 mod logs;
 #[cfg(feature = "server")]
 mod stop;

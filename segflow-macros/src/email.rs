@@ -1,7 +1,7 @@
 //! `#[email("id")]`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -9,25 +9,39 @@ use syn::visit_mut::VisitMut;
 use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Stmt, Token, Type};
 
 use crate::fields::scalar;
+use crate::nearest::nearest;
 
-pub fn expand(id: TokenId, function: ItemFn) -> Result<TokenStream> {
+pub fn expand(options: Options, function: ItemFn) -> Result<TokenStream> {
     let email = Email::read(function)?;
-    let constructor = email.constructor(&id.0);
+    let constructor = email.constructor(&options.id);
     if let Some(html) = email.without_subject() {
         // The constructor is there, so that what sends it has no error as well.
         let mistake =
             Error::new(html, "an email has a subject: `<Subject>\"…\"</Subject>` in its `html!`").into_compile_error();
         return Ok(quote! { #constructor #mistake });
     }
-    let registration = email.registration(&id.0);
+    if let Some(mistake) = email.mistaken_sample(&options.samples) {
+        let mistake = mistake.into_compile_error();
+        return Ok(quote! { #constructor #mistake });
+    }
+    let registration = email.registration(&options);
     Ok(quote! { #constructor #registration })
 }
 
-/// What is in the parentheses.
-pub struct TokenId(LitStr);
+/// What is in the parentheses: the id, then perhaps some `sample(…)`.
+pub struct Options {
+    id: LitStr,
+    samples: Vec<Sample>,
+}
 
-impl Parse for TokenId {
-    fn parse(input: ParseStream) -> Result<TokenId> {
+/// `sample("a large one", user = ada(), purchase = Purchase { … })`.
+struct Sample {
+    name: Option<LitStr>,
+    values: Vec<(Ident, Expr)>,
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream) -> Result<Options> {
         if input.is_empty() {
             return Err(Error::new(Span::call_site(), "an email needs an id: `#[email(\"welcome-email\")]`"));
         }
@@ -35,7 +49,36 @@ impl Parse for TokenId {
         if id.value().is_empty() {
             return Err(Error::new(id.span(), "the id of an email cannot be empty"));
         }
-        Ok(TokenId(id))
+        let mut samples = vec![];
+        while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let word: Ident = input.parse()?;
+            if word != "sample" {
+                return Err(Error::new(word.span(), "after the id there is only `sample(argument = value, …)`"));
+            }
+            samples.push(input.parse()?);
+        }
+        Ok(Options { id, samples })
+    }
+}
+
+impl Parse for Sample {
+    fn parse(input: ParseStream) -> Result<Sample> {
+        let inside;
+        syn::parenthesized!(inside in input);
+        // A name is a text alone: one that is a value has an argument before it.
+        let name: Option<LitStr> = if inside.peek(LitStr) { Some(inside.parse()?) } else { None };
+        if name.is_some() && !inside.is_empty() {
+            inside.parse::<Token![,]>()?;
+        }
+        let values = inside.parse_terminated(
+            |value| {
+                let argument = value.parse()?;
+                value.parse::<Token![=]>()?;
+                Ok((argument, value.parse()?))
+            },
+            Token![,],
+        )?;
+        Ok(Sample { name, values: values.into_iter().collect() })
     }
 }
 
@@ -66,6 +109,11 @@ impl Argument {
             },
             ty => quote! { #ty },
         }
+    }
+
+    /// The name under which it is stored, and in samples.
+    fn key(&self) -> String {
+        if self.is_user { "user".into() } else { key(&self.name) }
     }
 
     fn by_reference(&self) -> bool {
@@ -136,7 +184,8 @@ impl Email {
     }
 
     /// The function as it was written, and the entry by which it is found when a message is rendered.
-    fn registration(&self, id: &LitStr) -> TokenStream {
+    fn registration(&self, options: &Options) -> TokenStream {
+        let id = &options.id;
         let (user, block, output) = (&self.user, &self.function.block, &self.function.sig.output);
         let (constructor, inputs) = (&self.function.sig.ident, &self.function.sig.inputs);
         let attrs = self.function.attrs.iter().filter(|attr| !attr.path().is_ident("doc"));
@@ -174,6 +223,11 @@ impl Email {
                 }
             }
         });
+        let samples = options.samples.iter().map(|sample| self.sample(sample));
+        let made_up = self.arguments.iter().map(|argument| {
+            let (name, ty) = (argument.key(), argument.owned());
+            quote! { (#name, ::segflow::__private::made_up::<#ty>(#name)) }
+        });
         let code = fnv(&block.stmts.iter().map(|s| quote!(#s).to_string()).collect::<Vec<_>>().join(" "));
         quote! {
             const _: () = {
@@ -200,10 +254,61 @@ impl Email {
                         templates: &[#(#uses),*],
                         code: #code,
                         render: __segflow_render,
+                        samples: || ::std::vec![#(#samples),*],
+                        made_up: || ::std::vec![#(#made_up),*],
                     }
                 }
             };
         }
+    }
+
+    /// A sample names an argument that there is not, or one twice.
+    fn mistaken_sample(&self, samples: &[Sample]) -> Option<Error> {
+        for sample in samples {
+            for (place, (name, _)) in sample.values.iter().enumerate() {
+                if sample.values[..place].iter().any(|(earlier, _)| earlier == name) {
+                    return Some(Error::new(name.span(), format!("`{name}` is said twice")));
+                }
+                if self.argument(name).is_some() {
+                    continue;
+                }
+                let known: Vec<String> = self.arguments.iter().map(Argument::key).collect();
+                let meant = nearest(&name.to_string(), known.iter().map(String::as_str));
+                let meant = meant.map_or_else(
+                    || format!("there are `{}`", known.join("`, `")),
+                    |meant| format!("did you mean `{meant}`?"),
+                );
+                return Some(Error::new(name.span(), format!("the email has no argument `{name}`; {meant}")));
+            }
+        }
+        None
+    }
+
+    /// The argument of a name; the user is called that, whatever the function calls it.
+    fn argument(&self, name: &Ident) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| argument.key() == key(name))
+    }
+
+    /// A sample's values, each held to the type of its argument.
+    fn sample(&self, sample: &Sample) -> TokenStream {
+        let name = match &sample.name {
+            Some(name) => quote! { ::core::option::Option::Some(#name) },
+            None => quote! { ::core::option::Option::None },
+        };
+        let values = sample.values.iter().filter_map(|(name, value)| {
+            let argument = self.argument(name)?;
+            let (name, ty) = (argument.key(), &argument.ty);
+            let value = if argument.by_reference() {
+                quote_spanned! { value.span()=> &(#value) }
+            } else {
+                quote!(#value)
+            };
+            Some(quote! {{
+                let __value: #ty = #value;
+                (#name, ::segflow::__private::argument(&__value))
+            }})
+        });
+        quote! { ::segflow::__private::SampleDeclaration { name: #name, given: ::std::vec![#(#values),*] } }
     }
 
     /// What can be known of a template's variable: its type, when it is one of the function's arguments.

@@ -44,9 +44,12 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 ///
 /// The function becomes a constructor of the same name and visibility without the `user`: `welcome(10)` is a `Message<Shopper>` that a
 /// flow sends. Its arguments travel with the message as JSON; the user is read when the message is rendered, just before it is sent.
+///
+/// `#[email("welcome-email", sample(user = ada(), discount = 10), sample("no discount", discount = 0))]` says what `segflow emails` shows it
+/// with; what a sample leaves out is made up.
 #[proc_macro_attribute]
-pub fn email(id: TokenStream, function: TokenStream) -> TokenStream {
-    answer(email::expand(parse_macro_input!(id), parse_macro_input!(function)))
+pub fn email(options: TokenStream, function: TokenStream) -> TokenStream {
+    answer(email::expand(parse_macro_input!(options), parse_macro_input!(function)))
 }
 
 /// A part of emails: `#[component] fn price_line(name: &str, #[default(1)] count: u32, children: Children) -> Html { html! { … } }`.

@@ -10,6 +10,7 @@ mod codec;
 mod expr;
 mod journal;
 mod manifest;
+mod samples;
 mod turn;
 
 pub use codec::{DecodeError, decode, encode};
@@ -19,6 +20,7 @@ pub use manifest::{
     Argument, Campaign, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind, Reentry,
     Rule, Segment, Template, Transaction, Trigger, Type,
 };
+pub use samples::{Sample, Samples};
 pub use turn::{
     Ask, Completion, Divergence, Effect, End, Json, Local, Pending, Render, Rendered, Request, Response, Task, Turn,
     TurnOutcome, Waits, Webhook,

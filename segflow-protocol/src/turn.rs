@@ -24,6 +24,8 @@ pub enum Request {
     Render(Render),
     /// A turn of a run to which an earlier one has handed on a state.
     Anew(Turn, Json),
+    /// Say what emails can be looked at with.
+    Samples,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub enum Response {
     Rendered(Rendered),
     /// The request was understood and cannot be answered: an unknown campaign or template, arguments that do not fit.
     Refused(String),
+    /// The [`Samples`](crate::Samples) as JSON.
+    Samples(Json),
 }
 
 /// Replay a flow and let it run on to where it waits again.

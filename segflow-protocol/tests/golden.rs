@@ -79,6 +79,7 @@ fn journal_entries() {
 #[test]
 fn requests() {
     golden(&Request::Describe, "00");
+    golden(&Request::Samples, "04");
     golden(&Request::Turn(turn()), "01016303616461ffffffffffffffffff01000201027b7d01ac0200effdb6f50d0001010104");
     golden(&Request::Render(Render { template: "t".into(), user: json("{}"), args: json("[]") }), "020174027b7d025b5d");
 }
@@ -88,6 +89,7 @@ fn responses() {
     golden(&Response::Manifest(json("{}")), "00027b7d");
     golden(&Response::Rendered(Rendered { subject: "s".into(), html: "h".into(), text: "t".into() }), "02017301680174");
     golden(&Response::Refused("no".into()), "03026e6f");
+    golden(&Response::Samples(json("{}")), "04027b7d");
     golden(&Response::Turn(outcome(End::Waiting)), "01000000020000");
     golden(&Response::Turn(outcome(End::Done)), "01000000020100");
     golden(&Response::Turn(outcome(End::Failed("why".into()))), "0100000002020377687900");

@@ -33,6 +33,7 @@ pub(crate) fn respond_with<U: Attributes>(project: &Project<U>, request: Request
         Request::Turn(turn) => run(project, turn, Given { state: None, random }),
         Request::Anew(turn, state) => run(project, turn, Given { state: Some(state), random }),
         Request::Render(render) => rendered::<U>(&render),
+        Request::Samples => Response::Samples(Json(email::samples::<U>(project.sample_of_user()).to_string())),
     }
 }
 

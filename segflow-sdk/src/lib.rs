@@ -166,8 +166,8 @@ pub mod __private {
 
     pub use crate::email::html::{Body, ClassPart};
     pub use crate::email::{
-        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, Shape, TemplateFile,
-        TemplateUse, argument, template_problems, type_id_of,
+        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, SampleDeclaration,
+        Shape, TemplateFile, TemplateUse, argument, made_up, template_problems, type_id_of,
     };
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]

@@ -30,6 +30,7 @@ pub struct Project<U> {
     campaigns: Vec<Campaign<U>>,
     transactions: Vec<Transaction>,
     providers: Vec<Provider>,
+    sample_user: Option<Value>,
 }
 
 impl<U: Attributes> Project<U> {
@@ -42,6 +43,7 @@ impl<U: Attributes> Project<U> {
             campaigns: vec![],
             transactions: vec![],
             providers: vec![],
+            sample_user: None,
         }
     }
 
@@ -82,6 +84,16 @@ impl<U: Attributes> Project<U> {
     pub fn provider(mut self, provider: impl Into<Provider>) -> Project<U> {
         self.providers.push(provider.into());
         self
+    }
+
+    /// The user that emails are looked at with, where an email's own `sample(user = …)` names no other.
+    pub fn sample_user(mut self, user: U) -> Project<U> {
+        self.sample_user = Some(schema::to_value(&user));
+        self
+    }
+
+    pub(crate) fn sample_of_user(&self) -> Option<&Value> {
+        self.sample_user.as_ref()
     }
 
     pub(crate) fn campaign_of(&self, id: &str) -> Option<&Campaign<U>> {

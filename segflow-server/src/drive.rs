@@ -1,7 +1,9 @@
-//! The small handle by which the API reaches the loops: wake them, and move a virtual clock.
+//! The small handle by which the API reaches the loops: wake them, move a virtual clock, try an email.
 
 use std::sync::Arc;
 
+use segflow_core::ledger::Outcome;
+use segflow_core::protocol::Rendered;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -13,6 +15,28 @@ pub struct Drive {
     clock: Clock,
     wake: Arc<tokio::sync::Notify>,
     advances: mpsc::Sender<Advance>,
+    trials: mpsc::Sender<Trial>,
+}
+
+/// An email that no ledger knows, for somebody to see how it arrives.
+pub struct Trial {
+    pub workspace: String,
+    pub to: String,
+    pub content: Rendered,
+    pub answer: oneshot::Sender<Result<Tried>>,
+}
+
+/// What became of it: the provider and what it said.
+pub struct Tried {
+    pub id: String,
+    pub provider: String,
+    pub outcome: Outcome,
+}
+
+/// What the loops receive.
+pub struct Wishes {
+    pub advances: mpsc::Receiver<Advance>,
+    pub trials: mpsc::Receiver<Trial>,
 }
 
 /// A request to move the virtual clock to an instant, ms UTC; answered when all that is due by then has run.
@@ -22,9 +46,10 @@ pub struct Advance {
 }
 
 impl Drive {
-    pub(crate) fn new(clock: Clock, wake: Arc<tokio::sync::Notify>) -> (Drive, mpsc::Receiver<Advance>) {
-        let (advances, receiver) = mpsc::channel(16);
-        (Drive { clock, wake, advances }, receiver)
+    pub(crate) fn new(clock: Clock, wake: Arc<tokio::sync::Notify>) -> (Drive, Wishes) {
+        let (advances, advancing) = mpsc::channel(16);
+        let (trials, trying) = mpsc::channel(16);
+        (Drive { clock, wake, advances, trials }, Wishes { advances: advancing, trials: trying })
     }
 
     pub fn clock(&self) -> &Clock {
@@ -41,6 +66,15 @@ impl Drive {
         let (answer, receiver) = oneshot::channel();
         let gone = || Error::Away("the server is stopping".into());
         self.advances.send(Advance { to, answer }).await.map_err(|_| gone())?;
+        receiver.await.map_err(|_| gone())?
+    }
+
+    /// Has an email sent by the provider of a workspace, and says what became of it.
+    pub async fn try_email(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
+        let (answer, receiver) = oneshot::channel();
+        let gone = || Error::Away("the server is stopping".into());
+        let trial = Trial { workspace: workspace.into(), to, content, answer };
+        self.trials.send(trial).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())?
     }
 }

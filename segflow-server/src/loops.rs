@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Delivery;
-use crate::drive::Advance;
+use crate::drive::{Advance, Trial, Wishes};
 use crate::engine::Engine;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
@@ -46,10 +46,11 @@ pub struct Loops {
 
 impl Loops {
     /// Runs until stopped.
-    pub async fn run(self: Arc<Self>, advances: mpsc::Receiver<Advance>) -> Result<()> {
+    pub async fn run(self: Arc<Self>, wishes: Wishes) -> Result<()> {
         let mut loops = JoinSet::new();
-        loops.spawn(self.clone().engine(advances));
+        loops.spawn(self.clone().engine(wishes.advances));
         loops.spawn(self.clone().deliver());
+        loops.spawn(self.clone().try_out(wishes.trials));
         loops.spawn(self.clone().call());
         loops.spawn(self.clone().go_through());
         loops.spawn(self.clone().heartbeat());
@@ -97,6 +98,18 @@ impl Loops {
                 () = self.delivery.freed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    /// Emails that are tried, one at a time: a person waits for each.
+    async fn try_out(self: Arc<Self>, mut trials: mpsc::Receiver<Trial>) -> Result<()> {
+        loop {
+            let trial = tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                Some(trial) = trials.recv() => trial,
+            };
+            // Nobody is left to hear it when the caller has gone; it is sent all the same.
+            let _ = trial.answer.send(self.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
         }
     }
 

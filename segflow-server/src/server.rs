@@ -113,7 +113,7 @@ impl Server {
             config.private_webhooks || !production,
         )?);
         let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
-        let (drive, advances) = Drive::new(clock.clone(), wake.clone());
+        let (drive, wishes) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),
             clock: clock.clone(),
@@ -144,7 +144,7 @@ impl Server {
         let (say, failed) = watch::channel(None);
         let unready = ready.clone();
         let loops = tokio::spawn(async move {
-            if let Err(error) = loops.run(advances).await {
+            if let Err(error) = loops.run(wishes).await {
                 tracing::error!(%error, "the server stops itself");
                 unready.store(false, Ordering::SeqCst);
                 let _ = say.send(Some(error.to_string()));

@@ -9,6 +9,7 @@ mod clock;
 mod crash;
 mod delivery;
 mod deployments;
+mod emails;
 mod erasure;
 mod flows;
 mod golden;

@@ -35,6 +35,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/enrollments/enr_1/resume", "POST"),
     ("/v1/enrollments/enr_1/restart", "POST"),
     ("/v1/enrollments/enr_1/remove", "POST"),
+    ("/v1/emails/test", "POST"),
     ("/v1/tasks", "GET"),
     ("/v1/tasks/task_1", "GET"),
     ("/v1/tasks/task_1/complete", "POST"),

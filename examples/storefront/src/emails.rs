@@ -59,7 +59,7 @@ pub fn vip(user: &Shopper) -> Email {
     }
 }
 
-#[email("order-confirmed")]
+#[email("order-confirmed", sample(purchase = Purchase { value: 129.5, order_id: "A-1042".into() }))]
 pub fn order_confirmed(user: &Shopper, purchase: &Purchase) -> Email {
     html! {
         <Subject>"Order Confirmed, " {&user.username} "!"</Subject>

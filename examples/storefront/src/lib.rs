@@ -76,4 +76,10 @@ pub fn storefront() -> Project<Shopper> {
         .campaign(Campaign::new("vip-treatment", vip).enters(big_spenders()).dynamic())
         .transaction("purchase", emails::order_confirmed)
         .provider(Capture)
+        .sample_user(ada())
+}
+
+/// Whom the emails are looked at with.
+fn ada() -> Shopper {
+    Shopper { username: "Ada".into(), email: "ada@shop.example".into(), winback: false, time_zone: None }
 }

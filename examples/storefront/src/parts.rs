@@ -15,10 +15,10 @@ pub fn letter(children: Children) -> Html {
                     {children}
                 </Section>
                 <Section class="px-6 pt-6 text-center">
-                    <Text class="m-0 text-xs leading-5 text-stone-500 dark:text-stone-400">
+                    <Text class="m-0 text-xs leading-5 text-stone-600 dark:text-stone-400">
                         "Storefront · 12 Market Lane · Leith EH6"<br/>
                         "You get this because you have an account with us. "
-                        <Unsubscribe class="text-stone-500 dark:text-stone-400">"Unsubscribe"</Unsubscribe>
+                        <Unsubscribe class="text-stone-600 dark:text-stone-400">"Unsubscribe"</Unsubscribe>
                     </Text>
                 </Section>
             </Container>

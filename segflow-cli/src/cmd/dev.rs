@@ -2,13 +2,14 @@ use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use segflow_server::{Config, Mode, Server};
+use segflow_server::{Config, Mode, Server, plugin::Host};
 use serde_json::json;
 
 use super::Context;
 use crate::{
     api::{Api, PushOptions},
     dev::{DevFolder, LiveLog, Published, Traffic, Watch, settle, show_messages},
+    emails::{Gallery, Preview},
     failure::{Shown, text, usage},
     plan,
     printer::{Printer, Tone},
@@ -25,7 +26,7 @@ Examples:
   segflow dev shop --virtual-clock               then `segflow clock advance 3d`
   segflow dev shop --virtual-clock --play traffic.jsonl --once
 
-Mail is captured: see /v1/messages. stdout has one line, `ready URL key=…`, when the server runs and the project is pushed; all else
+Mail is captured: see /v1/messages. What `segflow emails` shows is to be seen at the port above. stdout has one line, `ready URL key=…`, when the server runs and the project is pushed; all else
 is on stderr. In the project's folder, and with -C DIR elsewhere, the other commands find this server by themselves.
 
 A line for --play: {\"at\": \"2026-01-01T09:00:00Z\", \"user\": \"ada\", \"attributes\": {…}}
@@ -65,6 +66,7 @@ impl Dev {
         let folder = DevFolder::make(&dir)?;
         let (log, config) = self.config(&folder, traffic.as_ref(), printer)?;
         let listener = listen(self.port)?;
+        let preview = if self.once { None } else { Some(self.preview()?) };
 
         // A server that cannot start ends the build too; a build that fails leaves the server running.
         let starting = async { Server::start(config, listener).await.context("the server cannot start") };
@@ -73,7 +75,7 @@ impl Dev {
             both = async { tokio::try_join!(starting, building) } => both?,
             () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
         };
-        let session = Session::open(&self, &server, &folder, dir, log, printer).await;
+        let session = Session::open(&self, &server, &folder, dir, log, printer, preview).await;
         let outcome = match session {
             Ok(session) => tokio::select! {
                 outcome = session.run(built, traffic.as_ref()) => outcome,
@@ -87,6 +89,13 @@ impl Dev {
             () = interrupt.again() => {}
         }
         outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// The emails in the browser, one port above the server's, or on any that is free.
+    fn preview(&self) -> Result<Preview> {
+        let above = self.port.checked_add(1).filter(|_| self.port != 0);
+        let listener = above.and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+        Preview::start(listener.map_or_else(|| TcpListener::bind(("127.0.0.1", 0)), Ok)?)
     }
 
     fn config(&self, folder: &DevFolder, traffic: Option<&Traffic>, printer: Printer) -> Result<(LiveLog, Config)> {
@@ -119,6 +128,9 @@ struct Session {
     printer: Printer,
     virtual_clock: bool,
     once: bool,
+    preview: Option<Preview>,
+    /// Where compiled plugins are kept: the preview finds there what the server has compiled.
+    cache: PathBuf,
     // Other commands find the server as long as this lives.
     _published: Published,
 }
@@ -131,18 +143,23 @@ impl Session {
         dir: PathBuf,
         log: LiveLog,
         printer: Printer,
+        preview: Option<Preview>,
     ) -> Result<Self> {
         let url = format!("http://{}", server.address());
         let api = Api::new(Target::new(&url, &server.dev_key().await?, "this server")?)?;
         let published = folder.publish(DevFile { url, api_key: api.target().key.clone() })?;
         let (virtual_clock, once) = (args.virtual_clock, args.once);
-        Ok(Self { dir, api, log, printer, virtual_clock, once, _published: published })
+        let cache = folder.cache();
+        Ok(Self { dir, api, log, printer, virtual_clock, once, preview, cache, _published: published })
     }
 
     async fn run(&self, built: Result<Plugin>, traffic: Option<&Traffic>) -> Result<()> {
         let mut watch = if self.once { None } else { Some(Watch::start(&self.dir)?) };
         self.push_until_it_works(built, watch.as_mut()).await?;
         self.ready();
+        if let Some(preview) = &self.preview {
+            self.printer.note(format!("emails {}", preview.url()));
+        }
         if let Some(traffic) = traffic {
             self.play(traffic).await?;
         }
@@ -170,7 +187,7 @@ impl Session {
     /// Without asking: it is a server to try things on.
     async fn push(&self, built: Result<Plugin>) -> Result<()> {
         let Plugin { wasm, took } = built?;
-        let applied = self.api.deploy(wasm, PushOptions::default()).await;
+        let applied = self.api.deploy(wasm.clone(), PushOptions::default()).await;
         let plan = applied.map_err(|error| plan::explain(&self.printer, error))?;
         let pushed = self.printer.err("pushed", Tone::Good);
         self.printer.note(format!(
@@ -182,12 +199,27 @@ impl Session {
         for warning in &plan.warnings {
             self.printer.warning(crate::printer::visible(warning));
         }
+        self.show_emails(wasm).await;
         Ok(())
+    }
+
+    /// What was pushed has emails that can be looked at; if not, that is no reason to stop.
+    async fn show_emails(&self, wasm: Vec<u8>) {
+        let Some(preview) = &self.preview else { return };
+        let cache = self.cache.clone();
+        let loading = tokio::task::spawn_blocking(move || Gallery::load(&Host::new(Some(cache))?, &wasm));
+        match loading.await.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
+            Ok(gallery) => preview.show(gallery),
+            Err(error) => preview.trouble(&text(&error)),
+        }
     }
 
     fn complain(&self, error: &anyhow::Error) {
         if !error.is::<Shown>() {
             self.printer.error(text(error));
+        }
+        if let Some(preview) = &self.preview {
+            preview.trouble("The sources as they are now could not be pushed: the terminal says why.");
         }
     }
 

@@ -1,5 +1,5 @@
 //! The emails. The user is filled in when one is sent; every other argument travels with it. `class` takes the names of Tailwind;
-//! colours and fonts of your own are in Cargo.toml.
+//! colours and fonts of your own are in Cargo.toml. `segflow emails` shows them in the browser, with their samples.
 
 use segflow::prelude::*;
 
@@ -29,7 +29,7 @@ pub fn tips(user: &User, tip: u32) -> Email {
     }
 }
 
-#[email("order")]
+#[email("order", sample(purchase = Purchase { value: 99.0, order_id: "A-1".into() }))]
 pub fn order(user: &User, purchase: &Purchase) -> Email {
     html! {
         <Subject>"Your order " {&purchase.order_id}</Subject>
@@ -49,8 +49,8 @@ fn letter(children: Children) -> Html {
                 <Section class="bg-white rounded-xl p-8 text-slate-800 dark:bg-slate-900 dark:text-slate-100 max-sm:p-6">
                     {children}
                 </Section>
-                <Text class="m-0 p-4 text-center text-xs text-slate-500">
-                    "__NAME__ · your street, your town · " <Unsubscribe class="text-slate-500">"Unsubscribe"</Unsubscribe>
+                <Text class="m-0 p-4 text-center text-xs text-slate-600 dark:text-slate-400">
+                    "__NAME__ · your street, your town · " <Unsubscribe class="text-slate-600 dark:text-slate-400">"Unsubscribe"</Unsubscribe>
                 </Text>
             </Container>
         </Body>

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Email, Shape, TemplateFile};
+use super::{Email, SampleDeclaration, Shape, TemplateFile};
 use crate::Attributes;
 
 /// One `#[email]`.
@@ -23,7 +23,14 @@ pub struct EmailDeclaration {
     /// A hash of the function's body.
     pub code: u64,
     pub render: fn(&Json, &Json) -> Result<Email, String>,
+    /// What it is looked at with.
+    pub samples: fn() -> Vec<SampleDeclaration>,
+    /// A value for each argument and the user, by types and names alone.
+    pub made_up: fn() -> Vec<NamedValue>,
 }
+
+/// The name of an argument, and its value as JSON or why there is none.
+pub type NamedValue = (&'static str, Result<Value, String>);
 
 /// One `template!` in the body of an email.
 pub struct TemplateUse {

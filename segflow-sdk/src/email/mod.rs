@@ -10,6 +10,7 @@ mod file;
 pub mod html;
 pub mod links;
 mod probe;
+mod sample;
 mod text;
 
 use std::marker::PhantomData;
@@ -22,6 +23,8 @@ pub use declaration::{Arguments, EmailDeclaration, TemplateUse, argument, type_i
 pub(crate) use declaration::{find, of_constructor, templates};
 pub use file::TemplateFile;
 pub use probe::{AnyShape, AnyValue, Given, KnownShape, KnownValue, Probe, Shape};
+pub(crate) use sample::samples;
+pub use sample::{SampleDeclaration, made_up};
 
 /// A message to a user of type `U` that is not sent yet. A function with `#[email("…")]` makes it.
 #[must_use = "a message is sent by `flow.send(…).await`"]

@@ -10,6 +10,7 @@ mod campaigns;
 mod check;
 mod clock;
 mod deployments;
+mod emails;
 mod enrollments;
 mod events;
 mod health;
@@ -59,6 +60,7 @@ pub fn router(api: Api) -> Router {
         .merge(campaigns::routes())
         .merge(clock::routes())
         .merge(deployments::routes())
+        .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
         .merge(keys::routes())

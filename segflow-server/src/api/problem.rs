@@ -42,6 +42,8 @@ pub enum Code {
     Internal,
     StoreAway,
     NotReady,
+    InvalidAddress,
+    ProviderFailed,
 }
 
 impl Code {
@@ -77,6 +79,8 @@ impl Code {
             Code::Internal => ("internal", 500, "Something went wrong on the server"),
             Code::StoreAway => ("store_away", 503, "The store is away"),
             Code::NotReady => ("not_ready", 503, "The server is not ready"),
+            Code::InvalidAddress => ("invalid_address", 422, "An email address is not valid"),
+            Code::ProviderFailed => ("provider_failed", 502, "The provider did not take the email"),
         }
     }
 }

@@ -13,15 +13,16 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use segflow_core::ids::BUCKETS;
+use segflow_core::ids::{self, BUCKETS};
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
-use segflow_core::protocol::{Json, ProviderKind, Render};
+use segflow_core::protocol::{Json, ProviderKind, Render, Rendered};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::clock::{Clock, monotonic};
+use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
+use crate::drive::Tried;
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
@@ -318,6 +319,20 @@ impl Delivery {
         };
         let email = Email { id: claimed.id.clone(), from, to, content: rendered };
         Ok((email, sent))
+    }
+
+    /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.
+    pub async fn try_out(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
+        let project = self.deploy.current(workspace).await?;
+        let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
+        let provider = self.provider(&project).map_err(Error::Conflict)?;
+        let from = project.manifest.from.clone();
+        let from = from.ok_or_else(|| Error::Conflict("the project names no sender".into()))?;
+        let id = ids::derived("test", &[workspace, &to, &content.html, &system_now().to_string()]);
+        let slot = provider.slots().acquire_owned().await;
+        let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
+        let outcome = provider.send(&Email { id: id.clone(), from, to, content }).await;
+        Ok(Tried { id, provider: provider.id().to_string(), outcome })
     }
 
     /// The provider of a project. An error is what has to be done first.

@@ -1,6 +1,7 @@
 //! Deployments: what a push would change, and changing it, all at once or not at all.
 
 mod code;
+mod content;
 mod diff;
 mod in_flight;
 mod plan;

@@ -9,7 +9,9 @@ use segflow_core::protocol::{InFlight, Manifest, Problem, Rule};
 use segflow_core::step::preview;
 use segflow_core::{Code, Plugin, ids};
 
-use super::{ALLOWED_WITHOUT_A_WORD, Deploy, Estimate, Plan, PushError, PushOptions, diff, in_flight, validate};
+use super::{
+    ALLOWED_WITHOUT_A_WORD, Deploy, Estimate, Plan, PushError, PushOptions, content, diff, in_flight, validate,
+};
 use crate::plugin::sha256;
 use crate::store::db::Db;
 use crate::store::deployments::{self, Deployment};
@@ -133,7 +135,8 @@ impl Deploy {
                 detail: rejected.message.clone(),
                 problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
             })?;
-            let manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
+            let mut manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
+            content::add(module.as_ref(), &mut manifest);
             Ok((manifest, module as Arc<dyn Plugin>))
         });
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?

@@ -58,7 +58,7 @@ impl Default for Budget {
 impl Budget {
     pub fn fuel_for(&self, request: &Request) -> u64 {
         match request {
-            Request::Describe => self.describe_fuel,
+            Request::Describe | Request::Samples => self.describe_fuel,
             Request::Turn(_) | Request::Anew(..) | Request::Render(_) => self.fuel,
         }
     }

@@ -1,0 +1,122 @@
+//! Emails before anybody gets them: checked, shown, tried; and what a push says of changed ones.
+
+use crate::harness::program::{Process, Segflow};
+use crate::harness::smtp::{Act, At, Smtp};
+use crate::harness::*;
+
+both![
+    a_test_goes_out_by_the_provider_and_leaves_no_trace,
+    a_test_that_is_not_taken_says_why,
+    without_a_project_there_is_nothing_to_send_by,
+    an_email_that_says_something_else_is_a_change,
+];
+
+fn email(to: &str) -> Value {
+    json!({ "to": to, "subject": "A test", "html": "<p>Hello</p>", "text": "Hello" })
+}
+
+async fn a_test_goes_out_by_the_provider_and_leaves_no_trace(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = App::smtp(&db, &smtp).await;
+    let segflow = Segflow::to(&app);
+    let project = plugins::root().join("tests/plugins/mailer");
+    let project = project.to_str().expect("UTF-8");
+    let sent = segflow.run(&["emails", "send", "receipt", "--to", "me@x.example", "--project", project]).await.ok();
+    assert!(sent.stdout.contains("receipt → me@x.example, by smtp"), "{sent:?}");
+    assert!(sent.stderr.contains(&app.base), "it says where it does something: {sent:?}");
+    let mail = smtp.accepted()[0].clone();
+    assert_eq!((mail.from.as_str(), mail.to.as_str()), ("mailer@segflow.example", "me@x.example"));
+    assert!(mail.raw.contains("multipart/alternative") && mail.raw.contains("text/plain"), "{}", mail.raw);
+    assert!(app.items("/v1/messages").await.is_empty(), "no message");
+    assert!(app.items("/v1/users").await.is_empty(), "no user");
+    let unknown = segflow.run(&["emails", "send", "none", "--to", "me@x.example", "--project", project]).await;
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("no email `none`; it has first, receipt, second"), "{unknown:?}");
+    app.settle().await;
+}
+
+async fn a_test_that_is_not_taken_says_why(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = App::smtp(&db, &smtp).await;
+    smtp.script("no@x.example", At::Rcpt, Act::Say("554 not like this"));
+    let refused = app.post("/v1/emails/test", email("no@x.example")).await.problem(502, "provider_failed");
+    assert_eq!((&refused["outcome"], &refused["provider"]), (&json!("refused"), &json!("smtp")));
+    assert!(refused["detail"].as_str().expect("a sentence").contains("not like this"), "{refused}");
+    smtp.script("later@x.example", At::Rcpt, Act::Say("451 later"));
+    let later = app.post("/v1/emails/test", email("later@x.example")).await.problem(502, "provider_failed");
+    assert_eq!(later["outcome"], "retry");
+    app.post("/v1/emails/test", email("nobody")).await.problem(422, "invalid_address");
+    app.post("/v1/emails/test", json!({ "to": "me@x.example" })).await.problem(422, "missing_field");
+    app.with_key("sk_wrong").post("/v1/emails/test", email("me@x.example")).await.problem(401, "wrong_key");
+    assert!(smtp.accepted().is_empty());
+    app.settle().await;
+}
+
+async fn without_a_project_there_is_nothing_to_send_by(db: Database) {
+    let app = App::production(&db).await;
+    let refused = app.post("/v1/emails/test", email("me@x.example")).await.problem(409, "conflict");
+    assert!(refused["detail"].as_str().expect("a sentence").contains("push first"), "{refused}");
+    app.push(plugins::mailer()).await;
+    let refused = app.post("/v1/emails/test", email("me@x.example")).await.problem(409, "conflict");
+    assert!(refused["detail"].as_str().expect("a sentence").contains("SMTP_URL is not set"), "{refused}");
+}
+
+async fn an_email_that_says_something_else_is_a_change(db: Database) {
+    let app = App::start(&db).await;
+    app.push(plugins::variant("none")).await;
+    // The same functions and files: only what they say is different.
+    let plan = app.push(plugins::variant("text")).await;
+    let changes = plan["changes"].as_array().expect("changes");
+    let of = |id: &str| changes.iter().find(|c| c["kind"] == "template" && c["id"] == id).map(|c| c["change"].clone());
+    assert_eq!((of("hello"), of("goodbye"), of("receipt")), (Some(json!("~")), Some(json!("~")), Some(json!("="))));
+}
+
+#[test]
+fn a_dev_server_captures_a_test() {
+    run(Kind::Sqlite, async |db| {
+        let app = App::storefront(&db).await;
+        let captured = app.post("/v1/emails/test", email("me@x.example")).await.ok();
+        assert_eq!(captured["provider"], "captured");
+        assert!(app.items("/v1/messages").await.is_empty());
+    });
+}
+
+#[test]
+fn checks_are_for_ci() {
+    alone(async {
+        let segflow = Segflow::new();
+        let storefront = plugins::root().join("examples/storefront");
+        let good = segflow.run(&["emails", storefront.to_str().expect("UTF-8"), "--check"]).await.ok();
+        assert!(good.stdout.contains("4 emails, 0 errors, 0 warnings"), "{good:?}");
+        // Emails of a campaign without a way out of it.
+        let mailer = plugins::root().join("tests/plugins/mailer");
+        let bad = segflow.run(&["--json", "emails", mailer.to_str().expect("UTF-8"), "--check"]).await;
+        assert_eq!(bad.code, 1, "{bad:?}");
+        let report: Value = serde_json::from_str(&bad.stdout).expect("one JSON document");
+        assert_eq!(report["errors"], 2, "{report}");
+        let first = &report["emails"][0];
+        assert_eq!((&first["id"], &first["findings"][0]["code"]), (&json!("first"), &json!("no_unsubscribe")));
+        let receipt = report["emails"].as_array().expect("emails").iter().find(|e| e["id"] == "receipt").expect("it");
+        assert_eq!(receipt["made_up"], json!(["user", "order"]));
+        assert!(receipt["subject"].as_str().expect("a subject").contains("A-1042"), "{receipt}");
+    });
+}
+
+#[test]
+fn the_preview_serves_what_the_project_has() {
+    alone(async {
+        let storefront = plugins::root().join("examples/storefront");
+        let segflow = Segflow::new();
+        let preview =
+            Process::start(segflow.command(["emails", storefront.to_str().expect("UTF-8"), "--port", "0"])).await;
+        let page = preview.client();
+        let built = || async { Some(page.get("/gallery.json").await.ok()).filter(|now| now["gallery"].is_object()) };
+        let shown = until("the project is built", built).await;
+        assert_eq!(shown["gallery"]["project"], "storefront");
+        let order = &shown["gallery"]["emails"][0];
+        assert_eq!((&order["id"], &order["transactional"]), (&json!("order-confirmed"), &json!(true)));
+        assert_eq!(order["args"]["purchase"]["order_id"], "A-1042", "the declared sample");
+        assert!(page.get("/frame/0?scheme=dark").await.text().contains("A-1042"));
+        preview.kill().await;
+    });
+}
