@@ -102,7 +102,7 @@ impl Server {
             config.capture.clone(),
             !production,
             ready_to_send.clone(),
-        ));
+        )?);
         let webhooks = Arc::new(Webhooks::new(
             store.clone(),
             clock.clone(),

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, Semaphore};
 use url::{Host, Url};
 
 use crate::clock::Clock;
+use crate::outgoing;
 use crate::ownership::{Held, Ownership};
 use crate::secrets::Secrets;
 use crate::store::webhooks::{self, Call, Called};
@@ -66,20 +67,7 @@ impl Webhooks {
         wake: Arc<Notify>,
         allow_private: bool,
     ) -> anyhow::Result<Webhooks> {
-        // Whoever has installed one already keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(Duration::from_secs(10))
-                .no_proxy()
-                .user_agent(concat!("segflow/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Arc::new(Resolver { allow_private }))
-        };
-        let http = builder().build().or_else(|error| {
-            tracing::warn!(%error, "this machine has no root certificates: webhooks to https fail");
-            builder().tls_certs_only([]).build()
-        })?;
+        let http = outgoing::client(|builder| builder.dns_resolver(Arc::new(Resolver { allow_private })))?;
         Ok(Webhooks {
             store,
             clock,
