@@ -21,6 +21,7 @@ mod promises;
 mod providers;
 mod raw_sql;
 mod refused_pushes;
+mod secrets;
 mod servers;
 mod smtp;
 mod store;

@@ -175,7 +175,7 @@ impl Delivery {
         let (mut begun, mut left) = (0, vec![]);
         for (workspace, mut due) in by_workspace {
             let project = self.deploy.project(&workspace).await?;
-            match self.provider(&workspace, &project) {
+            match self.provider(&workspace, &project).await? {
                 Ok(provider) => {
                     let permits = free(provider.as_ref(), due.len());
                     left.extend(due.split_off(permits.len()));
@@ -387,14 +387,19 @@ impl Delivery {
     }
 
     /// The provider of a project. An error is what has to be done first.
-    fn provider(&self, workspace: &str, project: &Project) -> std::result::Result<Arc<dyn Provider>, String> {
+    async fn provider(
+        &self,
+        workspace: &str,
+        project: &Project,
+    ) -> Result<std::result::Result<Arc<dyn Provider>, String>> {
         if self.capture_all {
-            return Ok(self.capture.clone());
+            return Ok(Ok(self.capture.clone()));
         }
         let Some(declared) = project.manifest.providers.first() else {
-            return Err("the project declares no provider: add `.provider(…)` and push".into());
+            return Ok(Err("the project declares no provider: add `.provider(…)` and push".into()));
         };
-        self.registry.get(workspace, declared, |name| self.secrets.get(name))
+        let secrets = self.secrets.of(workspace).await?;
+        Ok(self.registry.get(workspace, declared, |name| secrets.get(name)))
     }
 
     /// Waits until the tick that is under way has ended: what was no longer held before is claimed by nobody after.

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod ledger;
 pub mod many;
 pub mod read;
+pub mod secrets;
 pub mod segments;
 pub mod sql;
 pub mod tasks;
