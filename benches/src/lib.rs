@@ -29,6 +29,10 @@ use clap::Args;
 
 use database::Kind;
 
+/// As in the `segflow` command.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What all programs over databases understand.
 #[derive(Debug, Clone, Args)]
 pub struct Options {

@@ -58,11 +58,7 @@ impl Server {
 
     /// The processor time that it has used.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
-        let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        // utime and stime, in hundredths of a second on every Linux.
-        let ticks = words[11].parse::<u64>()? + words[12].parse::<u64>()?;
-        Ok(Duration::from_millis(10 * ticks))
+        cpu(self.id()?)
     }
 
     /// A line of its memory in bytes: `VmRSS` now, `VmHWM` at most.
@@ -82,4 +78,13 @@ impl Server {
         ensure!(self.child.try_wait()?.is_none(), "segflow serve ended by itself");
         Ok(self.child.kill().await?)
     }
+}
+
+/// The processor time that a process has used.
+pub fn cpu(id: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // utime and stime, in hundredths of a second on every Linux.
+    let ticks = words[11].parse::<u64>()? + words[12].parse::<u64>()?;
+    Ok(Duration::from_millis(10 * ticks))
 }

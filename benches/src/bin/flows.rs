@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use segflow_benches::database::{Database, Kind};
 use segflow_benches::peers::{self, Peer};
+use segflow_benches::process::cpu;
 use segflow_benches::report::{figure, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
 use segflow_benches::{Options, limits, now, project, report};
@@ -87,7 +88,7 @@ async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize, stateme
         connection.json("POST", "/v1/batch", json!({ "batch": part }).to_string().as_bytes()).await?;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let pushed = now();
+    let (pushed, used) = (now(), cpu(std::process::id())?);
     stand.push(wasm).await?;
     let first = loop {
         if connection.json("GET", "/v1/campaigns/pair", b"").await?["counts"]["active"].as_u64().context("a count")? > 0
@@ -112,10 +113,11 @@ async fn measure(kind: Kind, delay: Duration, wasm: &[u8], users: usize, stateme
         "from the first start to the last finish",
         time(done.saturating_sub(first)),
         format!(
-            "target {target}; to the last of {} captured emails {}; {} of turns; memory at most {}",
+            "target {target}; to the last of {} captured emails {}; {} of turns; processor time {}; memory at most {}",
             thousands(2 * users as u64),
             time(captured.saturating_sub(first)),
             rate(2 * users, done.saturating_sub(first)),
+            time(cpu(std::process::id())?.saturating_sub(used)),
             memory(),
         ),
     );

@@ -3,15 +3,26 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use clap::Parser;
 use segflow_benches::report::{Times, figure, thousands, time, title};
 use segflow_benches::{database, now, project};
 use segflow_core::Plugin;
 use segflow_protocol::{Completion, Entry, Happened, Json, Render, Request, Response, Turn, TurnOutcome};
 use segflow_server::plugin::{Host, Module, sha256};
 
+#[derive(Parser)]
+struct Args {
+    /// A module of the storefront built otherwise, instead of the one that a push makes
+    #[arg(long)]
+    wasm: Option<std::path::PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
-    let wasm = project::module("examples/storefront").await?;
+    let wasm = match Args::parse().wasm {
+        Some(path) => std::fs::read(path)?,
+        None => project::module("examples/storefront").await?,
+    };
     tokio::task::block_in_place(|| measure(&wasm))
 }
 
