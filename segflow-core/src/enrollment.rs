@@ -692,4 +692,6 @@ pub struct TurnResult {
 }
 
 #[cfg(test)]
+mod liar;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,8 @@ use crate::harness::*;
 
 both![nothing_is_lost_and_nothing_is_accepted_twice, it_may_die_at_every_commit, the_clock_may_jump];
 
-const KILLS: u64 = 6;
+/// How often servers are killed at random, in each of three surroundings; `SEGFLOW_TEST_KILLS` says otherwise, for a soak.
+const KILLS: usize = 17;
 
 /// How many commits the story of one user takes, about; heartbeats come in between.
 const COMMITS: u32 = 9;
@@ -87,41 +88,68 @@ async fn report(url: Arc<Mutex<Client>>, smtp: Smtp, told: Arc<Acknowledged>, st
     }
 }
 
-#[allow(clippy::print_stdout, reason = "with the seed, a failure can be tried again")]
 async fn nothing_is_lost_and_nothing_is_accepted_twice(db: Database) {
-    let seed = std::env::var("SEGFLOW_TEST_SEED").ok().and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));
+    killed_at_random(db, 1).await;
+}
+
+#[test]
+fn nothing_is_lost_by_three_servers() {
+    run(Kind::MySql, async |db: Database| killed_at_random(db, 3).await);
+}
+
+/// Servers on one database, of which again and again one is killed and started anew.
+#[allow(clippy::print_stdout, reason = "with the seed, a failure can be tried again")]
+async fn killed_at_random(db: Database, servers: usize) {
+    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seed = given("SEGFLOW_TEST_SEED")
+        .unwrap_or_else(|| u64::from_str_radix(&crate::harness::database::random(), 16).expect("hex"));
+    let kills = given("SEGFLOW_TEST_KILLS").map_or(KILLS, |kills| kills as usize);
     println!("SEGFLOW_TEST_SEED={seed}");
     let smtp = Smtp::start().await;
     let segflow = surroundings(&db, &smtp);
     let start = || Process::start(serve(&segflow));
 
-    let mut process = start().await;
-    let key = process.key.clone();
-    process.client().push(plugins::mailer()).await;
-    let url = Arc::new(Mutex::new(process.client()));
+    let mut processes = vec![start().await];
+    let key = processes[0].key.clone();
+    processes[0].client().push(plugins::mailer()).await;
+    while processes.len() < servers {
+        processes.push(start().await);
+    }
+    let url = Arc::new(Mutex::new(processes[0].client()));
     let (told, stop) = (Arc::<Acknowledged>::default(), Arc::<AtomicBool>::default());
     let reporters: Vec<_> =
         (0..2).map(|me| tokio::spawn(report(url.clone(), smtp.clone(), told.clone(), stop.clone(), me))).collect();
 
-    for kill in 0..KILLS {
+    let mut under_way = 0;
+    for kill in 0..kills {
         // Some way into what is going on: users acknowledged and messages accepted since the start, together.
         let progress = || told.count() + smtp.accepted().len();
-        let further = progress() + 5 + (ids::random(seed, kill) % 120) as usize;
+        let further = progress() + 1 + (ids::random(seed, 2 * kill as u64) % 100) as usize;
         until("something is going on", || async { (progress() >= further).then_some(()) }).await;
-        process.kill().await;
-        process = start().await;
-        *url.lock().unwrap() = Client::new(&process.url, &key);
+        let victim = ids::random(seed, 2 * kill as u64 + 1) as usize % servers;
+        processes.swap_remove(victim).kill().await;
+        under_way += usize::from(db.count("SELECT COUNT(*) FROM messages WHERE status = 'sending'").await > 0);
+        processes.push(start().await);
+        *url.lock().unwrap() = Client::new(&processes[servers - 1].url, &key);
     }
     stop.store(true, Ordering::SeqCst);
     for reporter in reporters {
         reporter.await.expect("ended");
     }
 
-    let client = Client::new(&process.url, &key);
-    let of = settled(&client, &db, &smtp, KILLS as usize).await;
+    let client = Client::new(&processes[0].url, &key);
+    let of = settled(&client, &db, &smtp, kills).await;
     check(&of, &told);
-    assert_eq!(process.stop().await.code, 0);
+    println!(
+        "{kills} kills of {servers} servers, {under_way} while mail was on its way: {} users acknowledged, {} messages, {} of \
+         unknown fate, none lost, none twice",
+        told.count(),
+        of.values().map(Vec::len).sum::<usize>(),
+        client.items("/v1/messages?status=unknown").await.len(),
+    );
+    for process in processes {
+        assert_eq!(process.stop().await.code, 0);
+    }
 }
 
 /// MySQL is killed under the server while all goes on, and comes back on the same data each time.
