@@ -73,7 +73,7 @@ pub mod wasm;
 
 pub use jiff::Timestamp;
 pub use segflow_core as core;
-pub use segflow_core::flow::{Never, Now};
+pub use segflow_core::flow::Never;
 pub use segflow_macros::{Attributes, Event, email, project};
 
 /// ```

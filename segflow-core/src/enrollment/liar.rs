@@ -127,12 +127,8 @@ fn adds_up(enrollment: &Enrollment) {
 fn whatever_a_plugin_answers_nothing_is_decided_twice() {
     let (mut believed, mut parked) = (0, 0);
     for seed in 0..SEEDS {
-        let liar = Arc::new(Liar {
-            random: AtomicU64::new(0),
-            seed,
-            lied: AtomicBool::new(false),
-            before: Mutex::default(),
-        });
+        let liar =
+            Arc::new(Liar { random: AtomicU64::new(0), seed, lied: AtomicBool::new(false), before: Mutex::default() });
         let template = |id: &str| Template { id: id.into(), arguments: vec![], content: String::new() };
         let manifest = Manifest { templates: vec![template("first"), template("next")], ..Manifest::default() };
         let code = Code { plugin: liar.clone(), manifest: Arc::new(manifest) };

@@ -27,7 +27,11 @@ impl Flow {
 
     /// Decides a message. Its arguments are written only when it is decided, not when it is replayed; an error ends the turn.
     #[track_caller]
-    pub fn send(&self, template: &'static str, args: impl FnOnce() -> Result<Json, String> + 'static) -> Now<()> {
+    pub fn send<A: FnOnce() -> Result<Json, String>>(
+        &self,
+        template: &'static str,
+        args: A,
+    ) -> Now<impl FnOnce() -> Option<()> + use<A>> {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
@@ -45,7 +49,7 @@ impl Flow {
 
     /// Reads the user as of this turn. The number changes when the reading does.
     #[track_caller]
-    pub fn user(&self) -> Now<(u64, Rc<Object>)> {
+    pub fn user(&self) -> Now<impl FnOnce() -> Option<(u64, Rc<Object>)> + use<>> {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
@@ -63,7 +67,7 @@ impl Flow {
 
     /// Merges a patch (RFC 7396) into the user's attributes.
     #[track_caller]
-    pub fn update(&self, patch: Object) -> Now<()> {
+    pub fn update(&self, patch: Object) -> Now<impl FnOnce() -> Option<()> + use<>> {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let keys: Vec<&str> = patch.keys().map(String::as_str).collect();
@@ -81,35 +85,40 @@ impl Flow {
 
     /// An event happens to the user.
     #[track_caller]
-    pub fn emit(&self, name: &str, attributes: Json) -> Now<()> {
+    pub fn emit(&self, name: &str, attributes: Json) -> Now<impl FnOnce() -> Option<()> + use<>> {
         let name = name.to_string();
         self.told(OpKind::Emit, name.clone(), move |op| Effect::Emit { op, name, attributes })
     }
 
     /// The user enters another campaign.
     #[track_caller]
-    pub fn start(&self, campaign: &str) -> Now<()> {
+    pub fn start(&self, campaign: &str) -> Now<impl FnOnce() -> Option<()> + use<>> {
         let campaign = campaign.to_string();
         self.told(OpKind::Start, campaign.clone(), move |op| Effect::Start { op, campaign })
     }
 
     /// The user leaves another campaign.
     #[track_caller]
-    pub fn stop(&self, campaign: &str) -> Now<()> {
+    pub fn stop(&self, campaign: &str) -> Now<impl FnOnce() -> Option<()> + use<>> {
         let campaign = campaign.to_string();
         self.told(OpKind::Stop, campaign.clone(), move |op| Effect::Stop { op, campaign })
     }
 
     /// A goal is reached.
     #[track_caller]
-    pub fn goal(&self, name: &str) -> Now<()> {
+    pub fn goal(&self, name: &str) -> Now<impl FnOnce() -> Option<()> + use<>> {
         let name = name.to_string();
         self.told(OpKind::Goal, name.clone(), move |op| Effect::Goal { op, name })
     }
 
     /// An operation that is an effect and returns nothing; `what` makes it this step and no other.
     #[track_caller]
-    fn told(&self, kind: OpKind, what: String, effect: impl FnOnce(u64) -> Effect + 'static) -> Now<()> {
+    fn told<E: FnOnce(u64) -> Effect>(
+        &self,
+        kind: OpKind,
+        what: String,
+        effect: E,
+    ) -> Now<impl FnOnce() -> Option<()> + use<E>> {
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let name = || format!("{} {what}", kind.name());
@@ -226,17 +235,17 @@ impl Flow {
 }
 
 /// An operation that is complete as soon as it is polled. A turn that has stopped never completes it.
-pub struct Now<T>(Option<Box<dyn FnOnce() -> Option<T>>>);
+pub struct Now<F>(Option<F>);
 
-impl<T> Now<T> {
-    fn new(operation: impl FnOnce() -> Option<T> + 'static) -> Now<T> {
-        Now(Some(Box::new(operation)))
+impl<F> Now<F> {
+    fn new(operation: F) -> Now<F> {
+        Now(Some(operation))
     }
 }
 
-impl<T> Unpin for Now<T> {}
+impl<F> Unpin for Now<F> {}
 
-impl<T> Future for Now<T> {
+impl<T, F: FnOnce() -> Option<T>> Future for Now<F> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use segflow_core::flow::{self, Never, Now};
+use segflow_core::flow::{self, Never};
 use segflow_protocol::{Ask, Json, Rule};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,7 +63,7 @@ impl<U: Attributes, S> Flow<U, S> {
     /// The server delivers it; the flow goes on at once. A user without an address gets a refused message, and the flow goes on too.
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn send(&self, message: Message<U>) -> Now<()> {
+    pub fn send(&self, message: Message<U>) -> impl Future<Output = ()> + use<U, S> {
         self.inner.send(message.template, move || message.json())
     }
 
@@ -169,7 +169,7 @@ impl<U: Attributes, S> Flow<U, S> {
     /// Reports an event of the user's, as the application does: `flow.emit(&Offered { percent: 10 }).await`.
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn emit<E: Event>(&self, event: &E) -> Now<()> {
+    pub fn emit<E: Event>(&self, event: &E) -> impl Future<Output = ()> + use<U, S, E> {
         self.inner.emit(E::NAME, Json(schema::to_value(event).to_string()))
     }
 
@@ -215,14 +215,14 @@ impl<U: Attributes, S> Flow<U, S> {
     /// Puts the user into another campaign, by its id, whatever its segments say; nothing happens if the user is in it already.
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn start(&self, campaign: &str) -> Now<()> {
+    pub fn start(&self, campaign: &str) -> impl Future<Output = ()> + use<U, S> {
         self.inner.start(campaign)
     }
 
     /// Takes the user out of another campaign, by its id.
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn stop(&self, campaign: &str) -> Now<()> {
+    pub fn stop(&self, campaign: &str) -> impl Future<Output = ()> + use<U, S> {
         self.inner.stop(campaign)
     }
 
@@ -230,7 +230,7 @@ impl<U: Attributes, S> Flow<U, S> {
     /// [`exits_on_goal`](crate::Campaign::exits_on_goal).
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn goal(&self, name: &str) -> Now<()> {
+    pub fn goal(&self, name: &str) -> impl Future<Output = ()> + use<U, S> {
         self.inner.goal(name)
     }
 
@@ -270,7 +270,7 @@ impl<U: Attributes, S> Flow<U, S> {
     /// Changes the user: `flow.update(Shopper::patch().winback(false)).await`.
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
-    pub fn update(&self, patch: impl IntoPatch<User = U>) -> Now<()> {
+    pub fn update<P: IntoPatch<User = U>>(&self, patch: P) -> impl Future<Output = ()> + use<U, S, P> {
         let patch = patch.into_patch().finish().unwrap_or_else(|why| {
             self.inner.fail(why);
             serde_json::Map::new()

@@ -88,7 +88,7 @@ pub fn newest(path: &Path) -> SystemTime {
     entries.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// In the profile that `segflow push` builds in, so that both share what they build.
+/// Like `segflow push`, but for being built quickly.
 fn build(package: &str) -> PathBuf {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args([

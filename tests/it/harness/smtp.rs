@@ -75,6 +75,11 @@ impl Smtp {
         self.state.script.lock().unwrap().entry(to.to_string()).or_default().push_back((at, act));
     }
 
+    /// How many mails it has accepted.
+    pub fn count(&self) -> usize {
+        self.state.accepted.lock().unwrap().len()
+    }
+
     pub fn accepted(&self) -> Vec<Mail> {
         self.state.accepted.lock().unwrap().clone()
     }
