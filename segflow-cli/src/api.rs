@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::target::{self, Target};
 
-pub use model::{Change, Estimate, Key, Me, NewKey, Page, Plan};
+pub use model::{Change, Estimate, Key, Me, NewKey, Page, Plan, Secret};
 #[cfg(feature = "server")]
 pub use model::{Clock, Message};
 pub use problem::Problem;
@@ -184,6 +184,19 @@ impl Api {
 
     pub async fn revoke_key(&self, id: &str) -> Result<Value> {
         self.call(Call::new(Method::DELETE, format!("/keys/{}", segment(id)?)).idempotent()).await
+    }
+
+    pub async fn set_secret(&self, name: &str, value: &str) -> Result<Value> {
+        self.call(Call::with(Method::PUT, format!("/secrets/{}", segment(name)?), json!({"value": value})).idempotent())
+            .await
+    }
+
+    pub async fn secrets(&self) -> Result<Vec<Secret>> {
+        self.all("/secrets").await
+    }
+
+    pub async fn remove_secret(&self, name: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/secrets/{}", segment(name)?))).await
     }
 
     pub async fn clock(&self) -> Result<Value> {

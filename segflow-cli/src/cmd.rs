@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod login;
 mod push;
+mod secret;
 mod segment;
 mod update;
 
@@ -119,6 +120,8 @@ enum Verb {
     Login(login::Login),
     /// Create, list and revoke API keys
     Keys(keys::Keys),
+    /// Store, list and remove secrets, which providers and webhooks need
+    Secret(secret::Secret),
 }
 
 /// What every verb needs.
@@ -183,6 +186,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Update(verb) => verb.run(&context).await,
         Verb::Login(verb) => verb.run(&context).await,
         Verb::Keys(verb) => verb.run(&context).await,
+        Verb::Secret(verb) => verb.run(&context).await,
     }
 }
 

@@ -97,10 +97,19 @@ pub enum Outcome {
     },
     /// Certainly not accepted, and worth another try.
     Retry(String),
+    /// Certainly not accepted, for a reason that is the provider's own and not this message's: it is down, busy, or does not know the
+    /// sender. Another provider may take it.
+    Unable {
+        why: String,
+        /// When it may be asked again, in ms from now, if it said so.
+        pause: Option<i64>,
+    },
     /// Certainly not accepted, and never will be.
     Refused(String),
     /// The body was written and no answer came.
     Ambiguous(String),
+    /// The same, but the provider knows this message again by its key: asked once more, the same one makes nothing double.
+    Repeatable(String),
 }
 
 /// What an outcome makes of a message that is `sending` (or `unknown`: late outcomes are welcome).
@@ -133,7 +142,13 @@ pub fn after(outcome: &Outcome, message: &str, attempt: u32, guarantee: Guarante
         Outcome::Accepted { .. } => end(Status::Sent, None),
         Outcome::Refused(why) => end(Status::Refused, Some(short(why))),
         Outcome::Retry(why) => again(why),
+        // However long it lasts: it is nothing that the message could be refused for.
+        Outcome::Unable { why, pause } => {
+            let pause = pause.unwrap_or_else(|| backoff(message, attempt));
+            Transition { status: Status::Pending, reason: Some(short(why)), due_at: Some(now.saturating_add(pause)) }
+        }
         Outcome::Ambiguous(why) => lost(why, message, attempt, guarantee, now),
+        Outcome::Repeatable(why) => lost(why, message, attempt, Guarantee::AtLeastOnce, now),
     }
 }
 
@@ -174,6 +189,22 @@ mod tests {
         let again = after(&cut, "msg_1", 1, Guarantee::AtLeastOnce, 0);
         assert_eq!(again.status, Status::Pending);
         assert!((10_000..12_500).contains(&again.due_at.expect("due")));
+    }
+
+    #[test]
+    fn what_the_provider_knows_again_is_repeated_whatever_was_asked_for() {
+        let lost = Outcome::Repeatable("no answer".into());
+        assert_eq!(after(&lost, "msg_1", 1, Guarantee::AtMostOnce, 0).status, Status::Pending);
+        assert_eq!(after(&lost, "msg_1", MAX_ATTEMPTS, Guarantee::AtMostOnce, 0).status, Status::Unknown);
+    }
+
+    #[test]
+    fn a_provider_in_trouble_is_no_reason_to_give_a_message_up() {
+        let down = |pause| Outcome::Unable { why: "down".into(), pause };
+        let much_later = after(&down(None), "msg_1", 50, Guarantee::AtMostOnce, 0);
+        assert_eq!(much_later.status, Status::Pending);
+        assert!((3_600_000..4_500_000).contains(&much_later.due_at.expect("due")));
+        assert_eq!(after(&down(Some(7_000)), "msg_1", 1, Guarantee::AtMostOnce, 1).due_at, Some(7_001));
     }
 
     #[test]

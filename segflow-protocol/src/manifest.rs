@@ -222,13 +222,87 @@ pub struct Provider {
     pub kind: ProviderKind,
 }
 
+/// How a provider is spoken to. What is called a secret here is the name of one: the server has its value. `url` is a secret that holds
+/// an address to call in place of the vendor's own: another region of theirs, or a fake of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
     /// Kept, not sent.
     Capture,
-    /// `url` is the name of a secret that holds `smtp://…` or `smtps://…`.
-    Smtp { url: String },
+    /// `url` is a secret that holds `smtp://…` or `smtps://…`.
+    Smtp {
+        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dkim: Option<Dkim>,
+    },
+    Postmark {
+        /// A secret: the token of a Postmark server.
+        token: String,
+        /// The message streams.
+        transactions: String,
+        campaigns: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    Ses {
+        region: String,
+        /// Secrets: an access key's id and the key.
+        key_id: String,
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        configuration_set: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    SendGrid {
+        /// A secret.
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    Resend {
+        /// A secret.
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    /// An HTTP endpoint of the user's own.
+    Endpoint {
+        /// A secret that holds its address.
+        url: String,
+        /// A secret, sent as a bearer token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// It takes a message with an idempotency key that it has seen for the same one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        knows_keys: bool,
+    },
+}
+
+/// Messages are signed before they are handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dkim {
+    pub domain: String,
+    pub selector: String,
+    /// A secret: an RSA key in PKCS#1 PEM, or an Ed25519 key in base64.
+    pub key: String,
+}
+
+impl ProviderKind {
+    /// The names of all secrets that it needs.
+    pub fn secrets(&self) -> Vec<&str> {
+        let (needed, url): (Vec<&String>, &Option<String>) = match self {
+            ProviderKind::Capture => (vec![], &None),
+            ProviderKind::Smtp { url, dkim } => {
+                (std::iter::once(url).chain(dkim.as_ref().map(|d| &d.key)).collect(), &None)
+            }
+            ProviderKind::Postmark { token, url, .. } => (vec![token], url),
+            ProviderKind::Ses { key_id, key, url, .. } => (vec![key_id, key], url),
+            ProviderKind::SendGrid { key, url } | ProviderKind::Resend { key, url } => (vec![key], url),
+            ProviderKind::Endpoint { url, token, .. } => (std::iter::once(url).chain(token).collect(), &None),
+        };
+        needed.into_iter().chain(url).map(String::as_str).collect()
+    }
 }
 
 /// Something that keeps a push from being applied.

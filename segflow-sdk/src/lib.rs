@@ -150,7 +150,7 @@ pub use flow::{
 pub use native::Native;
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
-pub use provider::{Capture, Provider, Smtp};
+pub use provider::{Capture, Endpoint, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
 pub use schema::{Attributes, Event, Schema};
 pub use segment::{
     Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,

@@ -80,7 +80,7 @@ impl<U: Attributes> Project<U> {
         self
     }
 
-    /// Adds a provider: [`Capture`](crate::Capture) or [`Smtp::url`](crate::Smtp::url).
+    /// Adds a provider, such as [`Postmark::token`](crate::Postmark::token) or [`Smtp::url`](crate::Smtp::url).
     pub fn provider(mut self, provider: impl Into<Provider>) -> Project<U> {
         self.providers.push(provider.into());
         self

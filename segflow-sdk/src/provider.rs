@@ -1,10 +1,28 @@
 //! Providers: through which service messages leave. Secrets are named here and set on the server, never written into a project.
+//!
+//! ```
+//! # use segflow::prelude::*;
+//! # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+//! Project::<Shopper>::new("shop").provider(Postmark::token("POSTMARK_TOKEN"));
+//! ```
 
-use segflow_protocol::{self as protocol, ProviderKind};
+use segflow_protocol::{self as protocol, Dkim, ProviderKind};
 
-/// A way for messages to leave. Made of [`Capture`] or [`Smtp`].
+/// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`] or [`Endpoint`].
 #[derive(Debug, Clone)]
 pub struct Provider(pub(crate) protocol::Provider);
+
+/// What can be said of any provider.
+pub trait Route: Into<Provider> {
+    /// A name of its own, for the second of a kind. The first is called as its kind is: `postmark`.
+    fn named(self, id: impl Into<String>) -> Provider {
+        let mut provider = self.into();
+        provider.0.id = id.into();
+        provider
+    }
+}
+
+impl<P: Into<Provider>> Route for P {}
 
 /// Messages are kept and can be looked at, nothing is sent.
 #[derive(Debug, Clone, Copy)]
@@ -14,23 +32,217 @@ pub struct Capture;
 #[derive(Debug, Clone)]
 pub struct Smtp {
     url: String,
+    dkim: Option<Dkim>,
 }
 
 impl Smtp {
     /// `secret` is the name of a secret of the server that holds `smtp://user:password@host:587` or `smtps://…`.
     pub fn url(secret: impl Into<String>) -> Smtp {
-        Smtp { url: secret.into() }
+        Smtp { url: secret.into(), dkim: None }
     }
+
+    /// Signs every message for `domain`, with a key whose public half stands in the DNS at `SELECTOR._domainkey.DOMAIN`. `secret` names
+    /// the key: RSA as PKCS#1 PEM, or the 32 bytes of an Ed25519 key in base64. Not needed where the SMTP server signs.
+    pub fn dkim(mut self, domain: impl Into<String>, selector: impl Into<String>, secret: impl Into<String>) -> Smtp {
+        self.dkim = Some(Dkim { domain: domain.into(), selector: selector.into(), key: secret.into() });
+        self
+    }
+}
+
+/// Messages are handed to Postmark: those of transactions to its stream `outbound`, those of campaigns to `broadcast`, many in one call.
+#[derive(Debug, Clone)]
+pub struct Postmark {
+    token: String,
+    transactions: String,
+    campaigns: String,
+    url: Option<String>,
+}
+
+impl Postmark {
+    /// `secret` names the token of a Postmark server.
+    pub fn token(secret: impl Into<String>) -> Postmark {
+        let (transactions, campaigns) = ("outbound".into(), "broadcast".into());
+        Postmark { token: secret.into(), transactions, campaigns, url: None }
+    }
+
+    /// Other message streams than the ones that every Postmark server has.
+    pub fn streams(mut self, transactions: impl Into<String>, campaigns: impl Into<String>) -> Postmark {
+        (self.transactions, self.campaigns) = (transactions.into(), campaigns.into());
+        self
+    }
+}
+
+/// Messages are handed to Amazon SES.
+#[derive(Debug, Clone)]
+pub struct Ses {
+    region: String,
+    key_id: String,
+    key: String,
+    configuration_set: Option<String>,
+    url: Option<String>,
+}
+
+impl Ses {
+    /// `region` as AWS writes it, `eu-central-1`. `key_id` and `key` name the two halves of an access key that may `ses:SendEmail`.
+    pub fn region(region: impl Into<String>, key_id: impl Into<String>, key: impl Into<String>) -> Ses {
+        Ses { region: region.into(), key_id: key_id.into(), key: key.into(), configuration_set: None, url: None }
+    }
+
+    /// With a configuration set, which is where SES is told to report bounces.
+    pub fn configuration_set(mut self, name: impl Into<String>) -> Ses {
+        self.configuration_set = Some(name.into());
+        self
+    }
+}
+
+/// Messages are handed to SendGrid.
+#[derive(Debug, Clone)]
+pub struct SendGrid {
+    key: String,
+    url: Option<String>,
+}
+
+impl SendGrid {
+    /// `secret` names an API key that may send.
+    pub fn key(secret: impl Into<String>) -> SendGrid {
+        SendGrid { key: secret.into(), url: None }
+    }
+}
+
+/// Messages are handed to Resend, which knows them again: what may have got lost on the way is simply handed over once more.
+#[derive(Debug, Clone)]
+pub struct Resend {
+    key: String,
+    url: Option<String>,
+}
+
+impl Resend {
+    /// `secret` names an API key that may send.
+    pub fn key(secret: impl Into<String>) -> Resend {
+        Resend { key: secret.into(), url: None }
+    }
+}
+
+/// Messages are handed to an HTTP endpoint of your own, one JSON document each.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    url: String,
+    token: Option<String>,
+    knows_keys: bool,
+}
+
+impl Endpoint {
+    /// `secret` names the address: `https://mail.internal.example/send`.
+    pub fn url(secret: impl Into<String>) -> Endpoint {
+        Endpoint { url: secret.into(), token: None, knows_keys: false }
+    }
+
+    /// Calls come with `Authorization: Bearer …`; `secret` names what stands there.
+    pub fn token(mut self, secret: impl Into<String>) -> Endpoint {
+        self.token = Some(secret.into());
+        self
+    }
+
+    /// The endpoint takes a message whose `Idempotency-Key` it has seen within the last day for the same one. So what may have got lost
+    /// on the way can be handed over once more.
+    pub fn knows_keys(mut self) -> Endpoint {
+        self.knows_keys = true;
+        self
+    }
+}
+
+/// `url` of those that have a vendor with an address of its own.
+macro_rules! elsewhere {
+    ($($kind:ident)*) => {
+        $(impl $kind {
+            /// Calls another address than the vendor's usual one. `secret` names it: a region of theirs, or a fake of them in tests.
+            pub fn url(mut self, secret: impl Into<String>) -> $kind {
+                self.url = Some(secret.into());
+                self
+            }
+        })*
+    };
+}
+elsewhere!(Postmark Ses SendGrid Resend);
+
+fn provider(id: &str, kind: ProviderKind) -> Provider {
+    Provider(protocol::Provider { id: id.into(), kind })
 }
 
 impl From<Capture> for Provider {
     fn from(_: Capture) -> Provider {
-        Provider(protocol::Provider { id: "capture".into(), kind: ProviderKind::Capture })
+        provider("capture", ProviderKind::Capture)
     }
 }
 
 impl From<Smtp> for Provider {
-    fn from(smtp: Smtp) -> Provider {
-        Provider(protocol::Provider { id: "smtp".into(), kind: ProviderKind::Smtp { url: smtp.url } })
+    fn from(Smtp { url, dkim }: Smtp) -> Provider {
+        provider("smtp", ProviderKind::Smtp { url, dkim })
+    }
+}
+
+impl From<Postmark> for Provider {
+    fn from(Postmark { token, transactions, campaigns, url }: Postmark) -> Provider {
+        provider("postmark", ProviderKind::Postmark { token, transactions, campaigns, url })
+    }
+}
+
+impl From<Ses> for Provider {
+    fn from(Ses { region, key_id, key, configuration_set, url }: Ses) -> Provider {
+        provider("ses", ProviderKind::Ses { region, key_id, key, configuration_set, url })
+    }
+}
+
+impl From<SendGrid> for Provider {
+    fn from(SendGrid { key, url }: SendGrid) -> Provider {
+        provider("sendgrid", ProviderKind::SendGrid { key, url })
+    }
+}
+
+impl From<Resend> for Provider {
+    fn from(Resend { key, url }: Resend) -> Provider {
+        provider("resend", ProviderKind::Resend { key, url })
+    }
+}
+
+impl From<Endpoint> for Provider {
+    fn from(Endpoint { url, token, knows_keys }: Endpoint) -> Provider {
+        provider("endpoint", ProviderKind::Endpoint { url, token, knows_keys })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_declaration_has_the_names_of_secrets_and_says_which_they_are() {
+        let all: [Provider; 7] = [
+            Capture.into(),
+            Smtp::url("A").dkim("shop.example", "mail", "B").into(),
+            Postmark::token("C").streams("mine", "news").url("D").into(),
+            Ses::region("eu-central-1", "E", "F").configuration_set("shop").into(),
+            SendGrid::key("G").url("H").into(),
+            Resend::key("I").named("second"),
+            Endpoint::url("J").token("K").knows_keys().into(),
+        ];
+        let told: Vec<(&str, Vec<&str>)> = all.iter().map(|p| (p.0.id.as_str(), p.0.kind.secrets())).collect();
+        assert_eq!(
+            told,
+            [
+                ("capture", vec![]),
+                ("smtp", vec!["A", "B"]),
+                ("postmark", vec!["C", "D"]),
+                ("ses", vec!["E", "F"]),
+                ("sendgrid", vec!["G", "H"]),
+                ("second", vec!["I"]),
+                ("endpoint", vec!["J", "K"]),
+            ]
+        );
+        // As it stands in databases: what is not said is not there.
+        let told = serde_json::to_value(&all[5].0).expect("JSON");
+        assert_eq!(told, json!({"id": "second", "kind": {"resend": {"key": "I"}}}));
     }
 }

@@ -43,6 +43,9 @@ pub struct Config {
     pub events: Option<UnboundedSender<LiveEvent>>,
     /// Secrets by name, for those that the environment does not have.
     pub secrets: BTreeMap<String, String>,
+    /// What seals and opens stored secrets: 64 hex digits each, with commas between them, the one that seals first. Without any, a
+    /// development server has one of its own, and a production server stores no secrets.
+    pub secret_keys: Option<String>,
     /// The capture provider; tests keep a handle on it to script it.
     pub capture: Arc<Capture>,
     /// How long a server that has stopped answering keeps its users. MySQL only: SQLite has one server.
@@ -71,6 +74,7 @@ impl Config {
             cache: None,
             events: None,
             secrets: BTreeMap::new(),
+            secret_keys: None,
             capture: Arc::default(),
             lease: Duration::from_secs(10),
             grace: crate::delivery::smtp::CALL,

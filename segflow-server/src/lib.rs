@@ -19,6 +19,7 @@ mod layers;
 pub mod live;
 mod lock;
 mod loops;
+mod outgoing;
 pub mod ownership;
 pub mod plugin;
 mod ready;

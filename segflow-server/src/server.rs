@@ -78,8 +78,12 @@ impl Server {
         let ready_to_send = Arc::new(Ready::default());
         let stop = CancellationToken::new();
         let live = Live::new(config.events.clone());
-        let secrets = Secrets::new(config.secrets.clone());
         let production = config.mode == Mode::Production;
+        let keys = match &config.secret_keys {
+            None if !production => Secrets::dev_key(&store).await?,
+            keys => keys.clone().unwrap_or_default(),
+        };
+        let secrets = Secrets::open(store.clone(), config.secrets.clone(), &keys).await?;
         let host = Host::new(config.cache.clone())?;
         let deploy = Deploy::new(store.clone(), host, clock.clone(), secrets.clone(), production, wake.clone());
         let engine = Arc::new(Engine::new(
@@ -103,7 +107,7 @@ impl Server {
             config.capture.clone(),
             !production,
             ready_to_send.clone(),
-        ));
+        )?);
         let webhooks = Arc::new(Webhooks::new(
             store.clone(),
             clock.clone(),
@@ -129,7 +133,15 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
-        let api = Api { store: store.clone(), deploy, drive, production, metrics: prometheus(), ready: ready.clone() };
+        let api = Api {
+            store: store.clone(),
+            deploy,
+            drive,
+            secrets,
+            production,
+            metrics: prometheus(),
+            ready: ready.clone(),
+        };
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;

@@ -17,8 +17,9 @@ use tokio::sync::{Notify, Semaphore};
 use url::{Host, Url};
 
 use crate::clock::Clock;
+use crate::outgoing;
 use crate::ownership::{Held, Ownership};
-use crate::secrets::Secrets;
+use crate::secrets::{Known, Secrets};
 use crate::store::webhooks::{self, Call, Called};
 use crate::store::{Result, Store};
 
@@ -66,20 +67,7 @@ impl Webhooks {
         wake: Arc<Notify>,
         allow_private: bool,
     ) -> anyhow::Result<Webhooks> {
-        // Whoever has installed one already keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(Duration::from_secs(10))
-                .no_proxy()
-                .user_agent(concat!("segflow/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Arc::new(Resolver { allow_private }))
-        };
-        let http = builder().build().or_else(|error| {
-            tracing::warn!(%error, "this machine has no root certificates: webhooks to https fail");
-            builder().tls_certs_only([]).build()
-        })?;
+        let http = outgoing::client(|builder| builder.dns_resolver(Arc::new(Resolver { allow_private })))?;
         Ok(Webhooks {
             store,
             clock,
@@ -186,7 +174,7 @@ impl Webhooks {
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::end(format!("`{}` is not a method", request.method)))?;
         let timeout = Duration::from_millis(request.timeout.clamp(1, LONGEST) as u64);
-        let mut sending = self.http.request(method, url).headers(self.headers(call)?).timeout(timeout);
+        let mut sending = self.http.request(method, url).headers(self.headers(call).await?).timeout(timeout);
         if let Some(body) = &request.body {
             sending = sending.header("content-type", "application/json").body(body.0.clone());
         }
@@ -223,8 +211,12 @@ impl Webhooks {
         }
     }
 
-    fn headers(&self, call: &Call) -> std::result::Result<HeaderMap, Failure> {
+    async fn headers(&self, call: &Call) -> std::result::Result<HeaderMap, Failure> {
         let Webhook { headers, secrets, .. } = &call.request;
+        let known = match secrets.is_empty() {
+            true => Known::default(),
+            false => self.secrets.of(&call.workspace).await.map_err(|error| Failure::again(error.to_string()))?,
+        };
         let mut map = HeaderMap::new();
         let mut put = |name: &str, value: &str| {
             let name = HeaderName::try_from(name).map_err(|_| Failure::end(format!("`{name}` is not a header")))?;
@@ -238,7 +230,7 @@ impl Webhooks {
         for (header, secret) in secrets {
             // It may be set in a minute.
             let missing = || Failure::again(format!("secret {secret} is not set on the server"));
-            put(header, &self.secrets.get(secret).ok_or_else(missing)?)?;
+            put(header, &known.get(secret).ok_or_else(missing)?)?;
         }
         put("idempotency-key", &format!("{}/{}", call.enrollment, call.op))?;
         Ok(map)

@@ -43,6 +43,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/messages/msg_1", "GET"),
     ("/v1/keys", "GET POST"),
     ("/v1/keys/key_1", "DELETE"),
+    ("/v1/secrets", "GET"),
+    ("/v1/secrets/TOKEN", "PUT DELETE"),
     ("/v1/me", "GET"),
     ("/v1/dev/clock", "GET POST"),
 ];

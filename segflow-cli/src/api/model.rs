@@ -112,3 +112,11 @@ pub struct Message {
     pub sent_at: Option<jiff::Timestamp>,
     pub subject: Option<String>,
 }
+
+/// A stored secret, without its value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Secret {
+    pub name: String,
+    pub source: String,
+    pub updated_at: String,
+}

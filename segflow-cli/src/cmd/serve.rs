@@ -26,6 +26,8 @@ segflow.toml, where options of the command line go before it:
   port = 3000
   cache = \"/var/cache/segflow\"      # where compiled projects are kept between starts
 
+SEGFLOW_SECRET_KEY seals the secrets that `segflow secret set` stores: 64 hex digits, `openssl rand -hex 32`.
+
 stdout has one line, `ready URL`, when it serves, and before it the key of --init-key. Logs are on stderr; RUST_LOG chooses them.
 SIGTERM and Ctrl-C let it finish what it has begun.")]
 pub struct Serve {
@@ -82,6 +84,8 @@ impl Serve {
         config.lease = self.lease.map_or(config.lease, Duration::from_secs);
         config.grace = self.grace.map_or(config.grace, Duration::from_secs);
         config.private_webhooks = self.allow_private_webhooks;
+        // No option: what stands on a command line is read by everybody on the machine.
+        config.secret_keys = std::env::var("SEGFLOW_SECRET_KEY").ok().filter(|keys| !keys.trim().is_empty());
         let server = tokio::select! {
             server = Server::start(config, listener) => server.context("the server cannot start")?,
             () = interrupt.requested() => return Ok(ExitCode::SUCCESS),

@@ -35,8 +35,8 @@ async fn test(State(app): State<App>, by: By, params: Params, fields: Fields) ->
             return Ok(Json(json!({ "id": tried.id, "provider": tried.provider, "answer": provider_id })));
         }
         Outcome::Refused(why) => ("refused", why),
-        Outcome::Retry(why) => ("retry", why),
-        Outcome::Ambiguous(why) => ("unknown", why),
+        Outcome::Retry(why) | Outcome::Unable { why, .. } => ("retry", why),
+        Outcome::Ambiguous(why) | Outcome::Repeatable(why) => ("unknown", why),
     };
     Err(Problem::new(Code::ProviderFailed, why).with("provider", tried.provider).with("outcome", word))
 }

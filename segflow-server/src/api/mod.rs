@@ -22,6 +22,7 @@ mod page;
 mod params;
 mod path;
 mod problem;
+mod secrets;
 mod segments;
 mod tasks;
 mod users;
@@ -37,6 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::deploy::Deploy;
 use crate::drive::Drive;
+use crate::secrets::Secrets;
 use crate::store::Store;
 
 /// What the API works on.
@@ -45,6 +47,7 @@ pub struct Api {
     pub store: Store,
     pub deploy: Deploy,
     pub drive: Drive,
+    pub secrets: Secrets,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
     pub metrics: PrometheusHandle,
@@ -66,6 +69,7 @@ pub fn router(api: Api) -> Router {
         .merge(keys::routes())
         .merge(me::routes())
         .merge(messages::routes())
+        .merge(secrets::routes())
         .merge(segments::routes())
         .merge(tasks::routes())
         .merge(users::routes())

@@ -1,15 +1,13 @@
 //! The provider of development and tests: keeps what it is given, and behaves badly where it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use segflow_core::ledger::Outcome;
 use tokio::sync::Semaphore;
 
-use super::provider::{Email, Provider};
+use super::provider::{Email, Outcomes, Provider};
 
 /// What the capture provider does with one message to an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +56,22 @@ impl Capture {
         self.script.lock().expect("no panic while held").get_mut(address)?.pop_front()
     }
 
+    async fn take(&self, email: &Email) -> Outcome {
+        match self.next_act(&email.to) {
+            None => self.accept(email),
+            Some(Act::Refuse(why)) => Outcome::Refused(why),
+            Some(Act::Busy(why)) => Outcome::Retry(why),
+            Some(Act::Stall(time)) => {
+                tokio::time::sleep(time).await;
+                self.accept(email)
+            }
+            Some(Act::Cut) => {
+                self.accept(email);
+                Outcome::Ambiguous("the connection was cut before the answer".into())
+            }
+        }
+    }
+
     fn accept(&self, email: &Email) -> Outcome {
         let mut accepted = self.accepted.lock().expect("no panic while held");
         // Only tests look at it; a long-lived dev server must not grow by it.
@@ -77,21 +91,7 @@ impl Provider for Capture {
         self.slots.clone()
     }
 
-    fn send<'a>(&'a self, email: &'a Email) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(async move {
-            match self.next_act(&email.to) {
-                None => self.accept(email),
-                Some(Act::Refuse(why)) => Outcome::Refused(why),
-                Some(Act::Busy(why)) => Outcome::Retry(why),
-                Some(Act::Stall(time)) => {
-                    tokio::time::sleep(time).await;
-                    self.accept(email)
-                }
-                Some(Act::Cut) => {
-                    self.accept(email);
-                    Outcome::Ambiguous("the connection was cut before the answer".into())
-                }
-            }
-        })
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
+        Box::pin(async { vec![self.take(&emails[0]).await] })
     }
 }

@@ -4,20 +4,29 @@
 //! outcomes as there are slots. No transaction is held over a call.
 
 pub mod capture;
+mod endpoint;
+mod http;
+mod postmark;
 mod provider;
+mod registry;
 mod reporter;
+mod resend;
+mod sendgrid;
+mod ses;
+pub mod sigv4;
 pub mod smtp;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use segflow_core::ids::{self, BUCKETS};
 use segflow_core::ledger::Outcome;
 use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
-use segflow_core::protocol::{Json, ProviderKind, Render, Rendered};
+use segflow_core::protocol::{Json, Render, Rendered};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::clock::{Clock, monotonic, system_now};
@@ -32,7 +41,8 @@ use crate::store::read::body_hash;
 use crate::store::{Error, Result, Store};
 
 pub use capture::Capture;
-pub use provider::{Email, Provider};
+pub use provider::{Email, Outcomes, Provider};
+use registry::Registry;
 use reporter::Reporter;
 
 /// The most messages in one claim.
@@ -43,6 +53,9 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// How long messages wait when their project has no provider that works, in ms.
 const POSTPONED: i64 = 60_000;
+
+/// For how long a provider surely knows a message again by its key, in ms: they say a day.
+const KEYED: i64 = 23 * 3_600_000;
 
 /// Between two tries to reach the database.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -57,7 +70,7 @@ pub struct Delivery {
     /// Where all mail goes that is not to leave: everything in development.
     capture: Arc<Capture>,
     capture_all: bool,
-    providers: Mutex<BTreeMap<String, Arc<dyn Provider>>>,
+    registry: Registry,
     reporter: Reporter,
     /// What was decided here.
     ready: Arc<Ready>,
@@ -104,8 +117,8 @@ impl Delivery {
         capture: Arc<Capture>,
         capture_all: bool,
         ready: Arc<Ready>,
-    ) -> Delivery {
-        Delivery {
+    ) -> anyhow::Result<Delivery> {
+        Ok(Delivery {
             reporter: Reporter::start(store.clone(), clock.clone()),
             ready,
             store,
@@ -114,13 +127,13 @@ impl Delivery {
             ownership,
             live,
             secrets,
+            registry: Registry::new(capture.clone())?,
             capture,
             capture_all,
-            providers: Mutex::default(),
             in_flight: Arc::default(),
             turnstile: tokio::sync::Mutex::default(),
             first: AtomicU16::new(0),
-        }
+        })
     }
 
     /// Hands some of the messages that are due to their providers; how many. Their outcomes come later.
@@ -163,7 +176,7 @@ impl Delivery {
         let (mut begun, mut left) = (0, vec![]);
         for (workspace, mut due) in by_workspace {
             let project = self.deploy.project(&workspace).await?;
-            match self.provider(&project) {
+            match self.provider(&workspace, &project).await? {
                 Ok(provider) => {
                     let permits = free(provider.as_ref(), due.len());
                     left.extend(due.split_off(permits.len()));
@@ -213,13 +226,17 @@ impl Delivery {
         };
         let count = claimed.len();
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
-        for (claimed, permit) in claimed.into_iter().zip(permits) {
-            let slot = Slot { permit: Some(permit), in_flight: self.in_flight.clone() };
+        let slot = |permit| Slot { permit: Some(permit), in_flight: self.in_flight.clone() };
+        let mut claimed = claimed.into_iter().zip(permits.into_iter().map(slot)).peekable();
+        while claimed.peek().is_some() {
+            let (claimed, slots): (Vec<Claimed>, Vec<Slot>) = claimed.by_ref().take(provider.batch()).unzip();
             let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
             let incarnation = incarnation.to_string();
             tokio::spawn(async move {
-                let report = this.attempt(incarnation, project, provider, claimed.clone()).await;
-                this.conclude(claimed, report, slot).await;
+                let reports = this.attempt(incarnation, project, provider, claimed.clone()).await;
+                for ((claimed, report), slot) in claimed.into_iter().zip(reports).zip(slots) {
+                    this.conclude(claimed, report, slot).await;
+                }
             });
         }
         Ok(count)
@@ -236,24 +253,24 @@ impl Delivery {
         }
     }
 
-    /// Sends in a task of its own: even if that should panic, the message has an outcome.
+    /// Sends in a task of its own: even if that should panic, the messages have an outcome.
     async fn attempt(
         self: &Arc<Self>,
         incarnation: String,
         project: Arc<Project>,
         provider: Arc<dyn Provider>,
-        claimed: Claimed,
-    ) -> Report {
-        let (id, attempt, name) = (claimed.id.clone(), claimed.attempt, provider.id().to_string());
-        let this = self.clone();
-        let sending = tokio::spawn(async move { this.send(&incarnation, &project, provider.as_ref(), &claimed).await });
-        sending.await.unwrap_or_else(|_| Report {
-            id,
-            attempt,
+        claimed: Vec<Claimed>,
+    ) -> Vec<Report> {
+        let (this, handed, name) = (self.clone(), claimed.clone(), provider.id().to_string());
+        let sending = tokio::spawn(async move { this.send(&incarnation, &project, provider.as_ref(), &handed).await });
+        let failed = |claimed: Claimed| Report {
+            id: claimed.id,
+            attempt: claimed.attempt,
             outcome: Outcome::Ambiguous("the server failed while sending".into()),
-            provider: name,
+            provider: name.clone(),
             sent: None,
-        })
+        };
+        sending.await.unwrap_or_else(|_| claimed.into_iter().map(failed).collect())
     }
 
     async fn conclude(&self, claimed: Claimed, report: Report, slot: Slot) {
@@ -262,14 +279,17 @@ impl Delivery {
                 format!("✉ {} → {}, see /v1/messages/{}", claimed.template, report.provider, claimed.id)
             }
             Outcome::Refused(why) => format!("✗ {} refused: {why}", claimed.template),
-            Outcome::Retry(why) => format!("{} is tried again later: {why}", claimed.template),
-            Outcome::Ambiguous(why) => format!("? {} perhaps sent: {why}", claimed.template),
+            Outcome::Retry(why) | Outcome::Unable { why, .. } => {
+                format!("{} is tried again later: {why}", claimed.template)
+            }
+            Outcome::Ambiguous(why) | Outcome::Repeatable(why) => format!("? {} perhaps sent: {why}", claimed.template),
         };
         let word = match &report.outcome {
             Outcome::Accepted { .. } => "accepted",
             Outcome::Refused(_) => "refused",
             Outcome::Retry(_) => "retry",
-            Outcome::Ambiguous(_) => "unknown",
+            Outcome::Unable { .. } => "unable",
+            Outcome::Ambiguous(_) | Outcome::Repeatable(_) => "unknown",
         };
         metrics::counter!("segflow_send_attempts_total", "outcome" => word).increment(1);
         let (live, now) = (self.live.clone(), self.clock.now());
@@ -280,17 +300,62 @@ impl Delivery {
         self.reporter.report(report, written).await;
     }
 
-    /// Renders a claimed message and hands it to the provider.
-    async fn send(&self, incarnation: &str, project: &Project, provider: &dyn Provider, claimed: &Claimed) -> Report {
-        let (outcome, sent) = match self.email(project, claimed).await {
-            // This process was stopped, or away from the database, for so long that the message may be another server's by now.
-            Ok(_) if !self.ownership.may_begin(incarnation) => {
-                (Outcome::Retry("the server had lost its users before it began to send".into()), None)
-            }
-            Ok((email, sent)) => (provider.send(&email).await, Some(sent)),
-            Err(why) => (Outcome::Refused(why), None),
+    /// Renders claimed messages and hands them to the provider, all in one call: what became of each, in their order.
+    async fn send(
+        &self,
+        incarnation: &str,
+        project: &Project,
+        provider: &dyn Provider,
+        claimed: &[Claimed],
+    ) -> Vec<Report> {
+        let rendering = claimed.iter().map(|claimed| self.prepare(project, provider, claimed));
+        let rendered = join_all(rendering).await;
+        // This process was stopped, or away from the database, for so long that the messages may be another server's by now.
+        let may_begin = self.ownership.may_begin(incarnation);
+        let emails: Vec<Email> = match may_begin {
+            true => rendered.iter().flatten().map(|(email, _)| email.clone()).collect(),
+            false => vec![],
         };
-        Report { id: claimed.id.clone(), attempt: claimed.attempt, outcome, provider: provider.id().into(), sent }
+        let mut outcomes = match emails.as_slice() {
+            [] => vec![],
+            emails => provider.send(emails).await,
+        }
+        .into_iter();
+        let conclude = |(claimed, rendered): (&Claimed, std::result::Result<(Email, SentAs), Outcome>)| {
+            let (outcome, sent) = match rendered {
+                Ok(_) if !may_begin => {
+                    (Outcome::Retry("the server had lost its users before it began to send".into()), None)
+                }
+                Ok((_, sent)) => {
+                    let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
+                    (outcomes.next().unwrap_or_else(silent), Some(sent))
+                }
+                Err(outcome) => (outcome, None),
+            };
+            Report { id: claimed.id.clone(), attempt: claimed.attempt, outcome, provider: provider.id().into(), sent }
+        };
+        claimed.iter().zip(rendered).map(conclude).collect()
+    }
+
+    /// An email for a provider; an error is what becomes of the message without a call.
+    async fn prepare(
+        &self,
+        project: &Project,
+        provider: &dyn Provider,
+        claimed: &Claimed,
+    ) -> std::result::Result<(Email, SentAs), Outcome> {
+        if let Some((by, since)) = &claimed.keyed {
+            // Only by the one that knows the message again, and only for as long as it does.
+            if by != provider.id() {
+                return Err(Outcome::Ambiguous(format!(
+                    "perhaps accepted by {by}, which is not the project's any more"
+                )));
+            }
+            if self.clock.now() - since > KEYED {
+                return Err(Outcome::Ambiguous(format!("perhaps accepted by {by}, a day ago")));
+            }
+        }
+        self.email(project, claimed).await.map_err(Outcome::Refused)
     }
 
     /// The email as it goes out. An error is a reason to refuse the message.
@@ -317,7 +382,8 @@ impl Delivery {
             subject: rendered.subject.clone(),
             body_hash: body_hash(&rendered),
         };
-        let email = Email { id: claimed.id.clone(), from, to, content: rendered };
+        let (template, transaction) = (claimed.template.clone(), claimed.transaction);
+        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered };
         Ok((email, sent))
     }
 
@@ -325,39 +391,33 @@ impl Delivery {
     pub async fn try_out(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
-        let provider = self.provider(&project).map_err(Error::Conflict)?;
+        let provider = self.provider(workspace, &project).await?.map_err(Error::Conflict)?;
         let from = project.manifest.from.clone();
         let from = from.ok_or_else(|| Error::Conflict("the project names no sender".into()))?;
         let id = ids::derived("test", &[workspace, &to, &content.html, &system_now().to_string()]);
         let slot = provider.slots().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
-        let outcome = provider.send(&Email { id: id.clone(), from, to, content }).await;
+        // Somebody waits for it.
+        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content };
+        let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
+        let outcome = provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: provider.id().to_string(), outcome })
     }
 
     /// The provider of a project. An error is what has to be done first.
-    fn provider(&self, project: &Project) -> std::result::Result<Arc<dyn Provider>, String> {
+    async fn provider(
+        &self,
+        workspace: &str,
+        project: &Project,
+    ) -> Result<std::result::Result<Arc<dyn Provider>, String>> {
         if self.capture_all {
-            return Ok(self.capture.clone());
+            return Ok(Ok(self.capture.clone()));
         }
         let Some(declared) = project.manifest.providers.first() else {
-            return Err("the project declares no provider: add `.provider(…)` and push".into());
+            return Ok(Err("the project declares no provider: add `.provider(…)` and push".into()));
         };
-        match &declared.kind {
-            ProviderKind::Capture => Ok(self.capture.clone()),
-            ProviderKind::Smtp { url } => {
-                let secret = self.secrets.get(url).ok_or_else(|| format!("secret {url} is not set on the server"))?;
-                let mut providers = self.providers.lock().expect("no panic while held");
-                if let Some(provider) = providers.get(&secret) {
-                    return Ok(provider.clone());
-                }
-                let provider: Arc<dyn Provider> = Arc::new(
-                    smtp::Smtp::new(&declared.id, &secret).map_err(|e| format!("secret {url} cannot be used: {e}"))?,
-                );
-                providers.insert(secret, provider.clone());
-                Ok(provider)
-            }
-        }
+        let secrets = self.secrets.of(workspace).await?;
+        Ok(self.registry.get(workspace, declared, |name| secrets.get(name)))
     }
 
     /// Waits until the tick that is under way has ended: what was no longer held before is claimed by nobody after.

@@ -17,8 +17,14 @@ pub struct Email {
     pub from: String,
     /// An address.
     pub to: String,
+    pub template: String,
+    /// Of a transaction, rather than of a campaign.
+    pub transaction: bool,
     pub content: Rendered,
 }
+
+/// What becomes of each of some emails, in their order.
+pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;
 
 /// A way out. Never fails: whatever happens is an [`Outcome`], and what is not certain is ambiguous.
 pub trait Provider: Send + Sync {
@@ -28,6 +34,11 @@ pub trait Provider: Send + Sync {
     /// One permit per message that may be under way at once.
     fn slots(&self) -> Arc<Semaphore>;
 
-    /// Hands one email over.
-    fn send<'a>(&'a self, email: &'a Email) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+    /// The most emails that it takes in one call.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// Hands emails over, no more than it takes in one call.
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a>;
 }

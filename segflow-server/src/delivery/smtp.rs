@@ -3,12 +3,14 @@
 //! Before the body everything that fails is certainly not accepted: a connection that cannot be made, a time-out, a 4xx are tried
 //! again, a 5xx is refused. From the first byte of the body on, only an answer counts: without one the outcome is ambiguous.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lettre::Address;
+use lettre::message::dkim::{
+    DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey,
+};
+use lettre::message::header::HeaderName;
 use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -19,7 +21,8 @@ use segflow_core::ledger::Outcome;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::provider::{Email, Provider};
+use super::http::{misconfigured, unable};
+use super::provider::{Email, Outcomes, Provider};
 
 /// How many connections are kept.
 const CONNECTIONS: usize = 8;
@@ -40,6 +43,7 @@ pub struct Smtp {
     port: u16,
     tls: Tls,
     credentials: Option<Credentials>,
+    signing: Option<Signing>,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
@@ -58,7 +62,7 @@ enum Tls {
 impl Smtp {
     /// From `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic]` or `smtps://…`. The error does not repeat the address:
     /// there may be a password in it.
-    pub fn new(id: &str, url: &str) -> Result<Smtp, String> {
+    pub fn new(id: &str, url: &str, signing: Option<Signing>) -> Result<Smtp, String> {
         let url = url::Url::parse(url).map_err(|e| format!("not an address such as smtp://HOST:25: {e}"))?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
         let (tls, port) = match (url.scheme(), asked.as_deref()) {
@@ -81,13 +85,15 @@ impl Smtp {
             port: url.port().unwrap_or(port),
             tls,
             credentials,
+            signing,
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Mutex::default(),
         })
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
-        let say = |e: Error| format!("no connection to the SMTP server: {e}");
+    /// An error is the server's trouble, or that of the credentials.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Outcome> {
+        let say = |e: Error| unable(format!("no connection to the SMTP server: {e}"));
         let hello = ClientId::default();
         let parameters = || TlsParameters::new(self.host.clone()).map_err(say);
         let wrapped = if self.tls == Tls::Wrapped { Some(parameters()?) } else { None };
@@ -100,7 +106,10 @@ impl Smtp {
             connection.starttls(parameters()?, &hello).await.map_err(say)?;
         }
         if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(say)?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(|e| match e.is_permanent() {
+                true => misconfigured(format!("the SMTP server does not take the user or the password: {e}")),
+                false => say(e),
+            })?;
         }
         Ok(connection)
     }
@@ -117,12 +126,11 @@ impl Smtp {
             }
         }
         let connecting = timeout(STEP, self.connect()).await;
-        let connection = connecting
-            .map_err(|_| Outcome::Retry("no connection to the SMTP server in time".into()))?
-            .map_err(Outcome::Retry)?;
+        let connection =
+            connecting.unwrap_or_else(|_| Err(unable("no connection to the SMTP server in time".into())))?;
         self.begin(connection, from, to, eight_bit).await.map_err(|begin| match begin {
             Begin::Answered(outcome) => outcome,
-            Begin::Broken(why) => Outcome::Retry(why),
+            Begin::Broken(why) => unable(why),
         })
     }
 
@@ -178,7 +186,7 @@ impl Smtp {
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
-        let (from, to, body) = match compose(email) {
+        let (from, to, body) = match compose(email, self.signing.as_ref()) {
             Ok(composed) => composed,
             Err(why) => return Outcome::Refused(why),
         };
@@ -217,7 +225,10 @@ fn answered(error: &Error) -> Option<Outcome> {
     if error.is_permanent() {
         Some(Outcome::Refused(format!("the SMTP server refused: {error}")))
     } else if error.is_transient() {
-        Some(Outcome::Retry(format!("the SMTP server asks to come again: {error}")))
+        let why = format!("the SMTP server asks to come again: {error}");
+        // 421 is the one 4xx that is about the server and not about a message.
+        let closing = error.status().is_some_and(|code| code.to_string() == "421");
+        Some(if closing { unable(why) } else { Outcome::Retry(why) })
     } else {
         None
     }
@@ -233,17 +244,43 @@ impl AsciiOnly for Address {
     }
 }
 
+/// How messages are signed.
+#[derive(Clone)]
+pub struct Signing(Arc<DkimConfig>);
+
+/// What a signature covers besides the body. Not `Content-Type`: lettre has it with the body, and would sign a missing one.
+const SIGNED: [&str; 6] = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+
+impl Signing {
+    /// `key` is RSA as PKCS#1 PEM, or Ed25519 in base64.
+    pub fn new(domain: &str, selector: &str, key: &str) -> Result<Signing, String> {
+        let algorithm = match key.contains("-----BEGIN") {
+            true => DkimSigningAlgorithm::Rsa,
+            false => DkimSigningAlgorithm::Ed25519,
+        };
+        let key = DkimSigningKey::new(key.trim(), algorithm)
+            .map_err(|_| "not an RSA key as PKCS#1 PEM (`openssl genrsa -traditional 2048`), nor Ed25519 in base64")?;
+        let relaxed =
+            DkimCanonicalization { header: DkimCanonicalizationType::Relaxed, body: DkimCanonicalizationType::Relaxed };
+        let headers = SIGNED.map(HeaderName::new_from_ascii_str).to_vec();
+        Ok(Signing(Arc::new(DkimConfig::new(selector.into(), domain.into(), key, headers, relaxed))))
+    }
+}
+
 /// The message as it goes over the wire. Its Message-ID is the ledger's id, at the sender's domain.
-fn compose(email: &Email) -> Result<(Address, Address, Vec<u8>), String> {
+fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address, Vec<u8>), String> {
     let from: Mailbox = email.from.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
     let to: Address = email.to.parse().map_err(|_| "the recipient is not an address".to_string())?;
-    let message = Message::builder()
+    let mut message = Message::builder()
         .message_id(Some(format!("<{}@{}>", email.id, from.email.domain())))
         .from(from.clone())
         .to(Mailbox::new(None, to.clone()))
         .subject(&email.content.subject)
         .multipart(MultiPart::alternative_plain_html(email.content.text.clone(), email.content.html.clone()))
         .map_err(|e| format!("the email cannot be composed: {e}"))?;
+    if let Some(signing) = signing {
+        message.sign(&signing.0);
+    }
     Ok((from.email, to, message.formatted()))
 }
 
@@ -276,8 +313,8 @@ impl Provider for Smtp {
         self.slots.clone()
     }
 
-    fn send<'a>(&'a self, email: &'a Email) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(self.deliver(email))
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
+        Box::pin(async { vec![self.deliver(&emails[0]).await] })
     }
 }
 
@@ -287,14 +324,14 @@ mod tests {
 
     #[test]
     fn urls() {
-        let smtp =
-            Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required").map_err(|e| panic!("{e}"));
+        let smtp = Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None)
+            .map_err(|e| panic!("{e}"));
         let smtp = smtp.expect("parsed");
         assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
         assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
         for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"]
         {
-            assert!(Smtp::new("smtp", bad).is_err(), "{bad}");
+            assert!(Smtp::new("smtp", bad, None).is_err(), "{bad}");
         }
     }
 }

@@ -69,6 +69,7 @@ impl Deploy {
         let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
         let deployment =
             same.map_or_else(|| ids::derived("dep", &[workspace, &generation.to_string(), &sha]), |d| d.id.clone());
+        let secrets = inner.secrets.of(workspace).await?;
         let mut plan = Plan {
             applied: false,
             changed: same.is_none(),
@@ -83,7 +84,7 @@ impl Deploy {
             leaving: 0,
             in_flight: vec![],
             emails_24h: None,
-            warnings: validate::warnings(&manifest, |name| inner.secrets.get(name).is_some()),
+            warnings: validate::warnings(&manifest, |name| secrets.get(name).is_some()),
         };
         if !plan.changed {
             return Ok(plan);

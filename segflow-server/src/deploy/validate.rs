@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use segflow_core::project;
-use segflow_core::protocol::{
-    Campaign, Effect, End, Json, Manifest, Problem, ProviderKind, Request, Response, Rule, Turn, Type,
-};
+use segflow_core::protocol::{Campaign, Effect, End, Json, Manifest, Problem, Request, Response, Rule, Turn, Type};
 use segflow_core::{Plugin, PluginError};
 use serde_json::{Map, Value, json};
 
@@ -127,10 +125,11 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
         warnings.push("no provider: messages stay pending until one is declared with `.provider(…)`".into());
     }
     for provider in &manifest.providers {
-        if let ProviderKind::Smtp { url } = &provider.kind
-            && !secret(url)
-        {
-            warnings.push(format!("secret {url} is not set on the server: messages wait for it"));
+        for name in provider.kind.secrets() {
+            if !secret(name) {
+                let id = &provider.id;
+                warnings.push(format!("secret {name} of provider {id} is not set on the server: messages wait for it"));
+            }
         }
     }
     warnings

@@ -32,6 +32,10 @@ pub struct Claimed {
     pub attempt: u32,
     /// The recipient's attributes as they are now.
     pub attributes: Object,
+    /// Of a transaction, rather than of a campaign.
+    pub transaction: bool,
+    /// The provider that may have it already and would know it again, and since when, ms UTC.
+    pub keyed: Option<(String, i64)>,
 }
 
 /// A message that may be sent now, as far as is known.
@@ -105,7 +109,7 @@ async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64
     }
     let sql = format!(
         "SELECT id, workspace, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
-         COALESCE(campaign, transaction_id) FROM messages \
+         COALESCE(campaign, transaction_id), transaction_id IS NOT NULL, provider, keyed_at FROM messages \
          WHERE due_at <= ? AND id IN ({{}}) AND status = 'pending' ORDER BY id{}",
         for_update(tx.kind())
     );
@@ -132,6 +136,11 @@ async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64
             args: row.text(6)?,
             attempt: row.int(7)? as u32 + 1,
             attributes: attributes.clone(),
+            transaction: row.flag(10)?,
+            keyed: match (row.opt_text(11)?, row.opt_int(12)?) {
+                (Some(provider), Some(since)) => Some((provider, since)),
+                _ => None,
+            },
         });
     }
     let sql = "UPDATE messages SET status = 'cancelled', reason = 'too late to be sent', due_at = NULL, updated_at = ? \
@@ -197,24 +206,25 @@ pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(St
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
-    let repeatable = reports.iter().filter(|r| matches!(r.outcome, Outcome::Retry(_) | Outcome::Ambiguous(_)));
+    let repeatable = reports.iter().filter(|r| !matches!(r.outcome, Outcome::Accepted { .. } | Outcome::Refused(_)));
     let repeatable: Vec<Value> = repeatable.map(|r| Value::from(&r.id)).collect();
     let left = unwanted(tx, &repeatable, now).await?;
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
-    let mut open: BTreeMap<String, (u32, Guarantee, bool, String)> = BTreeMap::new();
+    let mut open: BTreeMap<String, (u32, Guarantee, bool, String, Option<i64>)> = BTreeMap::new();
     for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
         let erased = row.text(3)?.is_empty();
-        open.insert(row.text(0)?, (row.int(1)? as u32, parse_guarantee(&row.text(2)?)?, erased, row.text(4)?));
+        let guarantee = parse_guarantee(&row.text(2)?)?;
+        open.insert(row.text(0)?, (row.int(1)? as u32, guarantee, erased, row.text(4)?, row.opt_int(5)?));
     }
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
-        let Some((attempt, guarantee, erased, deployment)) = open.get(&report.id) else { continue };
+        let Some((attempt, guarantee, erased, deployment, keyed_at)) = open.get(&report.id) else { continue };
         if *attempt != report.attempt {
             continue;
         }
@@ -223,8 +233,9 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         let (word, detail, provider_id) = match &report.outcome {
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
             Outcome::Retry(why) => ("retry", Some(why), None),
+            Outcome::Unable { why, .. } => ("unable", Some(why), None),
             Outcome::Refused(why) => ("refused", Some(why), None),
-            Outcome::Ambiguous(why) => ("unknown", Some(why), None),
+            Outcome::Ambiguous(why) | Outcome::Repeatable(why) => ("unknown", Some(why), None),
         };
         // Of a person who was erased only the count is kept.
         let keep = |text: Option<String>| if *erased { None } else { text };
@@ -260,6 +271,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keep(sent.map(|s| s.to.clone())),
             keep(sent.map(|s| s.subject.clone())),
             keep(sent.map(|s| s.body_hash.clone())),
+            if matches!(report.outcome, Outcome::Repeatable(_)) { keyed_at.or(Some(now)) } else { *keyed_at },
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
         attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
@@ -364,6 +376,7 @@ const OUTCOMES: Table = Table {
         "recipient",
         "subject",
         "body_hash",
+        "keyed_at",
     ],
     key: &["id"],
     existing: Existing::Takes(&[
@@ -382,6 +395,7 @@ const OUTCOMES: Table = Table {
         "recipient",
         "subject",
         "body_hash",
+        "keyed_at",
     ]),
 };
 

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod many;
 pub mod read;
 pub mod runs;
+pub mod secrets;
 pub mod segments;
 pub mod sieve;
 pub mod sql;

@@ -5,12 +5,14 @@
 
 pub mod app;
 pub mod client;
+pub mod clients;
 pub mod database;
 pub mod made;
 pub mod mysqld;
 pub mod plugins;
 pub mod program;
 pub mod smtp;
+pub mod vendors;
 pub mod web;
 pub mod wire;
 

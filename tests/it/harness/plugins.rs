@@ -28,6 +28,11 @@ pub fn flows(name: &str) -> Vec<u8> {
     marked(built("flows", "tests/plugins/flows"), name)
 }
 
+/// A project that sends through the provider of that name.
+pub fn senders(provider: &str) -> Vec<u8> {
+    marked(built("senders", "tests/plugins/senders"), provider)
+}
+
 fn marked(mut wasm: Vec<u8>, name: &str) -> Vec<u8> {
     let at = wasm.windows(MARK.len()).position(|w| w == MARK).expect("the mark is in the module");
     assert!(name.len() <= 8, "{name}");

@@ -1,0 +1,71 @@
+//! An HTTP endpoint of the user's own: one JSON document in each call.
+//!
+//! 2xx is accepted, with `{"id": …}` if it likes; 400 and 422 refuse the message; 401, 403, 404, 429 and 503 are the endpoint's own
+//! trouble. Anything else is not certain.
+
+use std::sync::Arc;
+
+use segflow_core::ledger::Outcome;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::http::{self, Place, keyed};
+use super::provider::{Email, Outcomes, Provider};
+
+/// Calls at one time.
+const SLOTS: usize = 32;
+
+pub struct Endpoint {
+    id: String,
+    place: Place,
+    token: Option<String>,
+    knows_keys: bool,
+    slots: Arc<Semaphore>,
+}
+
+impl Endpoint {
+    pub fn new(id: &str, place: Place, token: Option<String>, knows_keys: bool) -> Endpoint {
+        Endpoint { id: id.into(), place, token, knows_keys, slots: Arc::new(Semaphore::new(SLOTS)) }
+    }
+
+    async fn deliver(&self, email: &Email) -> Outcome {
+        let outcome = self.call(email).await.unwrap_or_else(|outcome| outcome);
+        if self.knows_keys { keyed(outcome) } else { outcome }
+    }
+
+    async fn call(&self, email: &Email) -> Result<Outcome, Outcome> {
+        let body = json!({
+            "id": email.id,
+            "from": email.from,
+            "to": email.to,
+            "subject": email.content.subject,
+            "html": email.content.html,
+            "text": email.content.text,
+            "template": email.template,
+            "transaction": email.transaction,
+        });
+        let mut request = self.place.post("").header("Idempotency-Key", &email.id);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let answer = http::call(request.json(&body)).await?;
+        if answer.is_success() {
+            return Ok(Outcome::Accepted { provider_id: answer.json()["id"].as_str().map(String::from) });
+        }
+        Err(answer.outcome(answer.tell("the endpoint does not take it")))
+    }
+}
+
+impl Provider for Endpoint {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
+        Box::pin(async { vec![self.deliver(&emails[0]).await] })
+    }
+}

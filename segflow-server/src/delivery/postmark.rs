@@ -1,0 +1,129 @@
+//! Postmark: up to 500 emails in one call, and an answer for each.
+
+use std::sync::Arc;
+
+use segflow_core::ledger::Outcome;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::http::{self, Place, misconfigured, unable};
+use super::provider::{Email, Outcomes, Provider};
+use crate::clock::monotonic;
+
+pub const ADDRESS: &str = "https://api.postmarkapp.com";
+
+/// The most emails in one call.
+const BATCH: usize = 500;
+
+/// After a call that was refused as a whole, emails are tried one by one for no longer than this.
+const ALONE: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub struct Postmark {
+    id: String,
+    place: Place,
+    token: String,
+    transactions: String,
+    campaigns: String,
+    slots: Arc<Semaphore>,
+}
+
+impl Postmark {
+    /// `streams` are those of transactions and of campaigns.
+    pub fn new(id: &str, place: Place, token: String, streams: (&str, &str)) -> Postmark {
+        let (transactions, campaigns) = (streams.0.to_string(), streams.1.to_string());
+        Postmark { id: id.into(), place, token, transactions, campaigns, slots: Arc::new(Semaphore::new(BATCH)) }
+    }
+
+    fn body(&self, email: &Email) -> Value {
+        json!({
+            "From": email.from,
+            "To": email.to,
+            "Subject": email.content.subject,
+            "HtmlBody": email.content.html,
+            "TextBody": email.content.text,
+            "Tag": email.template,
+            "Metadata": { "segflow": email.id },
+            "MessageStream": if email.transaction { &self.transactions } else { &self.campaigns },
+        })
+    }
+
+    /// Of the emails of one call; an error is one for all of them.
+    async fn call(&self, emails: &[Email]) -> Result<Vec<Outcome>, Outcome> {
+        let body: Vec<Value> = emails.iter().map(|email| self.body(email)).collect();
+        let request = self.place.post("/email/batch").header("X-Postmark-Server-Token", &self.token);
+        let answer = http::call(request.header("accept", "application/json").json(&body)).await?;
+        if !answer.is_success() {
+            let why = answer.tell("Postmark does not take it");
+            return Err(match answer.json()["ErrorCode"].as_i64() {
+                Some(code) if answer.status == 422 => said(code, why),
+                _ => answer.outcome(why),
+            });
+        }
+        let told = answer.json();
+        match told.as_array() {
+            Some(told) if told.len() == emails.len() => Ok(told.iter().map(one).collect()),
+            _ => Err(Outcome::Ambiguous(answer.tell("Postmark answered something else"))),
+        }
+    }
+
+    async fn deliver(&self, emails: &[Email]) -> Vec<Outcome> {
+        let all = match self.call(emails).await {
+            Ok(outcomes) => return outcomes,
+            Err(all) => all,
+        };
+        if emails.len() == 1 || !matches!(all, Outcome::Refused(_)) {
+            return vec![all; emails.len()];
+        }
+        // One of them made it refuse all: alone, it holds up no other.
+        let (began, mut outcomes) = (monotonic(), vec![]);
+        for email in emails {
+            outcomes.push(if began.elapsed() > ALONE {
+                Outcome::Retry("Postmark refused it together with others".into())
+            } else {
+                match self.call(std::slice::from_ref(email)).await {
+                    Ok(mut outcomes) => outcomes.remove(0),
+                    Err(outcome) => outcome,
+                }
+            });
+        }
+        outcomes
+    }
+}
+
+/// What Postmark says of one email.
+fn one(told: &Value) -> Outcome {
+    match told["ErrorCode"].as_i64() {
+        Some(0) => Outcome::Accepted { provider_id: told["MessageID"].as_str().map(String::from) },
+        Some(code) => said(code, format!("Postmark says {code}: {}", told["Message"].as_str().unwrap_or_default())),
+        None => Outcome::Ambiguous("Postmark said nothing about it".into()),
+    }
+}
+
+/// What an error code says.
+fn said(code: i64, why: String) -> Outcome {
+    match code {
+        // Maintenance.
+        100 => unable(why),
+        // The token, the sender's signature, the stream, the account and what it may do: nothing of this is the recipient's.
+        10 | 400 | 401 | 405 | 412 | 413 | 701 | 1221..=1240 => misconfigured(why),
+        _ => Outcome::Refused(why),
+    }
+}
+
+impl Provider for Postmark {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
+        Box::pin(self.deliver(emails))
+    }
+}

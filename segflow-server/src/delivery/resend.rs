@@ -1,0 +1,74 @@
+//! Resend: one email in each call, with a key by which it knows the email again for a day.
+//!
+//! Its batches are not used: there the key is one of the whole batch, which would have to be the same when it is tried again.
+
+use std::sync::Arc;
+
+use segflow_core::ledger::Outcome;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::http::{self, Place, keyed, misconfigured};
+use super::provider::{Email, Outcomes, Provider};
+
+pub const ADDRESS: &str = "https://api.resend.com";
+
+/// Calls at one time.
+const SLOTS: usize = 8;
+
+pub struct Resend {
+    id: String,
+    place: Place,
+    key: String,
+    slots: Arc<Semaphore>,
+}
+
+impl Resend {
+    pub fn new(id: &str, place: Place, key: String) -> Resend {
+        Resend { id: id.into(), place, key, slots: Arc::new(Semaphore::new(SLOTS)) }
+    }
+
+    async fn deliver(&self, email: &Email) -> Outcome {
+        let body = json!({
+            "from": email.from,
+            "to": [email.to],
+            "subject": email.content.subject,
+            "html": email.content.html,
+            "text": email.content.text,
+            "tags": [{ "name": "segflow", "value": email.id }],
+        });
+        let request = self.place.post("/emails").bearer_auth(&self.key).header("Idempotency-Key", &email.id);
+        let answer = match http::call(request.json(&body)).await {
+            Ok(answer) => answer,
+            Err(outcome) => return keyed(outcome),
+        };
+        if answer.is_success() {
+            return Outcome::Accepted { provider_id: answer.json()["id"].as_str().map(String::from) };
+        }
+        let (told, why) = (answer.json(), answer.tell("Resend does not take it"));
+        match (answer.status, told["name"].as_str().unwrap_or_default()) {
+            // The same key, and it is still at it.
+            (409, "concurrent_idempotent_requests") => Outcome::Repeatable(why),
+            // The same key and another text: it was tried before, and the email or the person has changed since.
+            (409, _) => Outcome::Ambiguous(why),
+            (422, "invalid_from_address") | (429, "daily_quota_exceeded" | "monthly_quota_exceeded") => {
+                misconfigured(why)
+            }
+            _ => keyed(answer.outcome(why)),
+        }
+    }
+}
+
+impl Provider for Resend {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
+        Box::pin(async { vec![self.deliver(&emails[0]).await] })
+    }
+}

@@ -1,0 +1,113 @@
+//! The vendors' own client libraries, in Node and Python: installed once, by npm and pip as they are set up on this machine, into
+//! `vendors` in the cache folder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::plugins::root;
+
+/// What the library of a vendor says of some recipients, by recipient.
+pub async fn node(vendor: &str, url: &str, key: &str, names: &[&str]) -> Value {
+    let home = install("node", "package.json", async |folder: &Path| {
+        // Node looks for packages beside the file.
+        let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
+        done(Command::new("npm").args(npm).current_dir(folder)).await;
+    })
+    .await;
+    let script = home.join("clients.mjs");
+    write(&script, &fs::read_to_string(source("clients.mjs")).expect("the script"));
+    let mut command = Command::new("node");
+    command.arg(script).args([vendor, url, key]).args(names).current_dir(home);
+    told(&mut command, "").await
+}
+
+/// What boto3 says of some recipients, by recipient.
+pub async fn boto(url: &str, key_id: &str, key: &str, region: &str, names: &[&str]) -> Value {
+    told(python().await.args(["ses", url, key_id, key, region]).args(names), "").await
+}
+
+/// Whether dkimpy finds the signature of a message right, by a public key as it stands in the DNS.
+pub async fn dkim_verifies(message: &str, public: &str) -> bool {
+    told(python().await.args(["verify", public]), message).await["verifies"] == true
+}
+
+/// An RSA key, private as PKCS#1 PEM and public as it stands in the DNS.
+pub async fn dkim_key() -> (String, String) {
+    let private = output(Command::new("openssl").args(["genrsa", "-traditional", "2048"]), "").await;
+    let public = output(Command::new("openssl").args(["rsa", "-pubout"]), &private).await;
+    (private, public.lines().filter(|line| !line.starts_with("-----")).collect())
+}
+
+async fn python() -> Command {
+    let home = install("python", "requirements.txt", async |folder: &Path| {
+        done(Command::new("python3").args(["-m", "venv", "--clear", "venv"]).current_dir(folder)).await;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
+        done(Command::new("venv/bin/python").args(pip).current_dir(folder)).await;
+    })
+    .await;
+    let mut command = Command::new(home.join("venv/bin/python"));
+    command.arg(source("clients.py"));
+    command
+}
+
+fn source(name: &str) -> PathBuf {
+    root().join("tests/vendors").join(name)
+}
+
+/// Installs what a file lists, unless exactly that has been installed; the folder. One test installs, the others wait.
+async fn install(name: &str, list: &str, install: impl AsyncFnOnce(&Path)) -> PathBuf {
+    let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("SEGFLOW_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("segflow")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/segflow")))
+        .expect("a folder to install into: set SEGFLOW_CACHE, XDG_CACHE_HOME or HOME");
+    let folder = std::path::absolute(cache).expect("a path").join("vendors").join(name);
+    fs::create_dir_all(&folder).expect("a folder");
+    let lock = File::create(folder.join("lock")).expect("a lock file");
+    tokio::task::block_in_place(|| lock.lock()).expect("the lock");
+    let wanted = fs::read_to_string(source(list)).expect("the list");
+    if fs::read_to_string(folder.join("installed")).is_ok_and(|text| text == wanted) {
+        return folder;
+    }
+    fs::write(folder.join(list), &wanted).expect("written");
+    install(&folder).await;
+    fs::write(folder.join("installed"), wanted).expect("written");
+    folder
+}
+
+/// Other tests may be reading it: it is replaced as a whole.
+fn write(path: &Path, text: &str) {
+    let new = path.with_extension(super::database::random());
+    fs::write(&new, text).expect("written");
+    fs::rename(new, path).expect("renamed");
+}
+
+async fn told(command: &mut Command, input: &str) -> Value {
+    let text = output(command, input).await;
+    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+async fn done(command: &mut Command) {
+    output(command, "").await;
+}
+
+/// What a program prints.
+async fn output(command: &mut Command, input: &str) -> String {
+    let shown = format!("{:?}", command.as_std());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {shown}: {e}"));
+    let mut stdin = child.stdin.take().expect("piped");
+    let text = input.to_string();
+    // One that reads nothing may be gone before it is told.
+    let telling = tokio::spawn(async move { drop(stdin.write_all(text.as_bytes()).await) });
+    let limit = std::time::Duration::from_secs(300);
+    let output = tokio::time::timeout(limit, child.wait_with_output()).await.expect("it ends").expect("its output");
+    telling.await.expect("told");
+    assert!(output.status.success(), "{shown} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
