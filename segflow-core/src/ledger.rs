@@ -144,7 +144,12 @@ pub fn after(outcome: &Outcome, message: &str, attempt: u32, guarantee: Guarante
         Outcome::Retry(why) => again(why),
         // However long it lasts: it is nothing that the message could be refused for.
         Outcome::Unable { why, pause } => {
-            let pause = pause.unwrap_or_else(|| backoff(message, attempt));
+            // At least a second, and not all of them at once.
+            let asked = |pause: i64| {
+                let spread = ids::random(ids::seed(message), u64::from(attempt)) % (pause.max(0) as u64 / 4 + 1_000);
+                pause.max(1_000).saturating_add(spread as i64)
+            };
+            let pause = pause.map_or_else(|| backoff(message, attempt), asked);
             Transition { status: Status::Pending, reason: Some(short(why)), due_at: Some(now.saturating_add(pause)) }
         }
         Outcome::Ambiguous(why) => lost(why, message, attempt, guarantee, now),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use segflow_protocol::{Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Transaction, Trigger};
 
 use crate::eval::{Dependencies, dependencies};
+use crate::ids;
 use crate::merge::{Object, Path};
 use crate::words::distance;
 
@@ -108,6 +109,26 @@ impl Project {
 
     pub fn depends_on(&self, segment: usize) -> &Dependencies {
         &self.dependencies[segment]
+    }
+
+    /// Tells a rule in SQL from any other.
+    pub fn rule_of(&self, segment: &str) -> Option<u64> {
+        self.manifest.segments.iter().find(|s| s.id == segment).and_then(|segment| match &segment.rule {
+            Rule::Sql(sql) => Some(ids::seed(sql)),
+            Rule::Expr(_) => None,
+        })
+    }
+
+    /// Whether a campaign is entered by this segment, or by one that is made of it.
+    pub fn goes_by(&self, campaign: &Campaign, segment: &str) -> bool {
+        campaign.segments.iter().any(|id| self.is_made_of(id, segment))
+    }
+
+    /// Whether a segment is another, or depends on it.
+    fn is_made_of(&self, id: &str, other: &str) -> bool {
+        let index = self.manifest.segments.iter().position(|s| s.id == id);
+        let parts = index.map(|index| &self.dependencies[index].segments);
+        id == other || parts.is_some_and(|parts| parts.iter().any(|part| self.is_made_of(part, other)))
     }
 
     pub fn campaign(&self, id: &str) -> Option<&Campaign> {

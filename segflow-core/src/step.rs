@@ -67,9 +67,9 @@ pub enum What {
     Enter { campaign: String, start_at: Option<i64> },
     /// A flow wants the user out of a campaign.
     Leave { campaign: String },
-    /// What a segment that compares users with one another says of this one, under a generation's rule. `first`: it had not been asked
+    /// What a segment that compares users with one another says of this one, by a rule it may no longer have. `first`: it had not been asked
     /// before, so whoever belongs has been there already.
-    Verdict { segment: String, holds: bool, generation: i64, first: bool },
+    Verdict { segment: String, holds: bool, rule: u64, first: bool },
 }
 
 /// What there has been of a campaign for a user.
@@ -306,8 +306,9 @@ struct Step<'a> {
 impl<'a> Step<'a> {
     fn new(project: &'a Project, mut work: Work, now: i64) -> Step<'a> {
         for fact in &work.facts {
-            if let What::Verdict { segment, holds, generation, .. } = &fact.what
-                && *generation == project.generation
+            // Also one that was found before another push, if that left the rule alone.
+            if let What::Verdict { segment, holds, rule, .. } = &fact.what
+                && project.rule_of(segment) == Some(*rule)
             {
                 work.sql.insert(segment.clone(), *holds);
             }
@@ -375,12 +376,13 @@ impl<'a> Step<'a> {
                 self.decision.flips.push((segment.id.clone(), verdict.flip));
             }
         }
+        let is_known = |id: &str| self.project.manifest.segments.iter().any(|segment| segment.id == id);
+        let gone = self.work.flips.keys().filter(|id| !is_known(id)).cloned();
+        self.decision.flips.extend(gone.map(|id| (id, None)));
         if self.work.user.evaluated < self.project.generation {
             let known: BTreeSet<&str> = self.project.manifest.segments.iter().map(|s| s.id.as_str()).collect();
             let gone = self.work.members.iter().filter(|id| !known.contains(id.as_str())).cloned();
             self.decision.left.extend(gone);
-            let gone = self.work.flips.keys().filter(|id| !known.contains(id.as_str())).cloned();
-            self.decision.flips.extend(gone.map(|id| (id, None)));
             self.work.members.retain(|id| known.contains(id.as_str()));
         }
     }

@@ -17,7 +17,7 @@ use crate::deploy::Deploy;
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
-use crate::store::behind::Behind;
+use crate::store::behind::{Behind, Wanted};
 use crate::store::decide::{self, Group};
 use crate::store::ledger::Due;
 use crate::store::{Error, Result, Store, engine as rows};
@@ -116,7 +116,8 @@ impl Engine {
         }
         let mut groups = vec![];
         for (workspace, mut users) in told.into_iter().chain(due) {
-            self.leave_cooling(&workspace, &mut users);
+            let cooling = self.cooling(&workspace);
+            users.retain(|user| !cooling.contains(user));
             let users: Vec<String> = users.into_iter().collect();
             groups.extend(users.chunks(GROUP).map(|part| (workspace.clone(), part.iter().cloned().collect())));
         }
@@ -142,25 +143,24 @@ impl Engine {
         let mut marked = false;
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
-            let looking = self.sieves.look(&self.store.db, incarnation, buckets, &workspace, &project, now);
-            let found = looking.await?;
-            marked |= found.marked > 0;
-            if found.users.is_empty() && found.marked == 0 {
-                self.behind.lock().expect("no panic while held").remove(&workspace);
-            } else {
-                due.entry(workspace).or_default().extend(found.users);
+            let wanted = Wanted { buckets, cooling: &self.cooling(&workspace) };
+            let looking = self.sieves.look(&self.store.db, incarnation, &wanted, &workspace, &project, now);
+            match looking.await? {
+                Some(found) => {
+                    marked |= found.marked > 0;
+                    due.entry(workspace).or_default().extend(found.users);
+                }
+                None => drop(self.behind.lock().expect("no panic while held").remove(&workspace)),
             }
         }
         Ok(marked)
     }
 
-    fn leave_cooling(&self, workspace: &str, users: &mut BTreeSet<String>) {
-        let mut cooling = self.cooling.lock().expect("no panic while held");
-        if !cooling.is_empty() {
-            let now = monotonic();
-            cooling.retain(|_, until| *until > now);
-            users.retain(|user| !cooling.contains_key(&(workspace.to_string(), user.clone())));
-        }
+    /// Users of a workspace who are left alone for now.
+    fn cooling(&self, workspace: &str) -> BTreeSet<String> {
+        let (mut cooling, now) = (self.cooling.lock().expect("no panic while held"), monotonic());
+        cooling.retain(|_, until| *until > now);
+        cooling.keys().filter(|(of, _)| of == workspace).map(|(_, user)| user.clone()).collect()
     }
 
     fn cool(&self, workspace: &str, user: &str) {

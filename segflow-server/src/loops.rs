@@ -101,15 +101,18 @@ impl Loops {
         }
     }
 
-    /// Emails that are tried, one at a time: a person waits for each.
+    /// Emails that are tried: a person waits for each, and none for another.
     async fn try_out(self: Arc<Self>, mut trials: mpsc::Receiver<Trial>) -> Result<()> {
         loop {
             let trial = tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 Some(trial) = trials.recv() => trial,
             };
-            // Nobody is left to hear it when the caller has gone; it is sent all the same.
-            let _ = trial.answer.send(self.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
+            let this = self.clone();
+            tokio::spawn(async move {
+                // Nobody is left to hear it when the caller has gone; it is sent all the same.
+                let _ = trial.answer.send(this.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
+            });
         }
     }
 

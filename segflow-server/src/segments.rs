@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::deploy::Deploy;
 use crate::ownership::{Held, Ownership};
 use crate::store::runs::{self, How, Run};
-use crate::store::{Result, Store, deployments};
+use crate::store::{Error, Result, Store, deployments};
 
 /// An hour in ms.
 const HOUR: i64 = 3_600_000;
@@ -61,9 +61,19 @@ impl Segments {
             runs::put_off(db, &run, now).await?;
             return Ok(true);
         };
-        match runs::go_on(db, &incarnation, &run, &how, now).await {
+        let ends_here = |error: &Error| error.is_away() || matches!(error, Error::Fenced);
+        let mut done = runs::go_on(db, &incarnation, &run, &how, now).await;
+        if let (How::Scoped(_), Err(error)) = (&how, &done)
+            && !ends_here(error)
+        {
+            // One user's data can be enough for it: the engine asks about these users in smaller groups, and the run goes on behind them.
+            let (workspace, segment) = (&run.workspace, &run.segment);
+            tracing::warn!(workspace, segment, %error, "raw SQL could not be asked about many users");
+            done = runs::go_on(db, &incarnation, &run, &How::Everybody, now).await;
+        }
+        match done {
             Ok(()) => self.wake.notify_one(),
-            Err(error) if error.is_away() || matches!(error, crate::store::Error::Fenced) => return Err(error),
+            Err(error) if ends_here(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(workspace = run.workspace, segment = run.segment, %error, "a segment could not be gone through");
                 runs::put_off(db, &run, now).await?;
@@ -99,9 +109,7 @@ fn how(project: &Project, run: &Run) -> Option<How> {
     let index = project.manifest.segments.iter().position(|s| s.id == run.segment)?;
     Some(match &project.manifest.segments[index].rule {
         Rule::Expr(_) => How::Everybody,
-        Rule::Sql(sql) if project.depends_on(index).other_users => {
-            How::Whole { sql: sql.clone(), generation: project.generation }
-        }
+        Rule::Sql(sql) if project.depends_on(index).other_users => How::Whole { sql: sql.clone() },
         Rule::Sql(sql) => How::Scoped(sql.clone()),
     })
 }

@@ -117,6 +117,10 @@ fn the_preview_serves_what_the_project_has() {
         assert_eq!((&order["id"], &order["transactional"]), (&json!("order-confirmed"), &json!(true)));
         assert_eq!(order["args"]["purchase"]["order_id"], "A-1042", "the declared sample");
         assert!(page.get("/frame/0?scheme=dark").await.text().contains("A-1042"));
+        // A page elsewhere whose name leads to this machine sees nothing.
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+        let asked = http.get(format!("{}/gallery.json", preview.url)).header("host", "elsewhere.example:80").send();
+        assert_eq!(asked.await.expect("an answer").status(), 403);
         preview.kill().await;
     });
 }

@@ -18,6 +18,7 @@ both![
     postmark_gets_many_in_one_call_and_one_of_them_refused_harms_no_other,
     what_resend_may_have_is_handed_over_again_and_taken_once,
     what_nobody_knows_again_any_more_is_unknown,
+    what_one_provider_may_have_is_not_given_to_another,
     a_provider_that_is_away_costs_a_message_nothing,
     a_push_says_which_secrets_are_missing,
     a_wrong_secret_is_told_without_its_value,
@@ -205,9 +206,22 @@ async fn what_nobody_knows_again_any_more_is_unknown(db: Database) {
     let message = until("it is unknown", look).await;
     assert_eq!(message["reason"], "perhaps accepted by resend, a day ago");
     assert_eq!(fake.calls().len(), 1);
-    // Nor is it given to another provider, which cannot know it.
-    add(&app, "ada").await;
-    tried(&app, "ada").await;
+}
+
+async fn what_one_provider_may_have_is_not_given_to_another(db: Database) {
+    let (app, fake) = start(&db, resend::vendor, "resend").await;
+    add(&app, "cut").await;
+    tried(&app, "cut").await;
+    assert_eq!(fake.calls().len(), 1);
+    // It cannot know it, even if it went by the same name.
+    app.push(plugins::senders("postmark")).await;
+    hurry(&db).await;
+    let look =
+        || async { app.messages("cut").await.into_iter().next().filter(|message| message["status"] == "unknown") };
+    let message = until("it is unknown", look).await;
+    assert_eq!(message["reason"], "perhaps accepted by a provider that is not the project's any more");
+    assert_eq!(fake.calls().len(), 1);
+    app.settle().await;
 }
 
 async fn a_provider_that_is_away_costs_a_message_nothing(db: Database) {

@@ -20,6 +20,8 @@ both![
     a_decision_about_somebody_else_of_the_same_id_is_dropped,
     a_message_is_claimed_once,
     an_outcome_belongs_to_its_attempt,
+    a_provider_in_trouble_uses_up_no_tries,
+    a_provider_that_says_too_much_is_cut_short,
     what_a_dead_server_was_sending_is_accounted_for,
     a_dead_server_commits_nothing,
     leases_run_out_before_they_are_taken,
@@ -137,7 +139,7 @@ impl Bench {
 }
 
 fn report(id: &str, attempt: u32, outcome: Outcome) -> Report {
-    Report { id: id.into(), attempt, outcome, provider: "p".into(), sent: None }
+    Report { id: id.into(), attempt, outcome, provider: "p".into(), memory: None, sent: None }
 }
 
 fn accepted() -> Outcome {
@@ -260,6 +262,34 @@ async fn an_outcome_belongs_to_its_attempt(db: Database) {
     assert_eq!(say(2, Outcome::Refused("no".into())).await, 0, "and what is settled is settled");
     assert_eq!(bench.status(id).await, "sent");
     assert_eq!(bench.status(&ids[1]).await, "sending");
+}
+
+async fn a_provider_in_trouble_uses_up_no_tries(db: Database) {
+    let bench = bench(&db).await;
+    let ids = &bench.pending(Guarantee::AtMostOnce).await[..1];
+    let mut now = 1;
+    for attempt in 1..=30 {
+        assert_eq!(bench.claim(ids, now).await.len(), 1, "attempt {attempt}");
+        let outcome = match attempt {
+            1..=20 => Outcome::Unable { why: "down".into(), pause: Some(0) },
+            _ => Outcome::Retry("busy".into()),
+        };
+        ledger::outcomes(&bench.store.db, vec![report(&ids[0], attempt, outcome)], now).await.expect("recorded");
+        assert_eq!(bench.status(&ids[0]).await, if attempt < 30 { "pending" } else { "refused" }, "attempt {attempt}");
+        assert_eq!(bench.claim(ids, now).await.len(), 0, "it is not asked again at once, whatever it says");
+        now += 10_000_000;
+    }
+}
+
+/// lessons.md: a 269-character provider error overflowed a column.
+async fn a_provider_that_says_too_much_is_cut_short(db: Database) {
+    let bench = bench(&db).await;
+    let ids = bench.pending(Guarantee::AtMostOnce).await;
+    bench.claim(&ids, 1).await;
+    let long = Outcome::Accepted { provider_id: Some("ü".repeat(100_000)) };
+    let reports = vec![report(&ids[0], 1, long), report(&ids[1], 1, accepted())];
+    ledger::outcomes(&bench.store.db, reports, 1).await.expect("recorded");
+    assert_eq!((bench.status(&ids[0]).await, bench.status(&ids[1]).await), ("sent".into(), "sent".into()));
 }
 
 async fn what_a_dead_server_was_sending_is_accounted_for(db: Database) {

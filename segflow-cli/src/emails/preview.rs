@@ -5,9 +5,10 @@ use std::{collections::HashMap, net::TcpListener, sync::Arc};
 use anyhow::{Context as _, Result};
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, Request, State},
     http::{HeaderName, StatusCode, header},
-    response::IntoResponse,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
@@ -85,6 +86,17 @@ fn routes(watched: Watched) -> Router {
         .route("/changed", get(changed))
         .route("/frame/{index}", get(frame))
         .with_state(watched)
+        .layer(middleware::from_fn(only_by_its_own_name))
+}
+
+/// Only what asks for this machine by its own name: a page elsewhere, whose name leads here, does not.
+async fn only_by_its_own_name(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    match name {
+        "127.0.0.1" | "localhost" => next.run(request).await,
+        _ => StatusCode::FORBIDDEN.into_response(),
+    }
 }
 
 async fn gallery(State(watched): State<Watched>) -> Json<Value> {

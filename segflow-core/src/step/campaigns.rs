@@ -115,7 +115,13 @@ impl Step<'_> {
         // Someone of the past that a new campaign finds there has not come by that fact alone.
         let known = self.work.user.seq > 0;
         let historical = historical && !(is_new && known);
-        let found = |fact: &super::Fact| matches!(fact.what, What::Verdict { first: true, .. });
+        // Nor has somebody whom a segment of the campaign's finds there as it is asked about for the first time.
+        let found = |fact: &super::Fact| match &fact.what {
+            What::Verdict { segment, holds: true, first: true, .. } => {
+                self.decision.entered.contains(segment) && self.project.goes_by(campaign, segment)
+            }
+            _ => false,
+        };
         let is_there = (is_new && known) || self.work.facts.iter().any(found);
         if !after || historical || (is_there && campaign.newcomers_only) {
             return;

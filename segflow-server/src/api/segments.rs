@@ -98,7 +98,7 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
     let (db, workspace, now) = (&app.store.db, &by.workspace, app.now());
     let users = BTreeSet::from([user.to_string()]);
     let names: BTreeSet<String> = on.event_names().cloned().collect();
-    let loaded = rows::load(db, &project, workspace, &users, &names, now).await?;
+    let loaded = rows::look(db, &project, workspace, &users, &names, now).await?;
     let (work, _) = loaded.work.into_iter().next().ok_or_else(|| Problem::not_found("user", user))?;
     let since = read::memberships(db, workspace, user, None, i64::MAX).await?;
     let since = since.iter().find(|m| m.segment == id).map(|m| m.since);

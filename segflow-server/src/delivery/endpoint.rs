@@ -57,6 +57,10 @@ impl Endpoint {
 }
 
 impl Provider for Endpoint {
+    fn memory(&self) -> Option<String> {
+        self.knows_keys.then(|| self.place.account(self.token.as_deref().unwrap_or_default()))
+    }
+
     fn id(&self) -> &str {
         &self.id
     }

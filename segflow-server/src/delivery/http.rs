@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
+use segflow_core::ids::hex;
 use segflow_core::ledger::Outcome;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use url::Url;
 
 /// The longest wait for an answer.
@@ -49,6 +51,11 @@ impl Place {
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(self.at(path))
     }
+
+    /// An account here, without telling where that is or what opens it.
+    pub fn account(&self, credential: &str) -> String {
+        hex(&Sha256::digest(format!("{}\0{credential}", self.base)))
+    }
 }
 
 /// What was answered.
@@ -68,7 +75,8 @@ pub async fn call(request: RequestBuilder) -> Result<Answer, Outcome> {
         Err(error) => {
             let error = error.without_url();
             return Err(match (error.is_builder(), error.is_connect()) {
-                (true, _) => Outcome::Refused(format!("the call cannot be made: {error}")),
+                // A secret that no header can carry: everything else in a call is made here.
+                (true, _) => misconfigured(format!("the call cannot be made: {}", causes(&error))),
                 (_, true) => unable(format!("no connection to the provider: {}", causes(&error))),
                 (_, _) => Outcome::Ambiguous(format!("no answer from the provider: {}", causes(&error))),
             });
@@ -119,9 +127,10 @@ impl Answer {
     pub fn outcome(&self, why: String) -> Outcome {
         match self.status {
             // Something before the server has given up waiting for it, or it broke in the middle: nobody knows how far it came.
-            500 | 502 | 504 | 408 => Outcome::Ambiguous(why),
+            // One that points elsewhere may have taken it before it did.
+            500 | 502 | 504 | 408 | 300..400 => Outcome::Ambiguous(why),
             429 | 503 => Outcome::Unable { why, pause: self.pause() },
-            401 | 402 | 403 | 404 | 405 | 407 | 300..400 => misconfigured(why),
+            401 | 402 | 403 | 404 | 405 | 407 => misconfigured(why),
             400 | 413 | 422 => Outcome::Refused(why),
             _ => Outcome::Ambiguous(why),
         }
@@ -174,10 +183,10 @@ mod tests {
         for status in [400, 413, 422] {
             assert_eq!(answer(status, "").outcome("x".into()), Outcome::Refused("x".into()), "{status}");
         }
-        for status in [500, 502, 504, 418, 599] {
+        for status in [500, 502, 504, 418, 599, 302, 303] {
             assert_eq!(answer(status, "").outcome("x".into()), Outcome::Ambiguous("x".into()), "{status}");
         }
-        for status in [401, 403, 404, 302] {
+        for status in [401, 403, 404] {
             assert_eq!(answer(status, "").outcome("x".into()), misconfigured("x".into()), "{status}");
         }
         let busy = |pause| Outcome::Unable { why: "x".into(), pause };

@@ -268,6 +268,7 @@ impl Delivery {
             attempt: claimed.attempt,
             outcome: Outcome::Ambiguous("the server failed while sending".into()),
             provider: name.clone(),
+            memory: None,
             sent: None,
         };
         sending.await.unwrap_or_else(|_| claimed.into_iter().map(failed).collect())
@@ -308,6 +309,7 @@ impl Delivery {
         provider: &dyn Provider,
         claimed: &[Claimed],
     ) -> Vec<Report> {
+        let memory = provider.memory();
         let rendering = claimed.iter().map(|claimed| self.prepare(project, provider, claimed));
         let rendered = join_all(rendering).await;
         // This process was stopped, or away from the database, for so long that the messages may be another server's by now.
@@ -332,7 +334,14 @@ impl Delivery {
                 }
                 Err(outcome) => (outcome, None),
             };
-            Report { id: claimed.id.clone(), attempt: claimed.attempt, outcome, provider: provider.id().into(), sent }
+            Report {
+                id: claimed.id.clone(),
+                attempt: claimed.attempt,
+                outcome,
+                provider: provider.id().into(),
+                memory: memory.clone(),
+                sent,
+            }
         };
         claimed.iter().zip(rendered).map(conclude).collect()
     }
@@ -344,36 +353,50 @@ impl Delivery {
         provider: &dyn Provider,
         claimed: &Claimed,
     ) -> std::result::Result<(Email, SentAs), Outcome> {
-        if let Some((by, since)) = &claimed.keyed {
-            // Only by the one that knows the message again, and only for as long as it does.
-            if by != provider.id() {
-                return Err(Outcome::Ambiguous(format!(
-                    "perhaps accepted by {by}, which is not the project's any more"
-                )));
+        if let Some((memory, since)) = &claimed.keyed {
+            // Only where the message is known again, and only for as long as it is.
+            if provider.memory().as_ref() != Some(memory) {
+                return Err(Outcome::Ambiguous(
+                    "perhaps accepted by a provider that is not the project's any more".into(),
+                ));
             }
             if self.clock.now() - since > KEYED {
-                return Err(Outcome::Ambiguous(format!("perhaps accepted by {by}, a day ago")));
+                return Err(Outcome::Ambiguous(format!("perhaps accepted by {}, a day ago", provider.id())));
             }
         }
-        self.email(project, claimed).await.map_err(Outcome::Refused)
+        self.email(project, claimed).await.map_err(|outcome| match outcome {
+            // It cannot be written any more; that says nothing about the first time.
+            Outcome::Refused(why) if claimed.keyed.is_some() => Outcome::Ambiguous(why),
+            outcome => outcome,
+        })
     }
 
-    /// The email as it goes out. An error is a reason to refuse the message.
-    async fn email(&self, project: &Project, claimed: &Claimed) -> std::result::Result<(Email, SentAs), String> {
-        let code = self.deploy.code(&claimed.deployment).await.map_err(|e| e.to_string())?;
-        let decided_with = code.manifest.templates.iter().find(|t| t.id == claimed.template);
+    /// The email as it goes out; an error is what becomes of the message.
+    async fn email(&self, project: &Project, claimed: &Claimed) -> std::result::Result<(Email, SentAs), Outcome> {
+        // A database that is away is no reason to refuse anybody.
+        let code = |deployment| async move {
+            self.deploy.code(deployment).await.map_err(|error| match error {
+                Error::NotFound(why) => Outcome::Refused(why),
+                error => http::unable(format!("the project's code could not be loaded: {error}")),
+            })
+        };
+        let refused = |why: &str| Outcome::Refused(why.into());
+        let decided = code(&claimed.deployment).await?;
+        let decided_with = decided.manifest.templates.iter().find(|t| t.id == claimed.template);
         // A corrected email reaches messages that were decided before, if it takes the same arguments.
         let corrected = project.template(&claimed.template);
         let by_current = corrected.is_some_and(|new| decided_with.is_none_or(|old| old.arguments == new.arguments));
         let deployment = if by_current { &project.deployment } else { &claimed.deployment };
-        let manifest = if by_current { &project.manifest } else { code.manifest.as_ref() };
+        let manifest = if by_current { &project.manifest } else { decided.manifest.as_ref() };
+        code(deployment).await?;
 
-        let to = address(manifest.address.as_deref().unwrap_or("email"), &claimed.attributes)?;
-        let from = manifest.from.clone().ok_or("the project names no sender")?;
+        let to = address(manifest.address.as_deref().unwrap_or("email"), &claimed.attributes);
+        let to = to.map_err(Outcome::Refused)?;
+        let from = manifest.from.clone().ok_or_else(|| refused("the project names no sender"))?;
         let context = Json(serde_json::Value::Object(declared(&manifest.user, &claimed.attributes)).to_string());
         let request =
             Render { template: claimed.template.clone(), user: context.clone(), args: Json(claimed.args.clone()) };
-        let rendered = self.deploy.render(deployment, request).await?;
+        let rendered = self.deploy.render(deployment, request).await.map_err(Outcome::Refused)?;
         let sent = SentAs {
             deployment: deployment.clone(),
             context: context.0,

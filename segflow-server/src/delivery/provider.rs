@@ -39,6 +39,12 @@ pub trait Provider: Send + Sync {
         1
     }
 
+    /// What knows messages again by their keys, if anything does: the account at the place, without telling either. Only there is a
+    /// message asked for again that may have been accepted.
+    fn memory(&self) -> Option<String> {
+        None
+    }
+
     /// Hands emails over, no more than it takes in one call.
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a>;
 }

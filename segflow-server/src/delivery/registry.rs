@@ -46,7 +46,8 @@ impl Registry {
         let mut values = BTreeMap::new();
         for name in declared.kind.secrets() {
             let value = secret(name).ok_or_else(|| format!("secret {name} is not set on the server"))?;
-            values.insert(name, value);
+            // As a file or a shell has put it there, with the end of its line.
+            values.insert(name, value.trim().to_string());
         }
         let hash = hash(declared, &values);
         let key = (workspace.to_string(), declared.id.clone());
@@ -84,6 +85,9 @@ impl Registry {
                 Arc::new(Postmark::new(id, place, secret(token), (transactions, campaigns)))
             }
             ProviderKind::Ses { region, key_id, key, configuration_set, url } => {
+                if !region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+                    return Err(format!("`{region}` is not a region such as eu-central-1"));
+                }
                 let place = place(url, &ses::address(region))?;
                 let key = sigv4::Key { id: secret(key_id), secret: secret(key), region: region.clone() };
                 Arc::new(Ses::new(id, place, key, configuration_set.clone()))

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::store::ledger::{self, Report};
-use crate::store::{Error, Store};
+use crate::store::{Result, Store};
 
 /// The most outcomes in one commit.
 const GROUP: usize = 256;
@@ -35,16 +35,13 @@ impl Reporter {
                     group.push(report);
                 }
                 let (batch, written): (Vec<Report>, Vec<Written>) = group.drain(..).unzip();
-                loop {
-                    match ledger::outcomes(&store.db, batch.clone(), clock.now()).await {
-                        Ok(_) => break,
-                        Err(Error::Internal(why)) => {
-                            tracing::error!(why, "outcomes could not be recorded");
-                            break;
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, outcomes = batch.len(), "outcomes wait for the database");
-                            tokio::time::sleep(Duration::from_millis(250)).await;
+                // One that cannot be written must not keep the others from it, nor their slots from the next messages.
+                if let Err(error) = record(&store, &clock, batch.clone()).await {
+                    tracing::warn!(%error, outcomes = batch.len(), "outcomes could not be recorded together; one by one");
+                    for report in batch {
+                        let id = report.id.clone();
+                        if let Err(error) = record(&store, &clock, vec![report]).await {
+                            tracing::error!(id, %error, "an outcome could not be recorded");
                         }
                     }
                 }
@@ -58,5 +55,18 @@ impl Reporter {
     pub async fn report(&self, report: Report, written: impl FnOnce() + Send + 'static) {
         // It is gone only with the whole server.
         let _ = self.queue.send((report, Box::new(written))).await;
+    }
+}
+
+/// Waits for a database that is away. Another error is about what is to be written.
+async fn record(store: &Store, clock: &Clock, batch: Vec<Report>) -> Result<()> {
+    loop {
+        match ledger::outcomes(&store.db, batch.clone(), clock.now()).await {
+            Err(error) if error.is_away() => {
+                tracing::warn!(%error, outcomes = batch.len(), "outcomes wait for the database");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            done => return done.map(drop),
+        }
     }
 }

@@ -60,6 +60,10 @@ impl Resend {
 }
 
 impl Provider for Resend {
+    fn memory(&self) -> Option<String> {
+        Some(self.place.account(&self.key))
+    }
+
     fn id(&self) -> &str {
         &self.id
     }

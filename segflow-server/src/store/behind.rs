@@ -9,7 +9,7 @@ use segflow_core::protocol::Manifest;
 use super::db::{Db, Row, Value};
 use super::many::{On, run_in, select_in};
 use super::sieve::{Sieve, sieve};
-use super::{Result, deployments, fence, for_share, segments};
+use super::{Error, Result, deployments, fence, for_share, segments};
 use crate::args;
 
 /// How many users are looked at together for those whom a push concerns.
@@ -34,6 +34,32 @@ struct Known {
     look: usize,
 }
 
+/// Who is looked for.
+pub struct Wanted<'a> {
+    /// Users of these buckets.
+    pub buckets: &'a BTreeSet<u16>,
+    /// Not these: for now they are left alone, and nobody else is to wait for them.
+    pub cooling: &'a BTreeSet<String>,
+}
+
+impl Wanted<'_> {
+    /// So many rows hold `users` who are wanted, if there are as many.
+    fn rows(&self, users: usize) -> usize {
+        users + self.cooling.len()
+    }
+
+    /// Those rows that are of users who are wanted; their ids come first.
+    fn of(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        let mut wanted = vec![];
+        for row in rows {
+            if !self.cooling.contains(&row.text(0)?) {
+                wanted.push(row);
+            }
+        }
+        Ok(wanted)
+    }
+}
+
 /// What a look has found.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -44,43 +70,59 @@ pub struct Found {
 }
 
 impl Behind {
-    /// Finds some of the users of these buckets who are behind. Nobody and nothing marked: there are none.
+    /// Finds some of the users who are behind; `None`: there are none. Nobody and nothing marked: those there are have to wait.
     pub async fn look(
         &self,
         db: &Db,
         incarnation: &str,
-        buckets: &BTreeSet<u16>,
+        wanted: &Wanted<'_>,
         workspace: &str,
         project: &Project,
         now: i64,
-    ) -> Result<Found> {
-        let list: Vec<Value> = buckets.iter().map(|bucket| Value::from(*bucket)).collect();
+    ) -> Result<Option<Found>> {
+        let list: Vec<Value> = wanted.buckets.iter().map(|bucket| Value::from(*bucket)).collect();
         let generation = project.generation;
-        let sql = "SELECT evaluated FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({}) LIMIT 1";
-        let first = select_in(&mut On::Db(db), sql, &args![workspace, generation], &list).await?;
-        let Some(from) = first.first().map(|row| row.int(0)).transpose()? else { return Ok(Found::default()) };
-        let known = self.known(db, workspace, from, project, now).await?;
-        let Some(sieve) = &known.sieve else {
-            let sql = format!(
-                "SELECT id FROM users WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {GROUP}"
-            );
-            let rows = select_in(&mut On::Db(db), &sql, &args![workspace, from], &list).await?;
-            let users = rows.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
-            return Ok(Found { users, marked: 0 });
-        };
         let sql = format!(
-            "SELECT id, CASE WHEN {} THEN 1 ELSE 0 END FROM users \
-             WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
-            sieve.sql, known.look
+            "SELECT id, evaluated FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {}",
+            wanted.rows(1)
         );
-        let mut before = sieve.args.clone();
-        before.extend(args![workspace, from]);
-        let rows = select_in(&mut On::Db(db), &sql, &before, &list).await?;
-        let (passed, others) = sift(db, workspace, sieve, &rows).await?;
-        let look = if passed.len() >= GROUP { GROUP } else { LOOK };
-        self.kept().insert(workspace.to_string(), Known { look, ..known.clone() });
-        let marked = mark(db, incarnation, workspace, from, generation, others).await?;
-        Ok(Found { users: passed.into_iter().take(GROUP).collect(), marked })
+        let behind = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
+        if behind.is_empty() {
+            return Ok(None);
+        }
+        let behind = wanted.of(behind)?;
+        let Some(from) = behind.first().map(|row| row.int(1)).transpose()? else { return Ok(Some(Found::default())) };
+        let known = self.known(db, workspace, from, project, now).await?;
+        if let Some(sieve) = &known.sieve {
+            let sql = format!(
+                "SELECT id, CASE WHEN {} THEN 1 ELSE 0 END FROM users \
+                 WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
+                sieve.sql,
+                wanted.rows(known.look)
+            );
+            let mut before = sieve.args.clone();
+            before.extend(args![workspace, from]);
+            match select_in(&mut On::Db(db), &sql, &before, &list).await {
+                Ok(rows) => {
+                    let (passed, others) = sift(db, workspace, sieve, &wanted.of(rows)?).await?;
+                    let look = if passed.len() >= GROUP { GROUP } else { LOOK };
+                    self.kept().insert(workspace.to_string(), Known { look, ..known.clone() });
+                    let marked = mark(db, incarnation, workspace, from, generation, others).await?;
+                    return Ok(Some(Found { users: passed.into_iter().take(GROUP).collect(), marked }));
+                }
+                Err(error) => {
+                    refused(workspace, error)?;
+                    self.kept().insert(workspace.to_string(), Known { sieve: None, ..known.clone() });
+                }
+            }
+        }
+        let sql = format!(
+            "SELECT id FROM users WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
+            wanted.rows(GROUP)
+        );
+        let rows = wanted.of(select_in(&mut On::Db(db), &sql, &args![workspace, from], &list).await?)?;
+        let users = rows.iter().take(GROUP).map(|row| row.text(0)).collect::<Result<_>>()?;
+        Ok(Some(Found { users, marked: 0 }))
     }
 
     async fn known(&self, db: &Db, workspace: &str, from: i64, project: &Project, now: i64) -> Result<Known> {
@@ -101,6 +143,15 @@ impl Behind {
     }
 }
 
+/// A sieve that the database does not take is as good as none.
+fn refused(workspace: &str, error: Error) -> Result<()> {
+    if error.is_away() {
+        return Err(error);
+    }
+    tracing::warn!(workspace, %error, "whom a push concerns could not be asked; everybody is looked at");
+    Ok(())
+}
+
 /// Those of the users after a given one, in the order of their ids, whom a push from generation `from` may concern, `also` among them;
 /// before them the last that was looked at.
 pub async fn concerned_after(
@@ -111,23 +162,27 @@ pub async fn concerned_after(
     after: &str,
     also: &BTreeSet<String>,
 ) -> Result<Option<(String, BTreeSet<String>)>> {
-    let Some(sieve) = sieve else {
-        let users = deployments::users_after(db, workspace, after, LOOK).await?;
-        return Ok(users.last().cloned().map(|last| (last, users.into_iter().collect())));
-    };
-    let sql = format!(
-        "SELECT id, CASE WHEN evaluated <> ? THEN 1 WHEN {} THEN 1 ELSE 0 END FROM users \
-         WHERE workspace = ? AND id > ? ORDER BY id LIMIT {LOOK}",
-        sieve.sql
-    );
-    let mut args = args![from];
-    args.extend(sieve.args.iter().cloned());
-    args.extend(args![workspace, after]);
-    let rows = db.read(sql, args).await?;
-    let Some(last) = rows.last().map(|row| row.text(0)).transpose()? else { return Ok(None) };
-    let (mut passed, others) = sift(db, workspace, sieve, &rows).await?;
-    passed.extend(others.into_iter().filter(|id| also.contains(id)));
-    Ok(Some((last, passed)))
+    if let Some(sieve) = sieve {
+        let sql = format!(
+            "SELECT id, CASE WHEN evaluated <> ? THEN 1 WHEN {} THEN 1 ELSE 0 END FROM users \
+             WHERE workspace = ? AND id > ? ORDER BY id LIMIT {LOOK}",
+            sieve.sql
+        );
+        let mut args = args![from];
+        args.extend(sieve.args.iter().cloned());
+        args.extend(args![workspace, after]);
+        match db.read(sql, args).await {
+            Ok(rows) => {
+                let Some(last) = rows.last().map(|row| row.text(0)).transpose()? else { return Ok(None) };
+                let (mut passed, others) = sift(db, workspace, sieve, &rows).await?;
+                passed.extend(others.into_iter().filter(|id| also.contains(id)));
+                return Ok(Some((last, passed)));
+            }
+            Err(error) => refused(workspace, error)?,
+        }
+    }
+    let users = deployments::users_after(db, workspace, after, LOOK).await?;
+    Ok(users.last().cloned().map(|last| (last, users.into_iter().collect())))
 }
 
 /// Those who pass, and those who do not.

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::sqlite::{
@@ -19,9 +19,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Trans
 use super::boundary::{self, Side};
 use super::writer::{Turn, Writer};
 use super::{Error, Result};
+use crate::clock::monotonic;
 
 /// How long nothing may be heard in a session of MySQL, where nobody says.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long a query is waited for after the database should have stopped it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,13 +162,13 @@ impl Db {
                 .foreign_keys(false);
             let mut connection = SqliteConnection::connect_with(&options).await?;
             sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
-            count_steps(&mut connection, &steps).await?;
+            count_steps(&mut connection, &steps, None).await?;
             let counted = steps.clone();
             let readers = SqlitePoolOptions::new()
                 .max_connections(4)
                 .after_connect(move |connection, _| {
                     let counted = counted.clone();
-                    Box::pin(async move { count_steps(connection, &counted).await })
+                    Box::pin(async move { count_steps(connection, &counted, None).await })
                 })
                 // Each has a cache of its own; the operating system has the file besides.
                 .connect_with(options.read_only(true).pragma("query_only", "ON").pragma("cache_size", "-8192"))
@@ -272,6 +276,36 @@ impl Db {
         Ok(self.read(sql, args).await?.into_iter().next())
     }
 
+    /// The same for a query that may take too long: the database itself stops it after `limit`, and the connection is free again.
+    pub async fn read_within(&self, sql: String, args: Vec<Value>, limit: Duration) -> Result<Vec<Row>> {
+        let rows = match &self.pools {
+            Pools::Sqlite { readers, .. } => {
+                let (mut connection, steps) = (readers.acquire().await?, self.steps.clone());
+                // In a task of its own: the caller may go away, but the limit must not stay on the connection.
+                let task = tokio::spawn(async move {
+                    count_steps(&mut connection, &steps, Some(monotonic() + limit)).await?;
+                    let rows = sqlite_rows(&mut connection, sql, args).await;
+                    count_steps(&mut connection, &steps, None).await?;
+                    rows
+                });
+                let rows = tokio::time::timeout(limit + GRACE, task).await;
+                rows.map(|rows| rows.unwrap_or_else(|e| Err(Error::Internal(format!("a query did not finish: {e}")))))
+            }
+            Pools::MySql(pool) => {
+                // Not a variable of the session: setting it, and setting it back, would be two more round trips.
+                let hint = format!("/*+ MAX_EXECUTION_TIME({}) */", limit.as_millis());
+                let sql = format!("SELECT {hint} * FROM (\n{sql}\n) AS segflow_limited");
+                let mut connection = pool.acquire().await?;
+                tokio::time::timeout(limit + GRACE, mysql_rows(&mut connection, sql, args)).await
+            }
+        };
+        match rows {
+            Ok(Err(error)) if !is_stopped(&error) => Err(error),
+            Ok(Ok(rows)) => Ok(rows),
+            _ => Err(Error::Internal(format!("it ran longer than {} s", limit.as_secs_f64()))),
+        }
+    }
+
     /// Moves what SQLite's log still holds into the file and empties the log.
     pub async fn checkpoint(&self) -> Result<()> {
         match &self.pools {
@@ -289,16 +323,30 @@ impl Db {
     }
 }
 
+/// From now on; what still runs at `deadline` is stopped.
 async fn count_steps(
     connection: &mut SqliteConnection,
     steps: &Arc<AtomicU64>,
+    deadline: Option<Instant>,
 ) -> std::result::Result<(), sqlx::Error> {
     let steps = steps.clone();
     connection.lock_handle().await?.set_progress_handler(1_000, move || {
         steps.fetch_add(1, Ordering::Relaxed);
-        true
+        deadline.is_none_or(|deadline| monotonic() < deadline)
     });
     Ok(())
+}
+
+/// Whether the database stopped a query at its limit.
+fn is_stopped(error: &Error) -> bool {
+    let Error::Sql(error) = error else { return false };
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        // 3024: MAX_EXECUTION_TIME was exceeded.
+        Some(mysql) => mysql.number() == 3024,
+        // 9: SQLITE_INTERRUPT.
+        None => error.code().is_some_and(|code| code == "9"),
+    }
 }
 
 async fn prepare_mysql(connection: &mut MySqlConnection, silence: u64) -> std::result::Result<(), sqlx::Error> {

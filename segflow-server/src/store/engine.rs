@@ -15,7 +15,7 @@ use super::enrollments::{COLUMNS, decode_entries, read};
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Result, segments};
+use super::{Error, Result, segments};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -89,6 +89,20 @@ pub struct Loaded {
 /// Loads all that the steps of these users work on. The inbox is read first, then what it refers to. `more` names events that flows
 /// ask about, besides those that segments need.
 pub async fn load(
+    db: &Db,
+    project: &Project,
+    workspace: &str,
+    users: &BTreeSet<String>,
+    more: &BTreeSet<String>,
+    now: i64,
+) -> Result<Loaded> {
+    let mut loaded = look(db, project, workspace, users, more, now).await?;
+    leave_the_overtaken(&mut On::Db(db), workspace, &mut loaded.work).await?;
+    Ok(loaded)
+}
+
+/// The same, of all of them: for whoever only wants to see.
+pub async fn look(
     db: &Db,
     project: &Project,
     workspace: &str,
@@ -175,7 +189,6 @@ pub async fn load(
         .collect();
     load_history(&mut on, workspace, &mut needed, more).await?;
     evaluate_sql(db, project, workspace, &mut needed, now).await?;
-    leave_the_overtaken(&mut on, workspace, &mut needed).await?;
     loaded.work = needed;
     Ok(loaded)
 }
@@ -394,16 +407,23 @@ async fn evaluate_sql(
         let Rule::Sql(sql) = &segment.rule else { continue };
         let wanting = || needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
         let ids: Vec<String> = wanting().map(|(work, _)| work.user.id.clone()).collect();
-        match segments::members(db, workspace, sql, &ids, now).await {
-            Ok(members) => {
-                for (work, needs) in needed.iter_mut() {
-                    if needs.sql.contains(&index) {
+        let mut parts = vec![ids];
+        while let Some(ids) = parts.pop() {
+            match segments::members(db, workspace, sql, &ids, now).await {
+                Ok(members) => {
+                    let asked: BTreeSet<&String> = ids.iter().collect();
+                    for (work, _) in needed.iter_mut().filter(|(work, _)| asked.contains(&work.user.id)) {
                         work.sql.insert(segment.id.clone(), members.contains(&work.user.id));
                     }
                 }
+                // Whose data it cannot be asked about is found by halves, so that all others have their answer.
+                Err(error @ Error::Sql(_)) if !error.is_away() && ids.len() > 1 => {
+                    let (left, right) = ids.split_at(ids.len() / 2);
+                    parts.extend([left.to_vec(), right.to_vec()]);
+                }
+                // The membership stays as it is; the next fact asks again.
+                Err(error) => tracing::warn!(segment = segment.id, %error, "a raw SQL segment could not be evaluated"),
             }
-            // The membership stays as it is; the next fact asks again.
-            Err(error) => tracing::warn!(segment = segment.id, %error, "a raw SQL segment could not be evaluated"),
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ pub enum Body {
     Verdict {
         segment: String,
         holds: bool,
-        generation: i64,
+        rule: u64,
         first: bool,
         at: i64,
     },
@@ -58,9 +58,7 @@ impl Body {
             Body::Leave { campaign, at } => (What::Leave { campaign }, at),
             // Nothing waits for a change of attributes, so its instant says nothing.
             Body::Changed(places) => (What::Attributes { changed: Some(places) }, i64::MIN),
-            Body::Verdict { segment, holds, generation, first, at } => {
-                (What::Verdict { segment, holds, generation, first }, at)
-            }
+            Body::Verdict { segment, holds, rule, first, at } => (What::Verdict { segment, holds, rule, first }, at),
         })
     }
 

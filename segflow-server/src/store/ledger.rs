@@ -109,7 +109,7 @@ async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64
     }
     let sql = format!(
         "SELECT id, workspace, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
-         COALESCE(campaign, transaction_id), transaction_id IS NOT NULL, provider, keyed_at FROM messages \
+         COALESCE(campaign, transaction_id), transaction_id IS NOT NULL, keyed_by, keyed_at FROM messages \
          WHERE due_at <= ? AND id IN ({{}}) AND status = 'pending' ORDER BY id{}",
         for_update(tx.kind())
     );
@@ -138,7 +138,7 @@ async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64
             attributes: attributes.clone(),
             transaction: row.flag(10)?,
             keyed: match (row.opt_text(11)?, row.opt_int(12)?) {
-                (Some(provider), Some(since)) => Some((provider, since)),
+                (Some(memory), Some(since)) => Some((memory, since)),
                 _ => None,
             },
         });
@@ -184,6 +184,8 @@ pub struct Report {
     pub attempt: u32,
     pub outcome: Outcome,
     pub provider: String,
+    /// What knows the message again, if the provider does.
+    pub memory: Option<String>,
     /// What was sent; `None` when nothing could be rendered.
     pub sent: Option<SentAs>,
 }
@@ -205,6 +207,20 @@ pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(St
     db.write(move |tx| Box::pin(outcomes_in(tx, reports.clone(), now))).await
 }
 
+/// The longest id of a provider's own that is kept, in characters.
+const MAX_PROVIDER_ID: usize = 255;
+
+/// A message of which nothing is known yet, or nothing certain.
+struct Open {
+    attempt: u32,
+    guarantee: Guarantee,
+    erased: bool,
+    deployment: String,
+    keyed_at: Option<i64>,
+    unable: u32,
+    keyed_by: Option<String>,
+}
+
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
     let repeatable = reports.iter().filter(|r| !matches!(r.outcome, Outcome::Accepted { .. } | Outcome::Refused(_)));
     let repeatable: Vec<Value> = repeatable.map(|r| Value::from(&r.id)).collect();
@@ -212,24 +228,36 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
-    let mut open: BTreeMap<String, (u32, Guarantee, bool, String, Option<i64>)> = BTreeMap::new();
+    let mut open: BTreeMap<String, Open> = BTreeMap::new();
     for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
-        let erased = row.text(3)?.is_empty();
-        let guarantee = parse_guarantee(&row.text(2)?)?;
-        open.insert(row.text(0)?, (row.int(1)? as u32, guarantee, erased, row.text(4)?, row.opt_int(5)?));
+        let message = Open {
+            attempt: row.int(1)? as u32,
+            guarantee: parse_guarantee(&row.text(2)?)?,
+            erased: row.text(3)?.is_empty(),
+            deployment: row.text(4)?,
+            keyed_at: row.opt_int(5)?,
+            unable: row.int(6)? as u32,
+            keyed_by: row.opt_text(7)?,
+        };
+        open.insert(row.text(0)?, message);
     }
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
-        let Some((attempt, guarantee, erased, deployment, keyed_at)) = open.get(&report.id) else { continue };
+        let Some(message) = open.get(&report.id) else { continue };
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by } = message;
         if *attempt != report.attempt {
             continue;
         }
-        let transition = after(&report.outcome, &report.id, *attempt, *guarantee, now);
+        // Trouble of the provider's own is no try of the message's; it only makes the pauses longer.
+        let is_unable = matches!(report.outcome, Outcome::Unable { .. });
+        let tries = if is_unable { *attempt } else { attempt.saturating_sub(*unable).max(1) };
+        let transition = after(&report.outcome, &report.id, tries, *guarantee, now);
         let transition = unless_unwanted(transition, *erased, left.get(&report.id));
+        let unable = unable + u32::from(is_unable);
         let (word, detail, provider_id) = match &report.outcome {
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
             Outcome::Retry(why) => ("retry", Some(why), None),
@@ -263,7 +291,8 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             Option::<i64>::None,
             now,
             &report.provider,
-            keep(provider_id),
+            // A provider may say more than there is room for.
+            keep(provider_id.map(|id| id.chars().take(MAX_PROVIDER_ID).collect())),
             sent_at,
             sent.map_or(deployment, |s| &s.deployment),
             keep(sent.map(|s| s.context.clone())),
@@ -272,6 +301,8 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keep(sent.map(|s| s.subject.clone())),
             keep(sent.map(|s| s.body_hash.clone())),
             if matches!(report.outcome, Outcome::Repeatable(_)) { keyed_at.or(Some(now)) } else { *keyed_at },
+            if matches!(report.outcome, Outcome::Repeatable(_)) { report.memory.clone() } else { keyed_by.clone() },
+            unable,
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
         attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
@@ -323,7 +354,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     let ids = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
     let left = unwanted(tx, &ids, now).await?;
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
+        "SELECT id, attempt, guarantee, user_id, unable FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let rows = tx.rows(sql, args![dead]).await?;
@@ -331,7 +362,8 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     for row in &rows {
         let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
         let why = "the server stopped while sending";
-        let transition = lost(why, &id, attempt, parse_guarantee(&row.text(2)?)?, now);
+        let tries = attempt.saturating_sub(row.int(4)? as u32).max(1);
+        let transition = lost(why, &id, tries, parse_guarantee(&row.text(2)?)?, now);
         let transition = unless_unwanted(transition, row.text(3)?.is_empty(), left.get(&id));
         tx.run(
             "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
@@ -377,6 +409,8 @@ const OUTCOMES: Table = Table {
         "subject",
         "body_hash",
         "keyed_at",
+        "keyed_by",
+        "unable",
     ],
     key: &["id"],
     existing: Existing::Takes(&[
@@ -396,6 +430,8 @@ const OUTCOMES: Table = Table {
         "subject",
         "body_hash",
         "keyed_at",
+        "keyed_by",
+        "unable",
     ]),
 };
 

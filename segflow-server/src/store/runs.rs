@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use segflow_core::ids;
+use segflow_core::protocol::Segment;
 
 use super::db::{Db, Tx, Value};
 use super::deployments::Deployment;
@@ -26,6 +27,8 @@ pub struct Run {
     every: Option<i64>,
     done_to: String,
     fresh: bool,
+    /// The workspace's, when it was looked for.
+    generation: i64,
 }
 
 /// How a segment is gone through.
@@ -35,14 +38,14 @@ pub enum How {
     /// Raw SQL about some users at a time: those whose membership is not what it says are due for it.
     Scoped(String),
     /// Raw SQL about all at once: its verdicts are told to those whose membership is not what it says.
-    Whole { sql: String, generation: i64 },
+    Whole { sql: String },
 }
 
 /// A run that is due in one of these buckets.
 pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64) -> Result<Option<Run>> {
     let buckets: Vec<Value> = buckets.iter().map(|bucket| Value::from(*bucket)).collect();
-    let sql = "SELECT workspace, segment, due_at, every, done_to, fresh FROM segment_runs \
-               WHERE due_at <= ? AND bucket IN ({}) ORDER BY due_at LIMIT 1";
+    let sql = "SELECT r.workspace, r.segment, r.due_at, r.every, r.done_to, r.fresh, w.generation FROM segment_runs r \
+               JOIN workspaces w ON w.id = r.workspace WHERE r.due_at <= ? AND r.bucket IN ({}) ORDER BY r.due_at LIMIT 1";
     let rows = select_in(&mut On::Db(db), sql, &args![now], &buckets).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Run {
@@ -52,6 +55,7 @@ pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64) -> Result<Option<Ru
         every: row.opt_int(3)?,
         done_to: row.text(4)?,
         fresh: row.flag(5)?,
+        generation: row.int(6)?,
     }))
 }
 
@@ -75,10 +79,16 @@ pub async fn ask(db: &Db, workspace: &str, segment: &str, every: Option<i64>, no
     .await
 }
 
-/// With a deployment: those that go by a period are due at once, the others no more.
+/// With a deployment: those that go by a period are due at once, the others no more. One that was never gone through before is still
+/// not.
 pub async fn plan(tx: &mut Tx, old: Option<&Deployment>, new: &Deployment) -> Result<()> {
+    let sql = "SELECT segment FROM segment_runs WHERE workspace = ? AND every IS NOT NULL AND fresh";
+    let fresh = tx.rows(sql, args![&new.workspace]).await?;
+    let fresh = fresh.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
     tx.run("DELETE FROM segment_runs WHERE workspace = ? AND every IS NOT NULL", args![&new.workspace]).await?;
-    let known = |segment| old.is_some_and(|old| old.manifest.segments.contains(segment));
+    let known = |segment: &Segment| {
+        !fresh.contains(&segment.id) && old.is_some_and(|old| old.manifest.segments.contains(segment))
+    };
     let rows = new.manifest.segments.iter().filter(|segment| segment.every.is_some()).map(|segment| {
         let bucket = ids::bucket(&new.workspace, &segment.id);
         args![&new.workspace, &segment.id, bucket, new.created_at, segment.every, "", !known(segment)]
@@ -91,15 +101,16 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
     let mut told = Told::default();
     let mut done_to = None;
     match how {
-        How::Whole { sql, generation } => {
+        How::Whole { sql } => {
+            let rule = ids::seed(sql);
             let members = super::segments::everyone(db, &run.workspace, sql, now).await?;
             let sql = "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ?";
             let rows = db.read(sql, args![&run.workspace, &run.segment]).await?;
             let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
             for user in members.symmetric_difference(&now_in) {
                 let holds = members.contains(user);
-                let (segment, generation, first) = (run.segment.clone(), *generation, run.fresh);
-                let body = Body::Verdict { segment, holds, generation, first, at: now };
+                let (segment, first) = (run.segment.clone(), run.fresh);
+                let body = Body::Verdict { segment, holds, rule, first, at: now };
                 told.inbox.push(body.row(ids::bucket(&run.workspace, user), &run.workspace, user, 0));
             }
         }
@@ -127,16 +138,7 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
         let (incarnation, run, told, done_to) = (incarnation.clone(), run.clone(), told.clone(), done_to.clone());
         Box::pin(async move {
             fence::hold(tx, &incarnation).await?;
-            let sql = format!(
-                "SELECT due_at, done_to FROM segment_runs WHERE workspace = ? AND segment = ?{}",
-                for_update(tx.kind())
-            );
-            let row = tx.row(sql, args![&run.workspace, &run.segment]).await?;
-            let is_same = match row {
-                Some(row) => (row.int(0)?, row.text(1)?) == (run.due_at, run.done_to.clone()),
-                None => false,
-            };
-            if !is_same {
+            if !is_still(tx, &run).await? {
                 return Ok(());
             }
             // Whoever was erased meanwhile is due for nothing.
@@ -155,6 +157,23 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
         })
     })
     .await
+}
+
+/// Whether nobody else has gone on with it and no push has come meanwhile.
+async fn is_still(tx: &mut Tx, run: &Run) -> Result<bool> {
+    let sql = format!("SELECT generation FROM workspaces WHERE id = ?{}", super::for_share(tx.kind()));
+    let row = tx.row(sql, args![&run.workspace]).await?;
+    if row.map(|row| row.int(0)).transpose()? != Some(run.generation) {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT due_at, done_to FROM segment_runs WHERE workspace = ? AND segment = ?{}",
+        for_update(tx.kind())
+    );
+    Ok(match tx.row(sql, args![&run.workspace, &run.segment]).await? {
+        Some(row) => (row.int(0)?, row.text(1)?) == (run.due_at, run.done_to.clone()),
+        None => false,
+    })
 }
 
 #[derive(Default)]
@@ -188,7 +207,12 @@ pub async fn put_off(db: &Db, run: &Run, now: i64) -> Result<()> {
     let run = run.clone();
     db.write(move |tx| {
         let run = run.clone();
-        Box::pin(async move { finish(tx, &run, None, run.fresh, now).await })
+        Box::pin(async move {
+            match is_still(tx, &run).await? {
+                true => finish(tx, &run, None, run.fresh, now).await,
+                false => Ok(()),
+            }
+        })
     })
     .await
 }

@@ -40,10 +40,7 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
             args.extend(padded.clone().map(Value::from));
         }
         args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-        let rows = tokio::time::timeout(LIMIT, db.read(sql.text, args))
-            .await
-            .map_err(|_| Error::Internal(format!("it ran longer than {} s", LIMIT.as_secs())))??;
-        for row in rows {
+        for row in db.read_within(sql.text, args, LIMIT).await? {
             if let Some(id) = row.opt_text(0)? {
                 members.insert(id);
             }
@@ -59,9 +56,7 @@ pub async fn everyone(db: &Db, workspace: &str, text: &str, now: i64) -> Result<
     let sql = checked.sql(dialect(db), 0);
     let mut args: Vec<Value> = sql.tables.iter().map(|_| Value::from(workspace)).collect();
     args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-    let rows = tokio::time::timeout(LIMIT_OF_ALL, db.read(sql.text, args))
-        .await
-        .map_err(|_| Error::Internal(format!("it ran longer than {} s", LIMIT_OF_ALL.as_secs())))??;
+    let rows = db.read_within(sql.text, args, LIMIT_OF_ALL).await?;
     let ids = rows.iter().map(|row| row.opt_text(0)).collect::<Result<Vec<_>>>()?;
     Ok(ids.into_iter().flatten().collect())
 }

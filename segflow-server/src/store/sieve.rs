@@ -15,6 +15,10 @@ use serde_json::Value as Json;
 use super::db::{Kind, Value};
 use crate::args;
 
+/// The most values in a sieve, and the most parts of one expression in it. Beyond that a database refuses it sooner or later, or takes
+/// longer for it than the engine for the users.
+const MOST: usize = 1_000;
+
 /// Some of the users, as a condition on a row of `users`; `Everybody` where nothing can be said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Who {
@@ -47,15 +51,22 @@ impl Who {
     }
 }
 
-fn joined(parts: Vec<Who>, by: &str) -> Who {
-    let (mut texts, mut all) = (vec![], vec![]);
-    for part in parts {
-        if let Who::Where(sql, args) = part {
-            texts.push(sql);
-            all.extend(args);
-        }
+/// By halves, and halves of halves: SQLite reads a chain as a tree that is as deep as the chain is long, and refuses a deep one.
+fn joined(mut parts: Vec<Who>, by: &str) -> Who {
+    if parts.len() > MOST {
+        return Who::Everybody;
     }
-    Who::Where(format!("({})", texts.join(by)), all)
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let right = parts.split_off(parts.len() / 2);
+    match (joined(parts, by), joined(right, by)) {
+        (Who::Where(left, mut args), Who::Where(right, more)) if args.len() + more.len() <= MOST => {
+            args.extend(more);
+            Who::Where(format!("({left}{by}{right})"), args)
+        }
+        _ => Who::Everybody,
+    }
 }
 
 /// Whom a step from one project to another can concern.
@@ -224,8 +235,10 @@ impl Scope<'_> {
             Cond::At { path, is } => {
                 let nothing = Object::new();
                 let by_default = eval::condition(cond, &nothing, &self.project.manifest.user);
-                // Whoever has no value is let through where that suffices.
+                // Whoever has no value is let through where that suffices. A default of an object stands in for the whole of it only:
+                // whoever has one in which the rest of the path leads nowhere has no value all the same.
                 if by_default == holds
+                    || (path.len() > 1 && eval::test(is, None) == holds)
                     || path.iter().any(|key| key.contains(['"', '\\']) || key.contains(char::is_control))
                 {
                     return Who::Everybody;
@@ -265,7 +278,11 @@ impl Scope<'_> {
         match is {
             Test::Eq(x @ Json::Number(_)) => number(x, true, true),
             Test::Eq(x @ (Json::String(_) | Json::Bool(_))) => self.equal(path, x),
-            Test::OneOf(all) => Who::any(all.iter().map(|x| self.value(path, &Test::Eq(x.clone())))),
+            Test::OneOf(all) if all.len() <= MOST => {
+                let texts: Vec<&str> = all.iter().filter_map(Json::as_str).collect();
+                let others = all.iter().filter(|x| !x.is_string()).map(|x| self.value(path, &Test::Eq(x.clone())));
+                Who::any(others.chain((!texts.is_empty()).then(|| self.one_of(path, &texts))))
+            }
             Test::Lt(x @ Json::Number(_)) | Test::Le(x @ Json::Number(_)) => number(x, false, true),
             Test::Gt(x @ Json::Number(_)) | Test::Ge(x @ Json::Number(_)) => number(x, true, false),
             _ => self.is_there(path),
@@ -274,10 +291,8 @@ impl Scope<'_> {
 
     fn equal(&self, path: &[String], x: &Json) -> Who {
         match (self.kind, x) {
-            // SQLite gives text as it is, cut off where it holds U+0000, and truth as a number.
-            (Kind::Sqlite, Json::String(text)) if !text.contains('\0') => {
-                Who::of("JSON_EXTRACT(users.attributes, ?) = ?", args![json_path(path), text])
-            }
+            (_, Json::String(text)) => self.one_of(path, &[text]),
+            // SQLite gives truth as a number.
             (Kind::Sqlite, Json::Bool(truth)) => {
                 Who::of("JSON_EXTRACT(users.attributes, ?) = ?", args![json_path(path), *truth])
             }
@@ -286,6 +301,24 @@ impl Scope<'_> {
                 Who::of(sql, args![json_path(path), x.to_string()])
             }
             _ => self.is_there(path),
+        }
+    }
+
+    fn one_of(&self, path: &[String], texts: &[&str]) -> Who {
+        match self.kind {
+            // SQLite gives text as it is, but cut off where it holds U+0000.
+            Kind::Sqlite if texts.iter().any(|text| text.contains('\0')) => self.is_there(path),
+            Kind::Sqlite => {
+                let list = vec!["?"; texts.len()].join(", ");
+                let mut args = args![json_path(path)];
+                args.extend(texts.iter().map(|text| Value::from(*text)));
+                Who::Where(format!("JSON_EXTRACT(users.attributes, ?) IN ({list})"), args)
+            }
+            // `IN` compares no JSON there. A list of such texts passes, too.
+            Kind::MySql => {
+                let sql = "JSON_CONTAINS(CAST(? AS JSON), JSON_EXTRACT(users.attributes, ?))";
+                Who::of(sql, args![Json::from(texts).to_string(), json_path(path)])
+            }
         }
     }
 }

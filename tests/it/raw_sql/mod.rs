@@ -11,7 +11,7 @@ use segflow_server::store::{Store, segments};
 
 use crate::harness::*;
 
-both![the_same_answers_everywhere, dates_are_read_alike];
+both![the_same_answers_everywhere, dates_are_read_alike, what_takes_too_long_is_stopped];
 
 /// 2026-03-31T12:00:00Z.
 const NOW: i64 = 1_774_958_400_000;
@@ -219,4 +219,38 @@ async fn dates_are_read_alike(db: Database) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// By the database, not only by whoever waits for it: afterwards every connection is as it was.
+async fn what_takes_too_long_is_stopped(db: Database) {
+    let store = Store::open(&db.url(), Duration::ZERO).await.expect("opened");
+    let numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)";
+    let short = format!("{numbers} SELECT COUNT(*) FROM n");
+    let long = format!("{numbers} SELECT COUNT(*) FROM n a, n b, n c, n d WHERE a.i * b.i + c.i * d.i < 0");
+    let limit = Duration::from_millis(200);
+    for _ in 0..5 {
+        let refused = store.db.read_within(long.clone(), vec![], limit).await.err().expect("too long").to_string();
+        assert_eq!(refused, "it ran longer than 0.2 s");
+    }
+    // Nor is it left to run by those who do not wait for the end of it.
+    for _ in 0..5 {
+        let waiting = store.db.read_within(long.clone(), vec![], limit);
+        assert!(tokio::time::timeout(limit / 4, waiting).await.is_err());
+    }
+    tokio::time::sleep(limit * 2).await;
+    let running = "SELECT COUNT(*) FROM performance_schema.threads \
+                   WHERE processlist_db = DATABASE() AND processlist_command IN ('Query', 'Execute')";
+    if db.kind() == Kind::MySql {
+        until("only this runs", async || {
+            let row = store.db.read_one(running, vec![]).await.expect("read").expect("a row");
+            (row.int(0).expect("a number") == 1).then_some(())
+        })
+        .await;
+    }
+    for _ in 0..8 {
+        let row = store.db.read_one(short.clone(), vec![]).await.expect("read").expect("a row");
+        assert_eq!(row.int(0).expect("a number"), 900);
+        let rows = store.db.read_within(short.clone(), vec![], limit * 50).await.expect("in time");
+        assert_eq!(rows[0].int(0).expect("a number"), 900);
+    }
 }

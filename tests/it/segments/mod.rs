@@ -14,6 +14,7 @@ both![
     a_push_to_many_goes_on_after_a_restart,
     a_push_asks_only_whom_it_can_concern,
     raw_sql_that_reads_the_clock_is_asked_on_its_period,
+    one_users_data_keeps_nobody_behind_it_from_being_asked_about,
     raw_sql_about_all_is_asked_on_its_period,
     who_is_there_already_does_not_enter_by_a_first_asking,
     a_segment_is_recalculated,
@@ -324,6 +325,21 @@ async fn raw_sql_that_reads_the_clock_is_asked_on_its_period(db: Database) {
     app.settle().await;
     assert_eq!(members(&app, "idle").await, ["bob"]);
     assert_eq!(app.get("/v1/segments/idle").await.ok()["next_run"], "2026-01-02T15:00:00Z");
+}
+
+async fn one_users_data_keeps_nobody_behind_it_from_being_asked_about(db: Database) {
+    let app = App::start(&db).await;
+    // Of -1e300 the one database cannot take the absolute value, nor the other multiply it: a query that comes upon it has no answer.
+    let overflowing = format!("{IDLE} AND ABS(CEIL(attributes->'$.n')) * 1e300 > 0");
+    app.push(project(json!([sql("idle", &overflowing, Some(3_600_000))]), json!([]))).await;
+    let n = |user| if user == 0 { -1e300 } else { -1.0 };
+    populate(&app, 0..700, |user| json!({ "seen": "2026-01-01T08:00:00Z", "n": n(user) })).await;
+    assert_eq!(members(&app, "idle").await.len(), 0);
+    app.advance("1d").await;
+    let idle = members(&app, "idle").await;
+    assert!(idle.contains(&"u99".to_string()) && !idle.contains(&"u0".to_string()), "{} are idle", idle.len());
+    assert_eq!(idle.len(), 699, "all but u0");
+    assert_eq!(app.get("/v1/segments/idle").await.ok()["next_run"], "2026-01-02T10:00:00Z");
 }
 
 async fn raw_sql_about_all_is_asked_on_its_period(db: Database) {

@@ -4,14 +4,50 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::ids;
 use segflow_core::project::Project;
-use segflow_protocol::{Expr, Rule, Segment};
+use segflow_protocol::{Cond, Expr, Field, InFlight, Manifest, Rule, Segment, Test, Type};
 use segflow_server::args;
+use segflow_server::store::Store;
+use segflow_server::store::behind::{Behind, Wanted};
 use segflow_server::store::sieve::{Who, superset};
 
-use super::made_up::{Dice, User, holds, manifest};
+use super::made_up::{self, Dice, User};
 use crate::harness::*;
 
-both![whoever_belongs_passes, pushes_give_what_the_evaluator_gives];
+both![
+    whoever_belongs_passes,
+    pushes_give_what_the_evaluator_gives,
+    an_object_may_lack_what_its_default_has,
+    long_lists_and_chains_are_taken,
+    a_sieve_that_is_refused_is_none,
+    nobody_waits_for_those_who_cool_down
+];
+
+/// With an object by default, too.
+fn manifest(segments: Vec<Segment>) -> Manifest {
+    let mut manifest = made_up::manifest(segments);
+    let default = Some(json!({ "x": "a" }));
+    manifest.user.push(Field { name: "o".into(), ty: Type::Any, required: false, default });
+    manifest
+}
+
+/// It stands in for the whole object.
+fn holds(expr: &Expr, user: &User, members: &[String], now: i64) -> bool {
+    let mut user = user.clone();
+    user.attributes.entry("o").or_insert_with(|| json!({ "x": "a" }));
+    made_up::holds(expr, &user, members, now)
+}
+
+async fn open(db: &Database) -> Store {
+    Store::open(&db.url(), std::time::Duration::ZERO).await.expect("opened")
+}
+
+async fn add(store: &Store, id: &str, attributes: Value, evaluated: i64) {
+    let mut tx = store.db.begin().await.expect("begun");
+    let sql = "INSERT INTO users (workspace, id, bucket, incarnation, attributes, seq, evaluated, created_at, updated_at) \
+               VALUES ('main', ?, 3, 'i', ?, 0, ?, 0, 0)";
+    tx.run(sql, args![id, attributes.to_string(), evaluated]).await.expect("written");
+    tx.commit().await.expect("committed");
+}
 
 fn segment(id: &str, expr: Expr) -> Segment {
     Segment { id: id.into(), rule: Rule::Expr(expr), every: None }
@@ -20,7 +56,7 @@ fn segment(id: &str, expr: Expr) -> Segment {
 /// Now, and at any time to come without a new fact.
 async fn whoever_belongs_passes(db: Database) {
     let now = ms(START);
-    let store = segflow_server::store::Store::open(&db.url(), std::time::Duration::ZERO).await.expect("opened");
+    let store = open(&db).await;
     let mut dice = Dice(1);
     let s0 = dice.expr(1, &[]);
     let users: BTreeMap<String, User> = (0..120).map(|n| (format!("u{n}"), dice.user(now))).collect();
@@ -120,4 +156,90 @@ async fn pushes_give_what_the_evaluator_gives(db: Database) {
         app.advance("36h").await;
         now += 36 * 3_600_000;
     }
+}
+
+async fn an_object_may_lack_what_its_default_has(db: Database) {
+    let store = open(&db).await;
+    for (id, attributes) in [("a", json!({ "o": {} })), ("b", json!({ "o": { "x": "b" } })), ("c", json!({ "o": 1 }))] {
+        add(&store, id, attributes, 0).await;
+    }
+    let project = Project::new("dep", 1, manifest(vec![]), BTreeMap::new(), 0);
+    let at = |is: Test| Cond::At { path: vec!["o".into(), "x".into()], is };
+    for cond in [at(Test::Ne(json!("a"))), Cond::Not(Box::new(at(Test::Exists)))] {
+        assert_eq!(superset(store.db.kind(), "main", &project, &Expr::User(cond), 0), Who::Everybody);
+    }
+    let Who::Where(sql, args) = superset(store.db.kind(), "main", &project, &Expr::User(at(Test::Eq(json!("b")))), 0)
+    else {
+        panic!("it is said who has another value than the default");
+    };
+    let rows = store.db.read(format!("SELECT id FROM users WHERE {sql}"), args).await.expect("taken");
+    assert_eq!(rows.iter().map(|row| row.text(0).expect("an id")).collect::<Vec<_>>(), ["b"]);
+    store.db.close().await;
+}
+
+async fn long_lists_and_chains_are_taken(db: Database) {
+    let store = open(&db).await;
+    add(&store, "in", json!({ "a": "v7", "n": 7 }), 0).await;
+    add(&store, "out", json!({ "a": "V7", "n": 7.5 }), 0).await;
+    let project = Project::new("dep", 1, manifest(vec![]), BTreeMap::new(), 0);
+    let at = |key: &str, is: Test| Expr::User(Cond::At { path: vec![key.into()], is });
+    for (n, restricts) in [(400, true), (3_000, false)] {
+        let texts: Vec<Value> = (0..n).map(|n| json!(format!("v{n}"))).collect();
+        let numbers: Vec<Value> = (0..n).map(|n| json!(n)).collect();
+        let chain = texts.iter().map(|text| at("a", Test::Eq(text.clone()))).collect();
+        let all = numbers.iter().map(|_| at("n", Test::Lt(json!(7.2)))).collect();
+        for expr in [at("a", Test::OneOf(texts)), at("n", Test::OneOf(numbers)), Expr::Any(chain), Expr::All(all)] {
+            let (sql, args) = match superset(store.db.kind(), "main", &project, &expr, 0) {
+                Who::Everybody => ("1 = 1".to_string(), vec![]),
+                Who::Where(sql, args) => (sql, args),
+            };
+            let sql = format!("SELECT id, CASE WHEN {sql} THEN 1 ELSE 0 END FROM users ORDER BY id");
+            let rows = store.db.read(sql, args).await.expect("taken");
+            let passed: Vec<bool> = rows.iter().map(|row| row.flag(1).expect("a flag")).collect();
+            assert_eq!(passed, [true, !restricts]);
+        }
+    }
+    store.db.close().await;
+}
+
+/// With more values than either database takes.
+async fn a_sieve_that_is_refused_is_none(db: Database) {
+    let store = open(&db).await;
+    add(&store, "anna", json!({}), 0).await;
+    let mut project = Project::new("dep", 1, manifest(vec![]), BTreeMap::new(), 0);
+    project.in_flight = (0..70_000).map(|n| (n.to_string(), InFlight::Restart)).collect();
+    let (sieves, buckets) = (Behind::default(), BTreeSet::from([3]));
+    let wanted = Wanted { buckets: &buckets, cooling: &BTreeSet::new() };
+    for _ in 0..2 {
+        let looking = sieves.look(&store.db, "i", &wanted, "main", &project, 0);
+        let found = looking.await.expect("looked").expect("someone is behind");
+        assert_eq!((found.users, found.marked), (BTreeSet::from(["anna".to_string()]), 0));
+    }
+    store.db.close().await;
+}
+
+async fn nobody_waits_for_those_who_cool_down(db: Database) {
+    let store = open(&db).await;
+    let mut cooling: BTreeSet<String> = (0..200).map(|n| format!("a{n}")).collect();
+    for id in &cooling {
+        add(&store, id, json!({}), 3).await;
+    }
+    add(&store, "bert", json!({}), 3).await;
+    add(&store, "carl", json!({}), 5).await;
+    // Nothing is known of generations 3 and 5: there is no sieve.
+    let project = Project::new("dep", 7, manifest(vec![]), BTreeMap::new(), 0);
+    let (sieves, buckets) = (Behind::default(), BTreeSet::from([3]));
+    for next in [Some("bert"), Some("carl"), None] {
+        let wanted = Wanted { buckets: &buckets, cooling: &cooling };
+        let looking = sieves.look(&store.db, "i", &wanted, "main", &project, 0);
+        let found = looking.await.expect("looked").expect("someone is behind");
+        assert_eq!(found.users, next.into_iter().map(String::from).collect());
+        cooling.extend(found.users);
+    }
+    let mut tx = store.db.begin().await.expect("begun");
+    tx.run("UPDATE users SET evaluated = 7", vec![]).await.expect("written");
+    tx.commit().await.expect("committed");
+    let wanted = Wanted { buckets: &buckets, cooling: &cooling };
+    assert!(sieves.look(&store.db, "i", &wanted, "main", &project, 0).await.expect("looked").is_none());
+    store.db.close().await;
 }
