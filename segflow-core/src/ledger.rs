@@ -209,7 +209,11 @@ mod tests {
         let much_later = after(&down(None), "msg_1", 50, Guarantee::AtMostOnce, 0);
         assert_eq!(much_later.status, Status::Pending);
         assert!((3_600_000..4_500_000).contains(&much_later.due_at.expect("due")));
-        assert_eq!(after(&down(Some(7_000)), "msg_1", 1, Guarantee::AtMostOnce, 1).due_at, Some(7_001));
+        let asked =
+            |message: &str, pause| after(&down(Some(pause)), message, 1, Guarantee::AtMostOnce, 1).due_at.expect("due");
+        assert!((7_001..9_751).contains(&asked("msg_1", 7_000)), "as long as it asked for, and a little");
+        assert!((1_001..2_001).contains(&asked("msg_1", 0)), "never at once");
+        assert_ne!(asked("msg_1", 7_000), asked("msg_2", 7_000), "nor all at the same instant");
     }
 
     #[test]

@@ -115,7 +115,7 @@ async fn postmark_is_told_what_it_needs_and_its_answers_are_understood(db: Datab
     // When to come again is what it said.
     let busy = tried(&app, "fast").await;
     let pause = ms(busy["due_at"].as_str().unwrap()) - ms(busy["updated_at"].as_str().unwrap());
-    assert_eq!(pause, 40_000);
+    assert!((40_000..51_000).contains(&pause), "{pause}");
     app.emit("ada", "order", json!({ "number": "7" })).await;
     until("the receipt is sent", || async {
         fake.taken().into_iter().find(|taken| taken.body["MessageStream"] == "outbound")
@@ -139,7 +139,7 @@ async fn sendgrid_is_told_what_it_needs_and_its_answers_are_understood(db: Datab
     // Its instant is years away: a day is the longest that is believed.
     let busy = tried(&app, "fast").await;
     let pause = ms(busy["due_at"].as_str().unwrap()) - ms(busy["updated_at"].as_str().unwrap());
-    assert_eq!(pause, DAY);
+    assert!((DAY..DAY + DAY / 4 + 1_000).contains(&pause), "{pause}");
 }
 
 async fn resend_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {

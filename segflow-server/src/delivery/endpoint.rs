@@ -1,7 +1,7 @@
 //! An HTTP endpoint of the user's own: one JSON document in each call.
 //!
-//! 2xx is accepted, with `{"id": …}` if it likes; 400 and 422 refuse the message; 401, 403, 404, 429 and 503 are the endpoint's own
-//! trouble. Anything else is not certain.
+//! 2xx is accepted, with `{"id": …}` if it likes; 400 and 422 refuse the message; 401, 403, 404, 429 and 503, and that it has moved, are
+//! the endpoint's own trouble. Anything else is not certain.
 
 use std::sync::Arc;
 

@@ -127,8 +127,9 @@ impl Answer {
     pub fn outcome(&self, why: String) -> Outcome {
         match self.status {
             // Something before the server has given up waiting for it, or it broke in the middle: nobody knows how far it came.
-            // One that points elsewhere may have taken it before it did.
-            500 | 502 | 504 | 408 | 300..400 => Outcome::Ambiguous(why),
+            500 | 502 | 504 | 408 => Outcome::Ambiguous(why),
+            // It is called at the wrong place. Other redirects may come after it has taken what was posted.
+            301 | 307 | 308 => misconfigured(why),
             429 | 503 => Outcome::Unable { why, pause: self.pause() },
             401 | 402 | 403 | 404 | 405 | 407 => misconfigured(why),
             400 | 413 | 422 => Outcome::Refused(why),
@@ -183,10 +184,10 @@ mod tests {
         for status in [400, 413, 422] {
             assert_eq!(answer(status, "").outcome("x".into()), Outcome::Refused("x".into()), "{status}");
         }
-        for status in [500, 502, 504, 418, 599, 302, 303] {
+        for status in [500, 502, 504, 418, 599, 302, 303, 304] {
             assert_eq!(answer(status, "").outcome("x".into()), Outcome::Ambiguous("x".into()), "{status}");
         }
-        for status in [401, 403, 404] {
+        for status in [401, 403, 404, 301, 308] {
             assert_eq!(answer(status, "").outcome("x".into()), misconfigured("x".into()), "{status}");
         }
         let busy = |pause| Outcome::Unable { why: "x".into(), pause };
