@@ -407,6 +407,19 @@ fn time_alone_enters_and_leaves() {
     assert_eq!(world.enrollments(), [("winback", 1, Status::Active)]);
 }
 
+/// Otherwise it would be due for ever, and found at every look.
+#[test]
+fn a_timer_of_a_segment_that_is_no_more_goes_with_the_next_step() {
+    let mut world = World::new(&[("all", Expr::Everyone)], &[], &[], &[]);
+    world.update(json!({}));
+    world.drain(NOW);
+    let (mut work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
+    work.flips.insert("gone".into(), NOW);
+    let none = |_: &str| Err(PluginError::Unavailable("no turn is due".into()));
+    let decision = step(world.memory.project(), work, &needs, &none, NOW).expect("decided");
+    assert_eq!(decision.flips, [("gone".to_string(), None)]);
+}
+
 #[test]
 fn only_what_news_can_touch_is_loaded() {
     let segments = [("buyers", bought(1)), ("on", is("on", json!(true)))];
