@@ -1,5 +1,7 @@
 //! What a push does, as a person reads it; and why one is refused.
 
+use std::path::Path;
+
 use crate::{
     api::{Change, Plan, Problem},
     failure::Shown,
@@ -102,8 +104,8 @@ pub fn short(deployment: &str) -> String {
     if head.len() < id.len() { format!("{head}…") } else { head }
 }
 
-/// A refused push: every problem at once. Other errors pass.
-pub fn explain(printer: &Printer, error: anyhow::Error) -> anyhow::Error {
+/// A refused push: every problem at once, with the line of the project's file that it is about. Other errors pass.
+pub fn explain(printer: &Printer, project: &Path, error: anyhow::Error) -> anyhow::Error {
     let Some(problem) = error.downcast_ref::<Problem>().filter(|problem| !problem.problems.is_empty()) else {
         return error;
     };
@@ -114,6 +116,9 @@ pub fn explain(printer: &Printer, error: anyhow::Error) -> anyhow::Error {
         printer.note(format!("{head} {}", printer.err(&visible(lines.next().unwrap_or_default()), Tone::Strong)));
         if let Some(place) = &finding.place {
             printer.note(format!("  {} {}", printer.err("-->", Tone::Faint), visible(place)));
+            for line in underlined(project, place).into_iter().flatten() {
+                printer.note(format!("  {}", printer.err(&visible(&line), Tone::Faint)));
+            }
         }
         for line in lines {
             printer.note(format!("  {}", visible(line)));
@@ -123,6 +128,22 @@ pub fn explain(printer: &Printer, error: anyhow::Error) -> anyhow::Error {
     let count = problem.problems.len();
     printer.error(format!("nothing was pushed: {count} problem{}", if count == 1 { "" } else { "s" }));
     Shown.into()
+}
+
+/// The line of `path:line:column` with the word there marked, if the project has such a file.
+fn underlined(project: &Path, place: &str) -> Option<[String; 2]> {
+    let mut parts = place.rsplitn(3, ':');
+    let (column, line, path) = (parts.next()?.parse::<usize>().ok()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
+    let file = std::fs::read_to_string(project.join(path)).ok()?;
+    let text = file.lines().nth(line.checked_sub(1)?)?.replace('\t', " ");
+    // A line of a minified file would fill the screen.
+    let skipped = column.checked_sub(1)?.saturating_sub(60);
+    let before = column - 1 - skipped;
+    let shown: String = text.chars().skip(skipped).take(120).collect();
+    let word = shown.chars().skip(before).take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).count().max(1);
+    let number = line.to_string();
+    let gap = " ".repeat(number.len());
+    Some([format!("{number} | {shown}"), format!("{gap} | {}{}", " ".repeat(before), "^".repeat(word))])
 }
 
 fn tone(change: &Change) -> Tone {

@@ -43,6 +43,8 @@ const PROFILE: &[&str] = &[
 
 pub struct Plugin {
     pub wasm: Vec<u8>,
+    /// The project that it was built from.
+    pub dir: PathBuf,
     pub took: Duration,
 }
 
@@ -53,7 +55,7 @@ pub async fn build(dir: &Path, printer: &Printer) -> Result<Plugin> {
     toolchain::ensure(&project.dir, printer).await?;
     let path = compile(&project).await?;
     let wasm = std::fs::read(&path).with_context(|| format!("the built plugin cannot be read: {}", path.display()))?;
-    Ok(Plugin { wasm, took: started.elapsed() })
+    Ok(Plugin { wasm, dir: project.dir, took: started.elapsed() })
 }
 
 /// For a person's "in 2.1 s"; nothing depends on it.

@@ -3,12 +3,12 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Stmt, Token, Type};
 
 use crate::fields::scalar;
+use crate::file::{self, key};
 use crate::nearest::nearest;
 
 pub fn expand(options: Options, function: ItemFn) -> Result<TokenStream> {
@@ -208,27 +208,30 @@ impl Email {
             let (name, ty) = (key(&argument.name), written(&argument.ty));
             quote! { (#name, #ty) }
         });
-        let uses = self.templates().into_iter().map(|template| {
+        let mut code = fnv(&block.stmts.iter().map(|s| quote!(#s).to_string()).collect::<Vec<_>>().join(" "));
+        let mut uses = vec![];
+        for template in self.templates() {
+            let Some((names, hash)) = file::needs(&template) else { continue };
             let path = &template.path;
-            let variables = template.variables.iter().map(|name| {
+            let variables = template.variables.iter().map(|(name, _)| {
                 let shape = self.shape(name);
                 let name = key(name);
                 quote! { (#name, #shape) }
             });
-            quote! {
+            uses.push(quote! {
                 ::segflow::__private::TemplateUse {
-                    file: ::segflow::__template_file!(#path),
+                    path: #path,
+                    names: #names,
                     variables: || ::std::vec![#(#variables),*],
-                    check: ::segflow::__private::template_problems,
                 }
-            }
-        });
+            });
+            code = code.rotate_left(1) ^ hash;
+        }
         let samples = options.samples.iter().map(|sample| self.sample(sample));
         let made_up = self.arguments.iter().map(|argument| {
             let (name, ty) = (argument.key(), argument.owned());
             quote! { (#name, ::segflow::__private::made_up::<#ty>(#name)) }
         });
-        let code = fnv(&block.stmts.iter().map(|s| quote!(#s).to_string()).collect::<Vec<_>>().join(" "));
         quote! {
             const _: () = {
                 #(#attrs)*
@@ -331,14 +334,14 @@ impl Email {
         }
     }
 
-    fn templates(&self) -> Vec<Template> {
-        struct Find(Vec<Template>);
+    /// The files in its body.
+    fn templates(&self) -> Vec<file::Input> {
+        struct Find(Vec<file::Input>);
         impl VisitMut for Find {
             fn visit_macro_mut(&mut self, found: &mut syn::Macro) {
                 if found.path.segments.last().is_some_and(|last| last.ident == "template") {
                     // One that cannot be read is an error where it is expanded, and one is enough.
-                    let template = Template::parse.parse2(found.tokens.clone());
-                    self.0.extend(template.ok().filter(Template::file_exists));
+                    self.0.extend(file::Input::parse.parse2(found.tokens.clone()));
                 }
             }
         }
@@ -367,42 +370,6 @@ fn argument(input: &FnArg) -> Result<Argument> {
     }
     let is_user = pat.ident == "user" || pat.ident == "_user";
     Ok(Argument { name: pat.ident.clone(), ty: (*typed.ty).clone(), is_user })
-}
-
-/// One `template!("file", a, b = …)` of the body.
-struct Template {
-    path: LitStr,
-    variables: Vec<Ident>,
-}
-
-impl Template {
-    fn file_exists(&self) -> bool {
-        let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-        std::path::Path::new(&crate_dir).join(self.path.value()).exists()
-    }
-
-    fn parse(input: ParseStream) -> Result<Template> {
-        let path = input.parse()?;
-        let mut variables = vec![];
-        if input.parse::<Option<Token![,]>>()?.is_some() {
-            for expr in Punctuated::<Expr, Token![,]>::parse_terminated(input)? {
-                let name = match &expr {
-                    Expr::Assign(assign) => &assign.left,
-                    expr => expr,
-                };
-                match name {
-                    Expr::Path(path) => variables.extend(path.path.get_ident().cloned()),
-                    _ => return Err(Error::new_spanned(name, "a variable needs a name")),
-                }
-            }
-        }
-        Ok(Template { path, variables })
-    }
-}
-
-/// The name under which an argument is stored.
-fn key(name: &Ident) -> String {
-    name.to_string().trim_start_matches("r#").to_string()
 }
 
 /// A type as one would write it.

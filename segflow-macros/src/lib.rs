@@ -12,6 +12,7 @@ mod component;
 mod email;
 mod event;
 mod fields;
+mod file;
 mod html;
 mod nearest;
 mod project;
@@ -75,6 +76,12 @@ pub fn html(markup: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn tw(names: TokenStream) -> TokenStream {
     html::class(&parse_macro_input!(names)).into()
+}
+
+/// An email from a file of the crate: `template!("emails/welcome.mjml", user, percent)`. Documented in `segflow`.
+#[proc_macro]
+pub fn template(input: TokenStream) -> TokenStream {
+    answer(file::expand(parse_macro_input!(input)))
 }
 
 /// The project: on the one function without arguments that returns `Project<U>`.

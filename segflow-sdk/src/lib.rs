@@ -19,7 +19,11 @@
 //!
 //! #[email("winback-email")]
 //! fn winback_email(user: &Shopper, week: u64) -> Email {
-//!     template!("tests/emails/winback.html", user, week)
+//!     html! {
+//!         <Subject>"We miss you, " {&user.username} "!"</Subject>
+//!         <Text>"Hello " {&user.username} ", it has been " {week} " weeks."</Text>
+//!         <Button href="https://shop.example" class="bg-black text-white px-5 py-3">"Come back"</Button>
+//!     }
 //! }
 //!
 //! async fn winback(flow: Flow<Shopper>) {
@@ -127,6 +131,35 @@ pub use segflow_macros::component;
 #[doc(inline)]
 pub use segflow_macros::html;
 
+/// An [`Email`] from a file of the crate, HTML or MJML, in the language of Jinja (feature `files`):
+///
+#[cfg_attr(feature = "files", doc = "```")]
+#[cfg_attr(not(feature = "files"), doc = "```ignore")]
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { username: String, email: String }
+/// #[email("winback-email")]
+/// fn winback(user: &Shopper, week: u32) -> Email {
+///     template!("tests/emails/winback.html", user, week)
+/// }
+/// ```
+///
+/// The path is relative to the crate's `Cargo.toml`. The names after it are variables of the function that the file sees; a computed
+/// one is `total = purchase.value * 1.2`. The file has a subject, HTML or MJML, and if that alone does not give a good plain text, a text:
+///
+/// ```text
+/// subject: Welcome, {{ user.username }}!
+/// ---
+/// <p>Hello {{ user.username }}, have {{ percent }} % off.</p>
+/// --- text
+/// Hello {{ user.username }}, have {{ percent }} % off.
+/// ```
+///
+/// A file without a head begins with its first tag, and its title is the subject. MJML is made into HTML, sheets of styles are inlined and
+/// the text is written when the crate is compiled: what is broken does not compile. Values are HTML-escaped in the HTML and nowhere else; an
+/// attribute without a value prints nothing. A name that the type of a variable does not have is found when the project is pushed.
+#[doc(inline)]
+pub use segflow_macros::template;
+
 /// ```
 /// # use segflow::prelude::*;
 /// let class: Class = tw!("bg-black text-white");
@@ -167,8 +200,10 @@ pub mod __private {
     pub use crate::email::html::{Body, ClassPart};
     pub use crate::email::{
         AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, SampleDeclaration,
-        Shape, TemplateFile, TemplateUse, argument, made_up, template_problems, type_id_of,
+        Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
     };
+    #[cfg(feature = "files")]
+    pub use crate::email::TemplateFile;
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]
     pub use crate::wasm;

@@ -186,9 +186,9 @@ impl Session {
 
     /// Without asking: it is a server to try things on.
     async fn push(&self, built: Result<Plugin>) -> Result<()> {
-        let Plugin { wasm, took } = built?;
+        let Plugin { wasm, took, .. } = built?;
         let applied = self.api.deploy(wasm.clone(), PushOptions::default()).await;
-        let plan = applied.map_err(|error| plan::explain(&self.printer, error))?;
+        let plan = applied.map_err(|error| plan::explain(&self.printer, &self.dir, error))?;
         let pushed = self.printer.err("pushed", Tone::Good);
         self.printer.note(format!(
             "{pushed} {} ({:.1} s): {}",

@@ -1,4 +1,8 @@
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
@@ -7,7 +11,8 @@ use super::{Context, place};
 use crate::{
     api::{Api, Plan, Problem, PushOptions},
     failure::{Shown, usage},
-    plan, wasm,
+    plan,
+    wasm::{self, Plugin},
 };
 
 /// With `--exit-code`: there are changes.
@@ -85,7 +90,7 @@ impl Push {
             Ok(plan) => plan,
             Err(error) => {
                 printer.note(place);
-                return Err(self.refused(error, None, context));
+                return Err(self.refused(error, None, &plugin.dir, context));
             }
         };
         printer.note(format!("{place} · {}", deployments(&planned)));
@@ -98,7 +103,7 @@ impl Push {
             return Ok(self.code(&planned));
         }
         self.consent(context)?;
-        let applied = self.apply(&api, plugin.wasm, &planned, context).await?;
+        let applied = self.apply(&api, plugin, &planned, context).await?;
         printer.result(format!(
             "  Applied: deployment {}, generation {}",
             plan::short(&applied.deployment),
@@ -130,17 +135,17 @@ impl Push {
         Ok(())
     }
 
-    async fn apply(&self, api: &Api, wasm: Vec<u8>, planned: &Plan, context: &Context) -> Result<Plan> {
+    async fn apply(&self, api: &Api, plugin: Plugin, planned: &Plan, context: &Context) -> Result<Plan> {
         let options = PushOptions {
             base: Some(planned.base),
             allow_enter: self.allow_enter,
             in_flight: self.in_flight.map(InFlight::name),
         };
-        let applied = api.deploy(wasm, options).await;
-        applied.map_err(|error| self.refused(error, Some(planned), context))
+        let applied = api.deploy(plugin.wasm, options).await;
+        applied.map_err(|error| self.refused(error, Some(planned), &plugin.dir, context))
     }
 
-    fn refused(&self, error: anyhow::Error, planned: Option<&Plan>, context: &Context) -> anyhow::Error {
+    fn refused(&self, error: anyhow::Error, planned: Option<&Plan>, project: &Path, context: &Context) -> anyhow::Error {
         match error.downcast_ref::<Problem>() {
             Some(problem) if problem.code == "generation_passed" => anyhow!(
                 "somebody else has pushed since this plan was made, so it was not applied.\n  Run `segflow push` again to see what it would do now"
@@ -152,7 +157,7 @@ impl Push {
                     "{users}users would enter campaigns at once, so nothing was pushed.\n  If that is meant: segflow push --allow-enter {allow}"
                 )
             }
-            _ => plan::explain(&context.printer, error),
+            _ => plan::explain(&context.printer, project, error),
         }
     }
 }

@@ -82,7 +82,8 @@ impl Segment {
         let api = context.api(Some(&self.project)).await?;
         api.me().await?;
         let plugin = wasm::build(&self.project, printer).await?;
-        let planned = api.plan(plugin.wasm, None).await.map_err(|error| plan::explain(printer, error))?;
+        let refused = |error| plan::explain(printer, &plugin.dir, error);
+        let planned = api.plan(plugin.wasm, None).await.map_err(refused)?;
         let known = planned.changes.iter().find(|change| change.kind == "segment" && change.id == self.id);
         let Some(change) = known.filter(|change| change.change != "-") else {
             return Err(usage(format!("the project has no segment `{}`", visible(&self.id))));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Email, SampleDeclaration, Shape, TemplateFile};
+use super::{Email, SampleDeclaration, Shape, check};
 use crate::Attributes;
 
 /// One `#[email]`.
@@ -20,7 +20,7 @@ pub struct EmailDeclaration {
     /// Names and types, as written.
     pub arguments: &'static [(&'static str, &'static str)],
     pub templates: &'static [TemplateUse],
-    /// A hash of the function's body.
+    /// A hash of the function's body and the files in it.
     pub code: u64,
     pub render: fn(&Json, &Json) -> Result<Email, String>,
     /// What it is looked at with.
@@ -34,25 +34,31 @@ pub type NamedValue = (&'static str, Result<Value, String>);
 
 /// One `template!` in the body of an email.
 pub struct TemplateUse {
-    pub file: TemplateFile,
+    /// Relative to the crate.
+    pub path: &'static str,
+    /// The names that the file needs, each where it is first used.
+    pub names: &'static [TemplateName],
     /// What the template sees, and what can be known of it before it is rendered.
     pub variables: fn() -> Vec<(&'static str, Shape)>,
-    /// Finds what is wrong with it. Named here and not called by name, so that a project without files has no engine for them in it.
-    pub check: fn(&'static str, &TemplateUse, &mut Vec<protocol::Problem>),
+}
+
+/// `user.username` in a file.
+pub struct TemplateName {
+    pub path: &'static str,
+    pub line: u32,
+    pub column: u32,
 }
 
 inventory::collect!(EmailDeclaration);
 
 impl EmailDeclaration {
-    /// What the manifest says of it. The content changes when the function or one of its files does.
+    /// What the manifest says of it.
     fn template(&self) -> protocol::Template {
         let arguments = self.arguments.iter();
-        let files = self.templates.iter().flat_map(|template| template.file.source.bytes());
-        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         protocol::Template {
             id: self.id.to_string(),
             arguments: arguments.map(|(n, t)| protocol::Argument { name: n.to_string(), ty: t.to_string() }).collect(),
-            content: format!("{:016x}", files.fold(self.code, fnv)),
+            content: format!("{:016x}", self.code),
         }
     }
 
@@ -86,7 +92,7 @@ pub fn templates<U: Attributes>() -> (Vec<protocol::Template>, Vec<protocol::Pro
     let emails = of_user::<U>();
     let mut problems = vec![];
     for email in &emails {
-        email.templates.iter().for_each(|template| (template.check)(email.id, template, &mut problems));
+        email.templates.iter().for_each(|template| check::problems(email.id, template, &mut problems));
     }
     (emails.iter().map(|email| email.template()).collect(), problems)
 }

@@ -6,21 +6,21 @@
 
 mod check;
 mod declaration;
+#[cfg(feature = "files")]
 mod file;
 pub mod html;
 pub mod links;
 mod probe;
 mod sample;
-mod text;
 
 use std::marker::PhantomData;
 
 use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
-pub use check::problems as template_problems;
-pub use declaration::{Arguments, EmailDeclaration, TemplateUse, argument, type_id_of};
+pub use declaration::{Arguments, EmailDeclaration, TemplateName, TemplateUse, argument, type_id_of};
 pub(crate) use declaration::{find, of_constructor, templates};
+#[cfg(feature = "files")]
 pub use file::TemplateFile;
 pub use probe::{AnyShape, AnyValue, Given, KnownShape, KnownValue, Probe, Shape};
 pub(crate) use sample::samples;
@@ -72,54 +72,16 @@ impl Email {
     }
 
     #[doc(hidden)]
+    #[cfg(feature = "files")]
     pub fn from_file(file: &TemplateFile, variables: &[(&str, Value)]) -> Email {
         Email(file.render(variables))
     }
 }
 
-/// An [`Email`] from a minijinja file of the crate, embedded when it is built: `template!("emails/welcome.html", user, percent)`.
-///
-/// The path is relative to the crate's `Cargo.toml`. The names after it are variables of the function that the file sees; a computed
-/// one is `total = purchase.value * 1.2`. The file has a subject, HTML, and if the HTML alone does not give a good plain text, that too:
-///
-/// ```text
-/// subject: Welcome, {{ user.username }}!
-/// ---
-/// <p>Hello {{ user.username }}, have {{ percent }} % off.</p>
-/// --- text
-/// Hello {{ user.username }}, have {{ percent }} % off.
-/// ```
-///
-/// Values are HTML-escaped in the HTML and nowhere else; an attribute without a value prints nothing. A name that does not exist is
-/// found when the project is pushed.
-#[macro_export]
-macro_rules! template {
-    ($path:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {
-        $crate::Email::from_file(
-            &$crate::__template_file!($path),
-            &[$((::core::stringify!($name), $crate::__template_value!($name $(= $value)?))),*],
-        )
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __template_file {
-    ($path:literal) => {
-        $crate::__private::TemplateFile {
-            path: $path,
-            source: ::core::include_str!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $path)),
-        }
-    };
-}
-
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __template_value {
-    ($name:ident) => {
-        $crate::__template_value!($name = $name)
-    };
-    ($name:ident = $value:expr) => {{
+    ($value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::{AnyValue as _, KnownValue as _};
         (&$crate::__private::Given(&$value)).value()

@@ -94,7 +94,7 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
 }
 
 /// A header cannot have line breaks, whatever a value says.
-fn one_line(subject: &str) -> String {
+pub fn one_line(subject: &str) -> String {
     let visible = subject.split(|c: char| c.is_control()).map(str::trim).filter(|part| !part.is_empty());
     visible.collect::<Vec<_>>().join(" ")
 }

@@ -7,14 +7,16 @@ mod class;
 mod code;
 mod document;
 mod markdown;
-mod plain;
+pub(crate) mod plain;
 mod show;
-mod url;
+pub(crate) mod url;
 
 pub use class::{Class, ClassPart};
 pub use show::Show;
 
 pub use document::Body;
+#[cfg(feature = "files")]
+pub(crate) use document::one_line;
 
 /// A piece of an email: what a `#[component]` returns, and what `html!` gives when there is no `<Subject>` in it.
 ///

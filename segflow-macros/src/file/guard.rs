@@ -1,0 +1,281 @@
+//! Hides what is only known when it is sent, so that tools for HTML and MJML pass it on as it is: between tags as a comment, inside of
+//! words, values and comments as a word of two characters that nobody writes, inside of a tag as an attribute.
+
+use std::ops::Range;
+
+use super::jinja::{Kind, Tag, inside, tags};
+use super::place::{Mistake, line_and_column};
+
+const OPEN: char = '\u{10fff0}';
+const CLOSE: char = '\u{10fff1}';
+const COMMENT: &str = "<!--segflow:";
+const ATTRIBUTE: &str = " segflow-hidden-";
+
+/// Elements in which a comment would be words.
+const WORDS: [&str; 8] = ["title", "mj-title", "mj-preview", "style", "mj-style", "script", "textarea", "mj-attributes"];
+/// Attributes that hold an address, and the filter that looks at it.
+const ADDRESSES: [(&str, &str); 4] = [("href", "__link"), ("src", "__image"), ("background", "__image"), ("background-url", "__image")];
+
+const LOST: &str = "this is computed or dropped while the file is made into HTML, so it cannot be decided when it is sent; it may stand in \
+    texts, addresses and colours, and around whole elements";
+
+/// A text without tags of Jinja, and how they come back.
+pub struct Guarded<'a> {
+    source: &'a str,
+    pub text: String,
+    hidden: Vec<Hidden>,
+    /// Where runs of the source are in the text: there and here.
+    runs: Vec<(usize, usize)>,
+}
+
+struct Hidden {
+    tag: Tag,
+    filter: Option<&'static str>,
+}
+
+/// Which part of HTML the reader is in.
+enum Place {
+    Text,
+    /// The name of the element.
+    Words(String),
+    Comment,
+    /// The name of the element.
+    Tag(String),
+    /// The names of element and attribute, the quote around the value, whether it has just begun.
+    Value(String, String, char, bool),
+}
+
+impl<'a> Guarded<'a> {
+    /// `part` of a file.
+    pub fn new(source: &'a str, part: &Range<usize>) -> Guarded<'a> {
+        let mut guarded = Guarded { source, text: String::with_capacity(part.len()), hidden: vec![], runs: vec![] };
+        let mut place = Place::Text;
+        let mut at = part.start;
+        for tag in tags(&source[part.clone()]) {
+            let tag = Tag { kind: tag.kind, at: part.start + tag.at.start..part.start + tag.at.end };
+            guarded.run(at, &source[at..tag.at.start]);
+            place = place.after(&source[at..tag.at.start]);
+            at = tag.at.end;
+            guarded.hide(tag, &place);
+            if let Place::Value(.., begins) = &mut place {
+                *begins = false;
+            }
+        }
+        guarded.run(at, &source[at..part.end]);
+        guarded
+    }
+
+    fn run(&mut self, at: usize, text: &str) {
+        self.runs.push((self.text.len(), at));
+        self.text.push_str(text);
+    }
+
+    fn hide(&mut self, tag: Tag, place: &Place) {
+        if tag.kind == Kind::Comment {
+            return;
+        }
+        let number = self.hidden.len();
+        let filter = match place {
+            Place::Value(_, name, _, true) if tag.kind == Kind::Value => {
+                ADDRESSES.iter().find(|(attribute, _)| attribute == name).map(|(_, filter)| *filter)
+            }
+            _ => None,
+        };
+        self.runs.push((self.text.len(), tag.at.start));
+        self.text.push_str(&match place {
+            Place::Text => format!("{COMMENT}{number}-->"),
+            Place::Tag(_) => format!("{ATTRIBUTE}{number} "),
+            _ => format!("{OPEN}{number}{CLOSE}"),
+        });
+        self.hidden.push(Hidden { tag, filter });
+    }
+
+    /// Where in the file a place of the text is.
+    pub fn origin(&self, at: usize) -> usize {
+        let run = self.runs.partition_point(|(there, _)| *there <= at).saturating_sub(1);
+        self.runs.get(run).map_or(0, |(there, here)| here + (at - there).min(self.source.len() - here))
+    }
+
+    /// Everything as it was. What did not survive is a mistake.
+    pub fn restore(&self, text: &str) -> Result<Restored, Vec<Mistake>> {
+        let mut seen = vec![false; self.hidden.len()];
+        let mut out = Restored { text: String::with_capacity(text.len() + self.hidden.len() * 16), lines: vec![] };
+        let (mut rest, mut line) = (text, 1);
+        while let Some((before, number, after)) = next(rest) {
+            out.text.push_str(before);
+            line += before.matches('\n').count() as u32;
+            if let (Some(hidden), Some(seen)) = (self.hidden.get(number), seen.get_mut(number)) {
+                *seen = true;
+                line += self.write(hidden, &mut out.text);
+                out.lines.push((line, line_and_column(self.source, hidden.tag.at.start).0 as u32));
+            }
+            rest = after;
+        }
+        out.text.push_str(rest);
+        let lost = self.hidden.iter().zip(seen).filter(|(_, seen)| !seen);
+        let lost: Vec<Mistake> = lost.map(|(hidden, _)| Mistake::new(hidden.tag.at.clone(), LOST)).collect();
+        if lost.is_empty() { Ok(out) } else { Err(lost) }
+    }
+
+    /// The same for a text that leaves out some, as what is in the head of a page.
+    pub fn restore_some(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, number, after)) = next(rest) {
+            out.push_str(before);
+            if let Some(hidden) = self.hidden.get(number) {
+                self.write(hidden, &mut out);
+            }
+            rest = after;
+        }
+        out + rest
+    }
+
+    /// A tag begins a line of its own, inside of its brackets. How many lines were begun.
+    fn write(&self, hidden: &Hidden, out: &mut String) -> u32 {
+        let whole = &self.source[hidden.tag.at.clone()];
+        if hidden.tag.kind == Kind::Raw {
+            out.push_str(whole);
+            return whole.matches('\n').count() as u32;
+        }
+        let inside = inside(self.source, &hidden.tag);
+        let start = whole.find(inside).unwrap_or(2);
+        let end = &whole[start + inside.len()..];
+        // One line each: what is inside may have several.
+        let inside = inside.replace('\n', " ");
+        let inside = inside.trim();
+        out.push_str(&whole[..start]);
+        match hidden.filter {
+            Some(filter) => out.push_str(&format!("\n({inside})|{filter}")),
+            None => out.push_str(&format!("\n{inside}")),
+        }
+        out.push_str(end);
+        1
+    }
+}
+
+/// A part of a file, ready to be rendered.
+pub struct Restored {
+    pub text: String,
+    /// Lines of it at which a tag begins, and those of the file: so a mistake that comes to light when it is rendered has its place.
+    pub lines: Vec<(u32, u32)>,
+}
+
+impl Place {
+    /// The place after some more HTML.
+    fn after(self, html: &str) -> Place {
+        let mut place = self;
+        let mut rest = html;
+        while !rest.is_empty() {
+            (place, rest) = place.step(rest);
+        }
+        place
+    }
+
+    fn step(self, rest: &str) -> (Place, &str) {
+        let cut = |at: Option<usize>, length: usize| at.map_or("", |at| &rest[at + length..]);
+        match self {
+            Place::Text => match rest.find('<') {
+                None => (Place::Text, ""),
+                Some(at) if rest[at..].starts_with("<!--") => (Place::Comment, &rest[at + 4..]),
+                Some(at) => {
+                    let name = &rest[at + 1..];
+                    let length = name.find(|c: char| c.is_whitespace() || c == '>' || (c == '/' && !name.starts_with('/')));
+                    let (name, rest) = name.split_at(length.unwrap_or(name.len()));
+                    let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+                    if is_tag { (Place::Tag(name.to_lowercase()), rest) } else { (Place::Text, rest) }
+                }
+            },
+            Place::Words(element) => {
+                let end = rest.to_ascii_lowercase().find(&format!("</{element}"));
+                match end {
+                    None => (Place::Words(element), ""),
+                    Some(at) => (Place::Text, &rest[at..]),
+                }
+            }
+            Place::Comment => {
+                let end = rest.find("-->");
+                (if end.is_some() { Place::Text } else { Place::Comment }, cut(end, 3))
+            }
+            Place::Tag(element) => {
+                let trimmed = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+                if let Some(after) = trimmed.strip_prefix('>') {
+                    let words = WORDS.contains(&element.as_str()) && !rest.starts_with("/>");
+                    return (if words { Place::Words(element) } else { Place::Text }, after);
+                }
+                let length = trimmed.find(|c: char| c.is_whitespace() || matches!(c, '=' | '>' | '/')).unwrap_or(trimmed.len());
+                let (name, after) = trimmed.split_at(length);
+                let Some(value) = after.trim_start().strip_prefix('=') else {
+                    // A sign that stands for nothing is passed over.
+                    let after = if length == 0 { after.get(1..).unwrap_or_default() } else { after };
+                    return (Place::Tag(element), after);
+                };
+                let value = value.trim_start();
+                match value.chars().next() {
+                    Some(quote @ ('"' | '\'')) => (Place::Value(element, name.to_lowercase(), quote, true), &value[1..]),
+                    _ => (Place::Value(element, name.to_lowercase(), ' ', true), value),
+                }
+            }
+            Place::Value(element, name, quote, begins) => {
+                let ends = |c: char| if quote == ' ' { c.is_whitespace() || c == '>' } else { c == quote };
+                match rest.find(ends) {
+                    None => (Place::Value(element, name, quote, begins && rest.is_empty()), ""),
+                    Some(at) => (Place::Tag(element), &rest[at + usize::from(quote != ' ')..]),
+                }
+            }
+        }
+    }
+}
+
+/// The next hidden tag: what stands before it, its number, what stands after it.
+fn next(text: &str) -> Option<(&str, usize, &str)> {
+    let starts = [(COMMENT, "-->"), ("\u{10fff0}", "\u{10fff1}"), (ATTRIBUTE, "")];
+    let found = starts.iter().filter_map(|(open, close)| Some((text.find(open)?, *open, *close)));
+    let (at, open, close) = found.min_by_key(|(at, ..)| *at)?;
+    let digits = &text[at + open.len()..];
+    let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let after = &digits[length..];
+    let after = match open {
+        ATTRIBUTE => after.strip_prefix("=\"\"").unwrap_or(after),
+        _ => after.strip_prefix(close).unwrap_or(after),
+    };
+    Some((&text[..at], digits[..length].parse().unwrap_or(usize::MAX), after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guarded(source: &str) -> Guarded<'_> {
+        Guarded::new(source, &(0..source.len()))
+    }
+
+    #[test]
+    fn each_place_has_its_guard() {
+        let source = "<a {% if x %}class=b{% endif %} href=\"{{ y }}?z={{ z }}\" title='{{ t }}'>{{ w }}{# no #}</a><!-- {{ c }} --><title>{{ s }}</title>\
+            <style>a{color:{{ k }}}</style>{% for a in b %}<p>";
+        let text = guarded(source).text.replace(OPEN, "[").replace(CLOSE, "]");
+        let expected = "<a  segflow-hidden-0 class=b segflow-hidden-1  href=\"[2]?z=[3]\" title='[4]'><!--segflow:5--></a><!-- [6] --><title>[7]</title>\
+            <style>a{color:[8]}</style><!--segflow:9--><p>";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn everything_comes_back() {
+        let source = "a{{- x -}}b<a href=\"{{ y }}\">{% if a\n > b %}c{% raw %}{{{% endraw %}";
+        let guarded = guarded(source);
+        let restored = guarded.restore(&guarded.text).expect("nothing is lost");
+        assert_eq!(restored.text, "a{{-\nx-}}b<a href=\"{{\n(y)|__link}}\">{%\nif a  > b%}c{% raw %}{{{% endraw %}");
+        assert_eq!(restored.lines, [(2, 1), (3, 1), (4, 1), (4, 2)]);
+        assert_eq!(guarded.restore("").map(|_| ()).expect_err("all are lost").len(), 4);
+    }
+
+    #[test]
+    fn places_are_known_in_the_file() {
+        let source = "{{ long_enough }} <b> {{ x }} <i>";
+        let guarded = guarded(source);
+        for tag in ["<b>", "<i>"] {
+            assert_eq!(guarded.origin(guarded.text.find(tag).expect(tag)), source.find(tag).expect(tag));
+        }
+    }
+}
