@@ -1,13 +1,14 @@
 //! Hides what is only known when it is sent, so that tools for HTML and MJML pass it on as it is: between tags as a comment, inside of
-//! words, values and comments as a word of two characters that nobody writes, inside of a tag as an attribute.
+//! words, values and comments as a number between two signs that nobody writes, inside of a tag as an attribute.
 
 use std::ops::Range;
 
 use super::jinja::{Kind, Tag, inside, tags};
 use super::place::{Mistake, line_and_column};
 
-const OPEN: char = '\u{10fff0}';
-const CLOSE: char = '\u{10fff1}';
+/// Two signs for numbers of the Maya: letters for CSS, printable for whoever writes attributes.
+const OPEN: &str = "\u{1d2e0}";
+const CLOSE: &str = "\u{1d2e1}";
 const COMMENT: &str = "<!--segflow:";
 const ATTRIBUTE: &str = " segflow-hidden-";
 
@@ -56,6 +57,11 @@ impl<'a> Guarded<'a> {
             guarded.run(at, &source[at..tag.at.start]);
             place = place.after(&source[at..tag.at.start]);
             at = tag.at.end;
+            // `class=b{% endif %}`: the value ends there.
+            place = match place {
+                Place::Value(element, _, ' ', false) if tag.kind == Kind::Block => Place::Tag(element),
+                place => place,
+            };
             guarded.hide(tag, &place);
             if let Place::Value(.., begins) = &mut place {
                 *begins = false;
@@ -88,6 +94,18 @@ impl<'a> Guarded<'a> {
             _ => format!("{OPEN}{number}{CLOSE}"),
         });
         self.hidden.push(Hidden { tag, filter });
+    }
+
+    pub fn source(&self) -> &str {
+        self.source
+    }
+
+    /// The tags that stand between attributes.
+    pub fn between_attributes(&self) -> Vec<Mistake> {
+        let what = "a tag between attributes cannot stay where styles are inlined: put it into a value, as in `class=\"{% if … %}a{% endif %}\"`";
+        let hidden = self.hidden.iter().enumerate();
+        let between = hidden.filter(|(number, _)| self.text.contains(&format!("{ATTRIBUTE}{number} ")));
+        between.map(|(_, hidden)| Mistake::new(hidden.tag.at.clone(), what)).collect()
     }
 
     /// Where in the file a place of the text is.
@@ -229,7 +247,7 @@ impl Place {
 
 /// The next hidden tag: what stands before it, its number, what stands after it.
 fn next(text: &str) -> Option<(&str, usize, &str)> {
-    let starts = [(COMMENT, "-->"), ("\u{10fff0}", "\u{10fff1}"), (ATTRIBUTE, "")];
+    let starts = [(COMMENT, "-->"), (OPEN, CLOSE), (ATTRIBUTE, "")];
     let found = starts.iter().filter_map(|(open, close)| Some((text.find(open)?, *open, *close)));
     let (at, open, close) = found.min_by_key(|(at, ..)| *at)?;
     let digits = &text[at + open.len()..];

@@ -225,8 +225,8 @@ mod tests {
     fn names_come_with_their_places() {
         assert_eq!(names("{{ user.a }} {% for x in user.b %}{{ x.y }}{{ loop.index }}{% endfor %}{{ n|default(user.a) }}"), [
             "3 user.a",
-            "23 user.b",
-            "76 n"
+            "25 user.b",
+            "74 n"
         ]);
         assert_eq!(names("{% set a = 1 %}{{ a }}{{ 'user.x' }}{% if n is not none and user.a is defined %}{% endif %}").len(), 2);
     }

@@ -1,13 +1,14 @@
 //! MJML made into HTML.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use mrml::mjml::Mjml;
-use mrml::prelude::parser::{Error, ParseOutput, ParserOptions, Span, WarningKind};
+use mrml::prelude::parser::{Error, ParserOptions, Span};
 use mrml::prelude::render::RenderOptions;
 
 use super::guard::Guarded;
-use super::place::Mistake;
+use super::place::{Mistake, line_and_column};
 use crate::nearest::nearest;
 
 #[rustfmt::skip]
@@ -17,6 +18,25 @@ const ELEMENTS: [&str; 35] = [
     "mj-head", "mj-hero", "mj-image", "mj-navbar", "mj-navbar-link", "mj-preview", "mj-raw", "mj-section", "mj-social",
     "mj-social-element", "mj-spacer", "mj-style", "mj-table", "mj-text", "mj-title", "mj-wrapper", "mj-html-attributes", "mj-selector",
     "mj-html-attribute",
+];
+
+/// What any of them takes.
+#[rustfmt::skip]
+const ATTRIBUTES: &[&str] = &[
+    "active-class", "align", "alt", "aria-label", "background-color", "background-height", "background-position", "background-position-x",
+    "background-position-y", "background-repeat", "background-size", "background-url", "background-width", "base-url", "border",
+    "border-bottom", "border-color", "border-left", "border-radius", "border-right", "border-spacing", "border-style", "border-top",
+    "border-width", "cellpadding", "cellspacing", "color", "container-background-color", "css-class", "dir", "direction", "fluid-on-mobile",
+    "font-family", "font-size", "font-style", "font-weight", "full-width", "gap", "hamburger", "height", "href", "ico-align", "ico-close",
+    "ico-color", "ico-font-family", "ico-font-size", "ico-line-height", "ico-open", "ico-padding", "ico-padding-bottom",
+    "ico-padding-left", "ico-padding-right", "ico-padding-top", "ico-text-decoration", "ico-text-transform", "icon-align", "icon-height",
+    "icon-padding", "icon-position", "icon-size", "icon-unwrapped-alt", "icon-unwrapped-url", "icon-width", "icon-wrapped-alt",
+    "icon-wrapped-url", "inline", "inner-background-color", "inner-border", "inner-border-bottom", "inner-border-left",
+    "inner-border-radius", "inner-border-right", "inner-border-top", "inner-padding", "lang", "left-icon", "letter-spacing",
+    "line-height", "max-height", "mj-class", "mode", "name", "owa", "padding", "padding-bottom", "padding-left", "padding-right",
+    "padding-top", "path", "position", "rel", "right-icon", "role", "sizes", "src", "srcset", "table-layout", "target", "tb-border",
+    "tb-border-radius", "tb-hover-border-color", "tb-selected-border-color", "tb-width", "text-align", "text-decoration",
+    "text-padding", "text-transform", "thumbnails", "thumbnails-src", "title", "usemap", "vertical-align", "width",
 ];
 
 pub fn is(source: &str) -> bool {
@@ -31,21 +51,10 @@ pub fn html(guarded: &Guarded) -> Result<(String, Vec<String>), Vec<Mistake>> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let options = ParserOptions::default();
-    let ParseOutput { element, warnings } = Mjml::parse_with_options(text, &options).map_err(|error| vec![broken(guarded, &error)])?;
-    let unexpected = warnings.iter().filter(|warning| warning.kind == WarningKind::UnexpectedAttribute);
-    let unexpected: Vec<Mistake> = unexpected
-        // Something hidden between attributes is said to be lost when it does not come back.
-        .filter(|warning| !text[warning.span.start..warning.span.end].contains("segflow-hidden-"))
-        .map(|warning| {
-            let name = text[warning.span.start..warning.span.end].split('=').next().unwrap_or_default();
-            mistake(guarded, &warning.span, format!("there is no attribute `{name}` here"))
-        })
-        .collect();
-    if !unexpected.is_empty() {
-        return Err(unexpected);
-    }
-    let html = element.render(&RenderOptions::default()).map_err(|error| vec![Mistake::new(0..0, error.to_string())])?;
+    let parsed = Mjml::parse_with_options(text, &ParserOptions::default()).map_err(|error| vec![broken(guarded, &error)])?;
+    // Nothing is fetched from elsewhere that the file does not name: MJML itself would add a font of Google's.
+    let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
+    let html = parsed.element.render(&options).map_err(|error| vec![Mistake::new(0..0, error.to_string())])?;
     Ok((html, sheets(text)))
 }
 
@@ -56,24 +65,99 @@ fn sheets(text: &str) -> Vec<String> {
     inside.map(|(css, _)| css.to_string()).collect()
 }
 
-/// Elements that there are not: the parser takes them for HTML.
+/// Elements that there are not, which the parser takes for HTML, and ends that end something else.
 fn elements(guarded: &Guarded) -> Vec<Mistake> {
     let text = &guarded.text;
-    let starts = text.match_indices("<mj-").map(|(at, _)| at + 1);
-    let named = starts.map(|at| at..at + text[at..].find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len() - at));
-    let unknown = named.filter_map(|at| {
-        let name = &text[at.clone()];
-        let what = match name {
-            "mj-include" => "`<mj-include>` is not read: what several emails share is a component of `html!`, or said again".to_string(),
-            name if ELEMENTS.contains(&name) => return None,
-            name => match nearest(name, ELEMENTS) {
-                Some(near) => format!("there is no `<{name}>`; did you mean `<{near}>`?"),
-                None => format!("there is no `<{name}>` in MJML"),
-            },
-        };
-        Some(mistake(guarded, &Span { start: at.start, end: at.end }, what))
-    });
-    unknown.collect()
+    let mut open: Vec<Range<usize>> = vec![];
+    for tag in tags(text) {
+        let name = &text[tag.name.clone()];
+        if tag.closes {
+            match open.pop() {
+                Some(opened) if &text[opened.clone()] == name => {}
+                Some(opened) => {
+                    let (line, _) = line_and_column(guarded.source(), guarded.origin(opened.start));
+                    let what = format!("`</{name}>` stands where `<{}>` of line {line} is still open", &text[opened]);
+                    return vec![mistake(guarded, &span(&tag.name), what)];
+                }
+                None => return vec![mistake(guarded, &span(&tag.name), format!("`</{name}>` ends what was not begun"))],
+            }
+            continue;
+        }
+        if let Some(what) = unknown(name) {
+            return vec![mistake(guarded, &span(&tag.name), what)];
+        }
+        let known = || ATTRIBUTES.iter().copied();
+        let wrong = tag.attributes.iter().find(|at| !known().any(|known| known == &text[(*at).clone()]));
+        if let Some(at) = wrong.filter(|at| !text[(*at).clone()].starts_with("segflow-hidden-")) {
+            let attribute = &text[at.clone()];
+            let hint = nearest(attribute, known()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            return vec![mistake(guarded, &span(at), format!("`<{name}>` has no attribute `{attribute}`{hint}"))];
+        }
+        if !tag.empty {
+            open.push(tag.name);
+        }
+    }
+    open.pop().map(|opened| mistake(guarded, &span(&opened), format!("`<{}>` is never ended", &text[opened.clone()]))).into_iter().collect()
+}
+
+fn unknown(name: &str) -> Option<String> {
+    match name {
+        "mjml" => None,
+        "mj-include" => Some("`<mj-include>` is not read: what several emails share is a component of `html!`, or said again".into()),
+        name if ELEMENTS.contains(&name) => None,
+        name => Some(match nearest(name, ELEMENTS) {
+            Some(near) => format!("there is no `<{name}>`; did you mean `<{near}>`?"),
+            None => format!("there is no `<{name}>` in MJML"),
+        }),
+    }
+}
+
+/// The tag of an element of MJML.
+struct Tag {
+    name: Range<usize>,
+    attributes: Vec<Range<usize>>,
+    closes: bool,
+    empty: bool,
+}
+
+fn tags(text: &str) -> Vec<Tag> {
+    let mut tags = vec![];
+    let mut at = 0;
+    while let Some(start) = text[at..].find('<').map(|start| at + start) {
+        let rest = &text[start..];
+        if rest.starts_with("<!--") {
+            at = start + rest.find("-->").map_or(rest.len(), |end| end + 3);
+            continue;
+        }
+        let closes = rest.starts_with("</");
+        let name = start + 1 + usize::from(closes);
+        let length = text[name..].find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len() - name);
+        let (mut end, mut quote, mut attribute, mut attributes) = (text.len(), None, None, vec![]);
+        for (i, c) in text[name + length..].char_indices().map(|(i, c)| (name + length + i, c)) {
+            let named = c.is_alphanumeric() || c == '-' || c == '_';
+            match quote {
+                Some(q) if c == q => quote = None,
+                Some(_) => {}
+                None if c == '"' || c == '\'' => quote = Some(c),
+                None if named => attribute = attribute.or(Some(i)),
+                None => attributes.extend(attribute.take().map(|start| start..i)),
+            }
+            if quote.is_none() && c == '>' {
+                end = i;
+                break;
+            }
+        }
+        at = end.max(start + 1);
+        let name = name..name + length;
+        if text[name.clone()].starts_with("mj") {
+            tags.push(Tag { name, attributes, closes, empty: text[..end].ends_with('/') });
+        }
+    }
+    tags
+}
+
+fn span(range: &Range<usize>) -> Span {
+    Span { start: range.start, end: range.end }
 }
 
 fn mistake(guarded: &Guarded, span: &Span, what: String) -> Mistake {

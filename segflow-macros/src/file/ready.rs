@@ -98,7 +98,12 @@ fn html<'a>(source: &'a str, parts: &Parts) -> Result<(Guarded<'a>, String), Vec
             let at = guarded.origin(at);
             return Err(vec![Mistake::new(at..at + 4, "a file with elements of MJML begins with `<mjml>`")]);
         }
-        sheet::inline(&guarded.text, |_| true).map_err(whole)?
+        let inlined = sheet::inline(&guarded.text, |_| true).map_err(whole)?;
+        let moved = if inlined == guarded.text { vec![] } else { guarded.between_attributes() };
+        if !moved.is_empty() {
+            return Err(moved);
+        }
+        inlined
     };
     Ok((guarded, html))
 }
