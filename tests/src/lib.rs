@@ -1,1 +1,3 @@
-//! The end-to-end suite: everything is in `it/`, one test binary with a harness that starts the real server.
+//! What several suites need.
+
+pub mod peers;

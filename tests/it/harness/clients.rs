@@ -1,10 +1,11 @@
 //! The vendors' own client libraries, in Node and Python: installed once, by npm and pip as they are set up on this machine, into
 //! `vendors` in the cache folder.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{self, Stdio};
 
+use segflow_tests::peers;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -13,10 +14,9 @@ use super::plugins::root;
 
 /// What the library of a vendor says of some recipients, by recipient.
 pub async fn node(vendor: &str, url: &str, key: &str, names: &[&str]) -> Value {
-    let home = install("node", "package.json", async |folder: &Path| {
+    let home = install("node", "package.json", |folder| {
         // Node looks for packages beside the file.
-        let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
-        done(Command::new("npm").args(npm).current_dir(folder)).await;
+        peers::output(process::Command::new("npm").args(peers::NPM).current_dir(folder), "");
     })
     .await;
     let script = home.join("clients.mjs");
@@ -44,10 +44,11 @@ pub async fn dkim_key() -> (String, String) {
 }
 
 async fn python() -> Command {
-    let home = install("python", "requirements.txt", async |folder: &Path| {
-        done(Command::new("python3").args(["-m", "venv", "--clear", "venv"]).current_dir(folder)).await;
+    let home = install("python", "requirements.txt", |folder| {
+        let venv = ["-m", "venv", "--clear", "venv"];
+        peers::output(process::Command::new("python3").args(venv).current_dir(folder), "");
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
-        done(Command::new("venv/bin/python").args(pip).current_dir(folder)).await;
+        peers::output(process::Command::new("venv/bin/python").args(pip).current_dir(folder), "");
     })
     .await;
     let mut command = Command::new(home.join("venv/bin/python"));
@@ -59,25 +60,9 @@ fn source(name: &str) -> PathBuf {
     root().join("tests/vendors").join(name)
 }
 
-/// Installs what a file lists, unless exactly that has been installed; the folder. One test installs, the others wait.
-async fn install(name: &str, list: &str, install: impl AsyncFnOnce(&Path)) -> PathBuf {
-    let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("SEGFLOW_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("segflow")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/segflow")))
-        .expect("a folder to install into: set SEGFLOW_CACHE, XDG_CACHE_HOME or HOME");
-    let folder = std::path::absolute(cache).expect("a path").join("vendors").join(name);
-    fs::create_dir_all(&folder).expect("a folder");
-    let lock = File::create(folder.join("lock")).expect("a lock file");
-    tokio::task::block_in_place(|| lock.lock()).expect("the lock");
-    let wanted = fs::read_to_string(source(list)).expect("the list");
-    if fs::read_to_string(folder.join("installed")).is_ok_and(|text| text == wanted) {
-        return folder;
-    }
-    fs::write(folder.join(list), &wanted).expect("written");
-    install(&folder).await;
-    fs::write(folder.join("installed"), wanted).expect("written");
-    folder
+/// Installs what a file lists, unless exactly that has been installed; the folder.
+async fn install(name: &str, list: &str, install: impl FnOnce(&Path)) -> PathBuf {
+    tokio::task::block_in_place(|| peers::installed(name, &source(list), install))
 }
 
 /// Other tests may be reading it: it is replaced as a whole.
@@ -90,10 +75,6 @@ fn write(path: &Path, text: &str) {
 async fn told(command: &mut Command, input: &str) -> Value {
     let text = output(command, input).await;
     serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {text}"))
-}
-
-async fn done(command: &mut Command) {
-    output(command, "").await;
 }
 
 /// What a program prints.

@@ -24,7 +24,7 @@ const Letter = ({ tailwind, preview, reason, wide, children }) =>
           h(Section, "px-2 pb-6", {},
             h(Row, undefined, {},
               h(Column, "w-[44px] align-middle", {},
-                h(Img, "rounded-lg", { src: "https://kiln.example/mark.png", alt: "Kiln & Cup", width: 32, height: 32 })),
+                h(Img, "rounded-lg", { src: "https://kiln.example/mark.png", alt: "", width: 32, height: 32 })),
               h(Column, "align-middle", {}, h(Text, "m-0 text-lg font-semibold tracking-tight text-ink dark:text-chalk", {}, "Kiln & Cup")))),
           h(Section, "rounded-2xl border border-solid border-line bg-white p-10 dark:border-edge dark:bg-dusk max-sm:p-6", {}, children),
           h(Section, "px-2 pt-6", {},

@@ -12,6 +12,9 @@ pub use account::{reset, welcome};
 pub use orders::order;
 pub use shop::{digest, vip, winback};
 
+/// What both are rendered with: the user, and the arguments of each.
+pub const DATA: &str = include_str!("../../../vendors/letters/data.json");
+
 #[derive(Debug, Clone, Attributes, Serialize, Deserialize)]
 pub struct Customer {
     pub name: String,

@@ -10,7 +10,7 @@ pub fn letter(reason: &str, wide: bool, children: Children) -> Html {
                 <Section class="px-2 pb-6">
                     <Row>
                         <Column class="w-[44px] align-middle">
-                            <Img src="https://kiln.example/mark.png" alt="Kiln & Cup" width=32 height=32 class="rounded-lg"/>
+                            <Img src="https://kiln.example/mark.png" alt="" width=32 height=32 class="rounded-lg"/>
                         </Column>
                         <Column class="align-middle">
                             <Text class="m-0 text-lg font-semibold tracking-tight text-ink dark:text-chalk">"Kiln & Cup"</Text>
