@@ -126,7 +126,17 @@ impl Condition {
 fn condition(name: &str) -> Result<(Condition, &str), String> {
     let mut condition = Condition::default();
     let mut plain = name;
-    while let Some((variant, rest)) = plain.split_once(':').filter(|(variant, _)| !variant.contains('[')) {
+    let is_variant = |name: &str| !name.contains('[') || name.starts_with("min-[") || name.starts_with("max-[");
+    while let Some((variant, rest)) = plain.split_once(':').filter(|(variant, _)| is_variant(variant)) {
+        if let Some((side, px)) = variant.strip_suffix("px]").and_then(|width| width.split_once("-[")) {
+            let px = px.parse().map_err(|_| format!("`{variant}:` needs a whole number of px"))?;
+            match side {
+                "max" => condition.below = Some(std::cmp::Reverse(px)),
+                _ => condition.from = Some(px),
+            }
+            plain = rest;
+            continue;
+        }
         let width = |name: &str| WIDTHS.iter().find(|(known, _)| *known == name).map(|(_, px)| *px);
         match (variant, variant.strip_prefix("max-").and_then(width)) {
             ("hover", _) => condition.hover = true,
@@ -138,7 +148,7 @@ fn condition(name: &str) -> Result<(Condition, &str), String> {
                     let hint =
                         nearest(variant, known).map_or(String::new(), |near| format!("; did you mean `{near}:`?"));
                     format!(
-                        "mail clients know `hover:`, `dark:`, `sm:`, `max-sm:` and other widths, not `{variant}:`{hint}"
+                        "mail clients know `hover:`, `dark:`, `sm:`, `max-sm:`, `max-[480px]:` and other widths, not `{variant}:`{hint}"
                     )
                 })?;
                 condition.from = Some(px);

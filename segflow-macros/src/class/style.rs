@@ -104,8 +104,7 @@ impl Declarations {
         for (property, value) in &rest.0 {
             match (property.as_str(), value.as_str()) {
                 ("display", "none") => out.push("display:none;mso-hide:all".to_string()),
-                ("text-decoration-line", value) => out.push(format!("text-decoration:{value}")),
-                (property, value) => out.push(format!("{property}:{value}")),
+                (property, value) => out.push(format!("{}:{value}", written(property))),
             }
         }
         out.join(";")
@@ -122,11 +121,7 @@ impl Declarations {
                 all.push((whole.to_string(), shorthand(&sides)));
             }
         }
-        all.extend(
-            rest.0
-                .into_iter()
-                .map(|(property, value)| (property.replace("text-decoration-line", "text-decoration"), value)),
-        );
+        all.extend(rest.0.into_iter().map(|(property, value)| (written(&property).to_string(), value)));
         all.iter().map(|(property, value)| format!("{property}:{value}!important")).collect::<Vec<_>>().join(";")
     }
 
@@ -179,6 +174,15 @@ impl Declarations {
     fn take_all(&mut self, properties: &[String; 4]) -> Option<[String; 4]> {
         let there = properties.iter().all(|property| self.get(property).is_some());
         there.then(|| properties.each_ref().map(|property| self.take(property).unwrap_or_default()))
+    }
+}
+
+/// The name that most clients know a property by.
+fn written(property: &str) -> &str {
+    match property {
+        "text-decoration-line" => "text-decoration",
+        "overflow-wrap" => "word-wrap",
+        property => property,
     }
 }
 

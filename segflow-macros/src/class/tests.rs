@@ -23,6 +23,7 @@ fn names_become_px_and_hex() {
         inline("bg-black text-white rounded px-5 py-3"),
         "padding:12px 20px;border-radius:4px;background-color:#000000;color:#ffffff"
     );
+    assert_eq!(inline("break-words underline"), "word-wrap:break-word;text-decoration:underline");
     assert_eq!(inline("border-t border-gray-200"), "border-top:1px solid #e5e7eb");
     assert_eq!(
         inline("w-1/3 h-px leading-6 tracking-tight"),
@@ -52,6 +53,10 @@ fn what_depends_on_something_goes_to_the_head() {
     let expected = ".N:hover{text-decoration:underline!important}@media (min-width:640px){.N{padding:16px!important}}\
         @media (prefers-color-scheme:dark){.N{background-color:#000000!important}}@media (prefers-color-scheme:dark){.N:hover{color:#ffffff!important}}";
     assert_eq!(css, expected.replace('N', &name));
+    let css = classes("max-[480px]:break-words min-[480px]:p-2").rules(&[Part::Content]).expect("rules").1;
+    assert!(css.contains("@media (max-width:479px)") && css.contains("{word-wrap:break-word!important}"), "{css}");
+    assert!(css.contains("@media (min-width:480px)"), "{css}");
+    assert!(mistake("max-[30rem]:p-2").contains("not `max-[30rem]:`"), "{}", mistake("max-[30rem]:p-2"));
     assert!(classes("p-2").rules(&[Part::Content]).is_none());
     assert_eq!(
         classes("max-sm:p-2").rules(&[Part::Content]).expect("rules").1.split('{').next(),

@@ -32,6 +32,7 @@ impl Parse for Input {
     }
 }
 
+#[cfg(feature = "files")]
 impl Input {
     pub fn names(&self) -> Vec<String> {
         self.variables.iter().map(|(name, _)| key(name)).collect()

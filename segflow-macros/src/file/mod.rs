@@ -26,12 +26,13 @@ mod sheet;
 mod tests;
 
 use proc_macro2::TokenStream;
+#[cfg(feature = "files")]
 use quote::quote;
 use syn::{Error, Result};
 
 pub use input::{Input, key};
 #[cfg(feature = "files")]
-pub use ready::Ready;
+use ready::Ready;
 
 /// `template!(…)`.
 #[cfg(feature = "files")]

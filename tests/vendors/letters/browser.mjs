@@ -14,7 +14,7 @@ async function executable() {
 }
 
 export async function launch() {
-  const args = ["--no-sandbox", "--headless=shell", "--hide-scrollbars", "--font-render-hinting=none", "--disable-gpu"];
+  const args = ["--no-sandbox", "--headless=shell", "--hide-scrollbars", "--disable-dev-shm-usage", "--font-render-hinting=none", "--disable-gpu"];
   return chromium.launch({ executablePath: await executable(), args });
 }
 

@@ -11,7 +11,8 @@ const colors = {
   ink: "#231d17", clay: "#b3441b", cream: "#faf6ef", line: "#e8dfd2", muted: "#6b6054",
   night: "#14110e", dusk: "#221d18", chalk: "#f4ede2", ash: "#b9ad9d", edge: "#3b332b", ember: "#fb9a5b",
 };
-const config = { presets: [pixelBasedPreset], theme: { extend: { colors } } };
+const sans = ["-apple-system", "BlinkMacSystemFont", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"];
+const config = { presets: [pixelBasedPreset], theme: { extend: { colors, fontFamily: { sans } } } };
 const dollars = (cents) => `$${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`;
 
 const Letter = ({ tailwind, preview, reason, wide, children }) =>
@@ -64,7 +65,7 @@ const reset = (user, { code, link }, tailwind) =>
   h(Letter, undefined, { tailwind, preview: "The link is good for one hour.", reason: "You get this because somebody asked for a new password for this address." },
     h(Title, undefined, {}, "Set a new password"),
     h(Prose, undefined, {}, "Hello ", user.name, ", somebody asked for a new password for your account. If that was you, this button is good for one hour:"),
-    h(Action, undefined, { to: link }, "Choose a new password"),
+    h(Section, "mb-6", {}, h(Action, undefined, { to: link }, "Choose a new password")),
     h(Prose, undefined, {}, "Or type this code where you were asked for it:"),
     h(Section, "mb-6 rounded-xl bg-cream px-6 py-5 text-center dark:bg-night", {},
       h(Text, "m-0 font-mono text-3xl font-semibold tracking-widest text-ink dark:text-chalk", {}, code)),
@@ -77,7 +78,7 @@ const winback = (user, { products }, tailwind) =>
     h(Title, undefined, {}, "We kept your seat warm, ", user.name),
     h(Prose, undefined, {}, "The shelves have changed since you were here last. These came out of the kiln this week:"),
     h(Row, "mb-4", {}, products.map((product) =>
-      h(Column, "w-1/3 px-2 pb-4 align-top max-sm:block max-sm:w-full max-sm:px-0", { key: product.link },
+      h(Column, "w-1/3 px-2 pb-4 align-top max-[480px]:block max-[480px]:w-full max-[480px]:px-0", { key: product.link },
         h(Img, "mb-3 w-full rounded-xl", { src: product.picture, alt: product.name, width: 144, height: 144, style: { height: "auto" } }),
         h(Text, "m-0 text-sm font-semibold leading-6 text-ink dark:text-chalk", {},
           h(Link, "text-ink no-underline dark:text-chalk", { href: product.link }, product.name)),
@@ -89,7 +90,7 @@ const winback = (user, { products }, tailwind) =>
 
 const vip = (user, { code, percent }, tailwind) =>
   h(Letter, undefined, { tailwind, preview: "And new things a day earlier, every week.", reason: "You get this because you are one of our best customers." },
-    h(Section, "mb-8 rounded-xl bg-ink px-6 py-10 text-center", {},
+    h(Section, "mb-8 rounded-xl bg-ink px-6 py-10 text-center dark:bg-night", {},
       h(Text, "m-0 mb-2 text-xs font-semibold uppercase tracking-widest text-ember", {}, "The inner circle"),
       h(Text, "m-0 text-5xl font-semibold tracking-tight text-chalk max-sm:text-4xl", {}, percent, " % off"),
       h(Text, "m-0 mt-3 text-sm leading-6 text-ash", {}, "with the code ", h("strong", "text-chalk", {}, code))),

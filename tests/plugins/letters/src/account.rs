@@ -44,7 +44,7 @@ pub fn reset(user: &Customer, code: &str, link: &str) -> Email {
         <Letter reason="You get this because somebody asked for a new password for this address.">
             <Title>"Set a new password"</Title>
             <Prose>"Hello " {&user.name} ", somebody asked for a new password for your account. If that was you, this button is good for one hour:"</Prose>
-            <Action to={link}>"Choose a new password"</Action>
+            <Section class="mb-6"><Action to={link}>"Choose a new password"</Action></Section>
             <Prose>"Or type this code where you were asked for it:"</Prose>
             <Section class="mb-6 rounded-xl bg-cream text-center px-6 py-5 dark:bg-night">
                 <Text class="m-0 font-mono text-3xl font-semibold tracking-widest text-ink dark:text-chalk">{code}</Text>

@@ -13,7 +13,7 @@ pub fn winback(user: &Customer, products: Vec<Product>) -> Email {
             <Prose>"The shelves have changed since you were here last. These came out of the kiln this week:"</Prose>
             <Row class="mb-4">
                 for product in &products {
-                    <Column class="w-1/3 align-top px-2 pb-4 max-sm:block max-sm:w-full max-sm:px-0">
+                    <Column class="w-1/3 align-top px-2 pb-4 max-[480px]:block max-[480px]:w-full max-[480px]:px-0">
                         <Img src={&product.picture} alt={&product.name} width=144 height=144 class="w-full rounded-xl mb-3"/>
                         <Text class="m-0 text-sm leading-6 font-semibold text-ink dark:text-chalk">
                             <Link href={&product.link} class="text-ink no-underline dark:text-chalk">{&product.name}</Link>
@@ -37,7 +37,7 @@ pub fn vip(user: &Customer, code: String, percent: u32) -> Email {
         <Subject>"For our best customers: " {percent} " % off, " {&user.name}</Subject>
         <Preview>"And new things a day earlier, every week."</Preview>
         <Letter reason="You get this because you are one of our best customers.">
-            <Section class="mb-8 rounded-xl bg-ink text-center px-6 py-10">
+            <Section class="mb-8 rounded-xl bg-ink text-center px-6 py-10 dark:bg-night">
                 <Text class="m-0 mb-2 text-xs font-semibold uppercase tracking-widest text-ember">"The inner circle"</Text>
                 <Text class="m-0 text-5xl font-semibold tracking-tight text-chalk max-sm:text-4xl">{percent} " % off"</Text>
                 <Text class="m-0 mt-3 text-sm leading-6 text-ash">"with the code " <strong class="text-chalk">{&code}</strong></Text>
