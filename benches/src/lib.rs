@@ -5,6 +5,7 @@
 //! - [`stand`]: a server in this process, on a real socket.
 //! - [`process`]: a `segflow serve` that can be killed.
 //! - [`http`] and [`load`]: a client and a crowd of clients that cost next to nothing.
+//! - [`fifty`]: a project with fifty emails.
 //! - [`limits`]: what the disk and the databases do at most.
 //! - [`made`]: projects made by hand, with whatever segments are to be measured.
 //! - [`peers`]: other engines for durable code, with the same flow.
@@ -13,6 +14,7 @@
 //! - [`report`]: how it is all printed.
 
 pub mod database;
+pub mod fifty;
 pub mod http;
 pub mod limits;
 pub mod load;

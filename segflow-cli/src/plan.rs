@@ -133,7 +133,8 @@ pub fn explain(printer: &Printer, project: &Path, error: anyhow::Error) -> anyho
 /// The line of `path:line:column` with the word there marked, if the project has such a file.
 fn underlined(project: &Path, place: &str) -> Option<[String; 2]> {
     let mut parts = place.rsplitn(3, ':');
-    let (column, line, path) = (parts.next()?.parse::<usize>().ok()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
+    let (column, line, path) =
+        (parts.next()?.parse::<usize>().ok()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
     let file = std::fs::read_to_string(project.join(path)).ok()?;
     let text = file.lines().nth(line.checked_sub(1)?)?.replace('\t', " ");
     // A line of a minified file would fill the screen.

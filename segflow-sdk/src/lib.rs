@@ -197,13 +197,13 @@ pub mod __private {
     pub use inventory;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
 
+    #[cfg(feature = "files")]
+    pub use crate::email::TemplateFile;
     pub use crate::email::html::{Body, ClassPart};
     pub use crate::email::{
         AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, SampleDeclaration,
         Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
     };
-    #[cfg(feature = "files")]
-    pub use crate::email::TemplateFile;
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]
     pub use crate::wasm;

@@ -145,7 +145,13 @@ impl Push {
         applied.map_err(|error| self.refused(error, Some(planned), &plugin.dir, context))
     }
 
-    fn refused(&self, error: anyhow::Error, planned: Option<&Plan>, project: &Path, context: &Context) -> anyhow::Error {
+    fn refused(
+        &self,
+        error: anyhow::Error,
+        planned: Option<&Plan>,
+        project: &Path,
+        context: &Context,
+    ) -> anyhow::Error {
         match error.downcast_ref::<Problem>() {
             Some(problem) if problem.code == "generation_passed" => anyhow!(
                 "somebody else has pushed since this plan was made, so it was not applied.\n  Run `segflow push` again to see what it would do now"

@@ -13,9 +13,11 @@ const COMMENT: &str = "<!--segflow:";
 const ATTRIBUTE: &str = " segflow-hidden-";
 
 /// Elements in which a comment would be words.
-const WORDS: [&str; 8] = ["title", "mj-title", "mj-preview", "style", "mj-style", "script", "textarea", "mj-attributes"];
+const WORDS: [&str; 8] =
+    ["title", "mj-title", "mj-preview", "style", "mj-style", "script", "textarea", "mj-attributes"];
 /// Attributes that hold an address, and the filter that looks at it.
-const ADDRESSES: [(&str, &str); 4] = [("href", "__link"), ("src", "__image"), ("background", "__image"), ("background-url", "__image")];
+const ADDRESSES: [(&str, &str); 4] =
+    [("href", "__link"), ("src", "__image"), ("background", "__image"), ("background-url", "__image")];
 
 const LOST: &str = "this is computed or dropped while the file is made into HTML, so it cannot be decided when it is sent; it may stand in \
     texts, addresses and colours, and around whole elements";
@@ -198,7 +200,8 @@ impl Place {
                 Some(at) if rest[at..].starts_with("<!--") => (Place::Comment, &rest[at + 4..]),
                 Some(at) => {
                     let name = &rest[at + 1..];
-                    let length = name.find(|c: char| c.is_whitespace() || c == '>' || (c == '/' && !name.starts_with('/')));
+                    let length =
+                        name.find(|c: char| c.is_whitespace() || c == '>' || (c == '/' && !name.starts_with('/')));
                     let (name, rest) = name.split_at(length.unwrap_or(name.len()));
                     let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
                     if is_tag { (Place::Tag(name.to_lowercase()), rest) } else { (Place::Text, rest) }
@@ -221,7 +224,8 @@ impl Place {
                     let words = WORDS.contains(&element.as_str()) && !rest.starts_with("/>");
                     return (if words { Place::Words(element) } else { Place::Text }, after);
                 }
-                let length = trimmed.find(|c: char| c.is_whitespace() || matches!(c, '=' | '>' | '/')).unwrap_or(trimmed.len());
+                let length =
+                    trimmed.find(|c: char| c.is_whitespace() || matches!(c, '=' | '>' | '/')).unwrap_or(trimmed.len());
                 let (name, after) = trimmed.split_at(length);
                 let Some(value) = after.trim_start().strip_prefix('=') else {
                     // A sign that stands for nothing is passed over.
@@ -230,7 +234,9 @@ impl Place {
                 };
                 let value = value.trim_start();
                 match value.chars().next() {
-                    Some(quote @ ('"' | '\'')) => (Place::Value(element, name.to_lowercase(), quote, true), &value[1..]),
+                    Some(quote @ ('"' | '\'')) => {
+                        (Place::Value(element, name.to_lowercase(), quote, true), &value[1..])
+                    }
                     _ => (Place::Value(element, name.to_lowercase(), ' ', true), value),
                 }
             }

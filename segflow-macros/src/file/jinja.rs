@@ -10,7 +10,20 @@ use crate::nearest::nearest;
 
 /// Those that `segflow-sdk/src/email/file.rs` has.
 pub const FILTERS: &[&str] = &[
-    "abs", "capitalize", "default", "first", "format", "join", "last", "length", "lower", "replace", "round", "safe", "title", "trim",
+    "abs",
+    "capitalize",
+    "default",
+    "first",
+    "format",
+    "join",
+    "last",
+    "length",
+    "lower",
+    "replace",
+    "round",
+    "safe",
+    "title",
+    "trim",
     "upper",
 ];
 pub const TESTS: &[&str] = &["defined", "even", "none", "odd", "undefined"];
@@ -114,7 +127,9 @@ pub fn check(source: &str, part: &Range<usize>, given: &[String]) -> Result<Vec<
     };
     let mut needed: HashSet<String> = template.undeclared_variables(true).into_iter().collect();
     let (mut uses, mut mistakes) = (vec![], vec![]);
-    for word in tags(text).iter().filter(|tag| matches!(tag.kind, Kind::Value | Kind::Block)).flat_map(|tag| words(text, tag)) {
+    for word in
+        tags(text).iter().filter(|tag| matches!(tag.kind, Kind::Value | Kind::Block)).flat_map(|tag| words(text, tag))
+    {
         let at = part.start + word.at.start..part.start + word.at.end;
         let name = &text[word.at];
         match word.role {
@@ -134,7 +149,8 @@ pub fn check(source: &str, part: &Range<usize>, given: &[String]) -> Result<Vec<
             None if given.is_empty() => "`template!` is given none".to_string(),
             None => format!("there are `{}`", given.join("`, `")),
         };
-        mistakes.push(Mistake::new(unknown.at.clone(), format!("there is no variable `{}`; {hint}", root(&unknown.path))));
+        mistakes
+            .push(Mistake::new(unknown.at.clone(), format!("there is no variable `{}`; {hint}", root(&unknown.path))));
     }
     if mistakes.is_empty() { Ok(uses) } else { Err(mistakes) }
 }
@@ -210,7 +226,10 @@ mod tests {
 
     #[test]
     fn tags_are_found_whatever_is_in_them() {
-        assert_eq!(found("a {{ \"}}\" }} {% if a > '%}' %}{ } {# {{ #}"), ["{{ \"}}\" }}", "{% if a > '%}' %}", "{# {{ #}"]);
+        assert_eq!(
+            found("a {{ \"}}\" }} {% if a > '%}' %}{ } {# {{ #}"),
+            ["{{ \"}}\" }}", "{% if a > '%}' %}", "{# {{ #}"]
+        );
         assert_eq!(found("x {% raw %}{{ a }}{% endraw %} {{ b }}"), ["{% raw %}{{ a }}{% endraw %}", "{{ b }}"]);
         assert_eq!(found("{{ a"), ["{{ a"]);
     }
@@ -223,12 +242,14 @@ mod tests {
 
     #[test]
     fn names_come_with_their_places() {
-        assert_eq!(names("{{ user.a }} {% for x in user.b %}{{ x.y }}{{ loop.index }}{% endfor %}{{ n|default(user.a) }}"), [
-            "3 user.a",
-            "25 user.b",
-            "74 n"
-        ]);
-        assert_eq!(names("{% set a = 1 %}{{ a }}{{ 'user.x' }}{% if n is not none and user.a is defined %}{% endif %}").len(), 2);
+        assert_eq!(
+            names("{{ user.a }} {% for x in user.b %}{{ x.y }}{{ loop.index }}{% endfor %}{{ n|default(user.a) }}"),
+            ["3 user.a", "25 user.b", "74 n"]
+        );
+        assert_eq!(
+            names("{% set a = 1 %}{{ a }}{{ 'user.x' }}{% if n is not none and user.a is defined %}{% endif %}").len(),
+            2
+        );
     }
 
     fn wrong(text: &str) -> (String, String) {
@@ -240,7 +261,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_where_it_is() {
-        assert_eq!(wrong("Hi {{ usr.name }}"), ("usr.name".into(), "there is no variable `usr`; did you mean `user`?".into()));
+        assert_eq!(
+            wrong("Hi {{ usr.name }}"),
+            ("usr.name".into(), "there is no variable `usr`; did you mean `user`?".into())
+        );
         assert_eq!(wrong("{{ user|tirm }}"), ("tirm".into(), "there is no filter `tirm`; did you mean `trim`?".into()));
         assert!(wrong("{{ user is happy }}").1.starts_with("there is no test `happy`; there are `defined`, "));
         let (at, what) = wrong("\n{% if user %}");

@@ -51,7 +51,8 @@ pub fn html(guarded: &Guarded) -> Result<(String, Vec<String>), Vec<Mistake>> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let parsed = Mjml::parse_with_options(text, &ParserOptions::default()).map_err(|error| vec![broken(guarded, &error)])?;
+    let parsed =
+        Mjml::parse_with_options(text, &ParserOptions::default()).map_err(|error| vec![broken(guarded, &error)])?;
     // Nothing is fetched from elsewhere that the file does not name: MJML itself would add a font of Google's.
     let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
     let html = parsed.element.render(&options).map_err(|error| vec![Mistake::new(0..0, error.to_string())])?;
@@ -79,7 +80,9 @@ fn elements(guarded: &Guarded) -> Vec<Mistake> {
                     let what = format!("`</{name}>` stands where `<{}>` of line {line} is still open", &text[opened]);
                     return vec![mistake(guarded, &span(&tag.name), what)];
                 }
-                None => return vec![mistake(guarded, &span(&tag.name), format!("`</{name}>` ends what was not begun"))],
+                None => {
+                    return vec![mistake(guarded, &span(&tag.name), format!("`</{name}>` ends what was not begun"))];
+                }
             }
             continue;
         }
@@ -97,13 +100,18 @@ fn elements(guarded: &Guarded) -> Vec<Mistake> {
             open.push(tag.name);
         }
     }
-    open.pop().map(|opened| mistake(guarded, &span(&opened), format!("`<{}>` is never ended", &text[opened.clone()]))).into_iter().collect()
+    open.pop()
+        .map(|opened| mistake(guarded, &span(&opened), format!("`<{}>` is never ended", &text[opened.clone()])))
+        .into_iter()
+        .collect()
 }
 
 fn unknown(name: &str) -> Option<String> {
     match name {
         "mjml" => None,
-        "mj-include" => Some("`<mj-include>` is not read: what several emails share is a component of `html!`, or said again".into()),
+        "mj-include" => Some(
+            "`<mj-include>` is not read: what several emails share is a component of `html!`, or said again".into(),
+        ),
         name if ELEMENTS.contains(&name) => None,
         name => Some(match nearest(name, ELEMENTS) {
             Some(near) => format!("there is no `<{name}>`; did you mean `<{near}>`?"),

@@ -14,7 +14,8 @@ pub struct Parts {
     pub text: Option<Range<usize>>,
 }
 
-const HEAD: &str = "a template begins with `subject: …` and a line `---`, or is HTML or MJML with a title, which is then the subject";
+const HEAD: &str =
+    "a template begins with `subject: …` and a line `---`, or is HTML or MJML with a title, which is then the subject";
 
 impl Parts {
     pub fn of(source: &str) -> Result<Parts, Mistake> {
@@ -31,9 +32,10 @@ impl Parts {
             let (begin, line) = (start, whole.trim_end());
             start += whole.len();
             if line == "---" {
-                let subject: Range<usize> = subject
-                    .filter(|subject: &Range<usize>| !subject.is_empty())
-                    .ok_or_else(|| Mistake::new(first_line(source), "the subject is missing: the first line is `subject: …`"))?;
+                let subject: Range<usize> =
+                    subject.filter(|subject: &Range<usize>| !subject.is_empty()).ok_or_else(|| {
+                        Mistake::new(first_line(source), "the subject is missing: the first line is `subject: …`")
+                    })?;
                 return Ok(Parts { subject, titled: false, html: start..end, text });
             } else if let Some(rest) = line.strip_prefix("subject:") {
                 let words = rest.trim_start();

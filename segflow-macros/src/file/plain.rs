@@ -1,11 +1,13 @@
 //! The plain text of an HTML file that brings none, in the marks of `segflow-sdk/src/email/html/plain.rs`: paragraphs, lists, links with
 //! their addresses. Tables are for the layout in a mail; a row of words is a line.
 
-const PARAGRAPHS: [&str; 12] = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "center", "section", "article", "footer"];
+const PARAGRAPHS: [&str; 12] =
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "center", "section", "article", "footer"];
 /// Elements whose content is not for readers.
 const HIDDEN: [&str; 5] = ["head", "style", "script", "title", "textarea"];
 /// What makes a cell more than a few words.
-const BLOCKS: [&str; 14] = ["<p", "<h1", "<h2", "<h3", "<h4", "<table", "<ul", "<ol", "<hr", "<img", "<div", "<pre", "<blockquote", "<h5"];
+const BLOCKS: [&str; 14] =
+    ["<p", "<h1", "<h2", "<h3", "<h4", "<table", "<ul", "<ol", "<hr", "<img", "<div", "<pre", "<blockquote", "<h5"];
 
 /// `html` is guarded: its comments are passed on if they hide something.
 pub fn marked(html: &str) -> String {
@@ -267,10 +269,7 @@ mod tests {
         let html = "<html><head><title>x</title><style>p > b {}</style></head><body><div style=\"display: none\">no<div>no</div></div>\
             <h1>Hello\n  Ada</h1><!-- <p>no</p> --><p>You &amp; <b>me</b>,<br>a &lt;b&gt; &#x27;c&#39; &unknown;</p>\
             <ul><li>one<li>two</ul><a href=\"https://x.y/?a=1&amp;b=2\" title=\"a > b\">See</a></body></html>";
-        assert_eq!(
-            shown(html),
-            "¶Hello Ada¶¶You & me,/a <b> 'c' &unknown;¶•-one-two.<See|https://x.y/?a=1&b=2>"
-        );
+        assert_eq!(shown(html), "¶Hello Ada¶¶You & me,/a <b> 'c' &unknown;¶•-one-two.<See|https://x.y/?a=1&b=2>");
     }
 
     #[test]
@@ -280,13 +279,31 @@ mod tests {
 
     #[test]
     fn what_is_hidden_stays() {
-        assert_eq!(shown("<!--segflow:0--><p><!--segflow:1--></p><!-- no --><!--segflow:2-->"), "<!--segflow:0-->¶<!--segflow:1-->¶<!--segflow:2-->");
+        assert_eq!(
+            shown("<!--segflow:0--><p><!--segflow:1--></p><!-- no --><!--segflow:2-->"),
+            "<!--segflow:0-->¶<!--segflow:1-->¶<!--segflow:2-->"
+        );
         assert_eq!(shown("&#123;&#123; x"), "{ { x");
     }
 
     #[test]
     fn broken_html_is_no_trouble() {
-        for html in ["", "<", "<p", "<!--", "<style>", "&", "&;", "&#;", "a < b", "<a href=>x</a>", "&#xD800;", "<é>", "</", "<div style='display:none'>"] {
+        for html in [
+            "",
+            "<",
+            "<p",
+            "<!--",
+            "<style>",
+            "&",
+            "&;",
+            "&#;",
+            "a < b",
+            "<a href=>x</a>",
+            "&#xD800;",
+            "<é>",
+            "</",
+            "<div style='display:none'>",
+        ] {
             marked(html);
         }
     }

@@ -82,7 +82,9 @@ impl Ready {
             written: parts.text.is_some(),
             lines: restored.lines,
             uses: uses.collect(),
-            hash: source.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)),
+            hash: source
+                .bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)),
         })
     }
 }

@@ -133,13 +133,27 @@ fn mistakes_are_underlined() {
     );
     let first = |source: &str| wrong(source).lines().next().map(str::to_string).unwrap_or_default();
     let body = |inside: &str| format!("subject: Hi\n---\n<mjml>\n  <mj-body>\n{inside}\n  </mj-body>\n</mjml>\n");
-    assert_eq!(first(&body("<mj-section><mj-column></mj-section>")), "emails/x.mjml:5:26: `</mj-section>` stands where `<mj-column>` of line 5 is still open");
-    assert_eq!(first(&body("<mj-section colour=\"red\"></mj-section>")), "emails/x.mjml:5:13: `<mj-section>` has no attribute `colour`; did you mean `color`?");
+    assert_eq!(
+        first(&body("<mj-section><mj-column></mj-section>")),
+        "emails/x.mjml:5:26: `</mj-section>` stands where `<mj-column>` of line 5 is still open"
+    );
+    assert_eq!(
+        first(&body("<mj-section colour=\"red\"></mj-section>")),
+        "emails/x.mjml:5:13: `<mj-section>` has no attribute `colour`; did you mean `color`?"
+    );
     assert!(first(&body("<mj-include path=\"x\"/>")).starts_with("emails/x.mjml:5:2: `<mj-include>` is not read"));
-    assert!(first("subject: Hi\n---\n<mjml><mj-body>\n  <mj-section>").starts_with("emails/x.mjml:4:4: `<mj-section>` is never ended"));
-    assert!(first("subject: Hi\n---\n{% if user %}\n<p>").starts_with("emails/x.mjml:3:"), "{}", first("subject: Hi\n---\n{% if user %}\n<p>"));
+    assert!(
+        first("subject: Hi\n---\n<mjml><mj-body>\n  <mj-section>")
+            .starts_with("emails/x.mjml:4:4: `<mj-section>` is never ended")
+    );
+    assert!(
+        first("subject: Hi\n---\n{% if user %}\n<p>").starts_with("emails/x.mjml:3:"),
+        "{}",
+        first("subject: Hi\n---\n{% if user %}\n<p>")
+    );
     // What MJML computes with cannot be a value.
-    let computed = first(&body("<mj-section><mj-column width=\"{{ user.width }}\"><mj-text>x</mj-text></mj-column></mj-section>"));
+    let computed =
+        first(&body("<mj-section><mj-column width=\"{{ user.width }}\"><mj-text>x</mj-text></mj-column></mj-section>"));
     assert!(computed.starts_with("emails/x.mjml:5:31: this is computed or dropped"), "{computed}");
     let between = first(&body("<mj-section {% if user.x %}padding=\"0\"{% endif %}></mj-section>"));
     assert!(between.contains("5:13: this is computed or dropped"), "{between}");

@@ -65,8 +65,11 @@ mod tests {
     }
 
     fn given() -> Vec<(&'static str, Shape)> {
-        let fields =
-            vec![field("username", Type::String), field("home", Type::Any), field("tags", Type::List(Type::Any.into()))];
+        let fields = vec![
+            field("username", Type::String),
+            field("home", Type::Any),
+            field("tags", Type::List(Type::Any.into())),
+        ];
         vec![("user", Shape::Fields("Shopper", fields)), ("percent", Shape::Scalar), ("extra", Shape::Any)]
     }
 
@@ -82,21 +85,26 @@ mod tests {
 
     #[test]
     fn names_that_lead_somewhere_are_no_problem() {
-        const GOOD: &[TemplateName] = &[name("user"), name("user.username"), name("user.home.street"), name("extra.a.b"), name("user.tags")];
+        const GOOD: &[TemplateName] =
+            &[name("user"), name("user.username"), name("user.home.street"), name("extra.a.b"), name("user.tags")];
         assert_eq!(found(GOOD), []);
     }
 
     #[test]
     fn an_unknown_attribute_is_found_with_its_place_and_the_likely_one() {
-        const WRONG: &[TemplateName] = &[name("user.usrname"), name("user.nickname"), name("percent.x"), name("user.username.first")];
+        const WRONG: &[TemplateName] =
+            &[name("user.usrname"), name("user.nickname"), name("percent.x"), name("user.username.first")];
         let found = found(WRONG);
         let place = || "emails/x.html:4:9".to_string();
         let says = |what: &str| (format!("template `x` uses {what}"), place());
-        assert_eq!(found, [
-            says("`user.usrname`, but Shopper has no such attribute; did you mean `username`?"),
-            says("`user.nickname`, but Shopper has no such attribute; did you mean `username`?"),
-            says("`percent.x`, but `percent` is a single value and has no attributes"),
-            says("`user.username.first`, but `user.username` is a single value and has no attributes"),
-        ]);
+        assert_eq!(
+            found,
+            [
+                says("`user.usrname`, but Shopper has no such attribute; did you mean `username`?"),
+                says("`user.nickname`, but Shopper has no such attribute; did you mean `username`?"),
+                says("`percent.x`, but `percent` is a single value and has no attributes"),
+                says("`user.username.first`, but `user.username` is a single value and has no attributes"),
+            ]
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Emails from files. The macro made HTML and text of them (`segflow-macros/src/file/`); what is only known now is filled in by minijinja.
 
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, filters, tests};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, filters, tests,
+};
 use segflow_protocol::Rendered;
 use serde_json::Value as Json;
 

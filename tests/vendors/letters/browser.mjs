@@ -32,6 +32,16 @@ export async function open(browser, html, { width, dark = false, scale = 1 }) {
   return page;
 }
 
+// On a busy machine it sometimes cannot.
+export async function shoot(page, options, tries = 3) {
+  try {
+    return await page.screenshot({ fullPage: true, ...options });
+  } catch (error) {
+    if (tries <= 1) throw error;
+    return shoot(page, options, tries - 1);
+  }
+}
+
 const hues = { "/mark.png": 18, "/studio.png": 35, "/tall-mug.png": 205, "/breakfast-bowl.png": 80, "/espresso-cup.png": 260 };
 
 function picture(name) {

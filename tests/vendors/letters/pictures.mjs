@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { render } from "@react-email/render";
-import { launch, open } from "./browser.mjs";
+import { launch, open, shoot } from "./browser.mjs";
 import { letters } from "./letters.mjs";
 
 const [folder, ...names] = process.argv.slice(2);
@@ -19,7 +19,7 @@ for (const name of names.length ? names : Object.keys(letters)) {
     for (const [whose, html] of Object.entries({ Segflow: ours[name], "React Email": theirs })) {
       for (const dark of [false, true]) {
         const page = await open(browser, html, { width, dark });
-        const png = await page.screenshot({ fullPage: true });
+        const png = await shoot(page);
         await page.context().close();
         shots.push({ width, whose, dark, png: png.toString("base64") });
       }
@@ -31,7 +31,7 @@ for (const name of names.length ? names : Object.keys(letters)) {
   const page = await browser.newPage({ viewport: { width: 2520, height: 800 } });
   await page.setContent(`<style>body{margin:16px;background:#c9ced6;font:14px sans-serif}div{display:flex;gap:16px;align-items:flex-start;margin-bottom:24px}
     figure{margin:0}figcaption{padding:4px 0}img{display:block}</style>${rows.join("")}`);
-  await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
+  await shoot(page, { path: path.join(folder, `${name}.png`) });
   await page.close();
 }
 await browser.close();

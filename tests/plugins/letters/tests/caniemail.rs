@@ -51,7 +51,8 @@ fn written() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     // The head and the small things of real emails, and every component.
     let mut pages: Vec<String> = rendered().into_iter().map(|(_, email)| email.html).collect();
-    let snapshots = std::fs::read_dir(root.join("segflow-sdk/tests/snapshots")).expect("the snapshots of the components");
+    let snapshots =
+        std::fs::read_dir(root.join("segflow-sdk/tests/snapshots")).expect("the snapshots of the components");
     for file in snapshots {
         let text = std::fs::read_to_string(file.expect("a file").path()).expect("a snapshot");
         pages.push(text.split("\n=== text").next().unwrap_or_default().to_string());
@@ -79,7 +80,8 @@ fn of_page(page: &str, found: &mut BTreeSet<String>) {
             }
         }
     };
-    let styles: Vec<&str> = page.split("<style").skip(1).filter_map(|part| part.split_once('>')?.1.split("</style").next()).collect();
+    let styles: Vec<&str> =
+        page.split("<style").skip(1).filter_map(|part| part.split_once('>')?.1.split("</style").next()).collect();
     styles.iter().for_each(|css| declared(css));
     let css = styles.concat();
     for (words, feature) in [
@@ -100,8 +102,11 @@ fn of_page(page: &str, found: &mut BTreeSet<String>) {
         }
         let name = if matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6") { "h1-h6" } else { name };
         found.insert(format!("html-{name}"));
-        for attribute in tag.split("=\"").filter_map(|part| part.rsplit([' ', '"']).next()).filter(|name| !name.is_empty()) {
-            if attribute.chars().all(|c| c.is_ascii_lowercase() || c == '-') && tag.contains(&format!("{attribute}=\"")) {
+        for attribute in
+            tag.split("=\"").filter_map(|part| part.rsplit([' ', '"']).next()).filter(|name| !name.is_empty())
+        {
+            if attribute.chars().all(|c| c.is_ascii_lowercase() || c == '-') && tag.contains(&format!("{attribute}=\""))
+            {
                 found.insert(format!("html-{attribute}"));
             }
         }
@@ -140,7 +145,8 @@ fn what_is_written_is_safe_or_there_is_a_reason() {
         };
         match known {
             Some(feature) => {
-                let without = CLIENTS.iter().filter(|client| support[feature].get(**client).is_some_and(|has| has == "n"));
+                let without =
+                    CLIENTS.iter().filter(|client| support[feature].get(**client).is_some_and(|has| has == "n"));
                 let without: Vec<&str> = without.copied().collect();
                 if !without.is_empty() {
                     missing.insert(feature.to_string(), without.join(" "));
