@@ -9,6 +9,7 @@ both![
     a_test_that_is_not_taken_says_why,
     without_a_project_there_is_nothing_to_send_by,
     an_email_that_says_something_else_is_a_change,
+    files_arrive_as_html_and_text,
 ];
 
 fn email(to: &str) -> Value {
@@ -69,6 +70,32 @@ async fn an_email_that_says_something_else_is_a_change(db: Database) {
     let changes = plan["changes"].as_array().expect("changes");
     let of = |id: &str| changes.iter().find(|c| c["kind"] == "template" && c["id"] == id).map(|c| c["change"].clone());
     assert_eq!((of("hello"), of("goodbye"), of("receipt")), (Some(json!("~")), Some(json!("~")), Some(json!("="))));
+}
+
+async fn files_arrive_as_html_and_text(db: Database) {
+    let smtp = Smtp::start().await;
+    let app = App::smtp(&db, &smtp).await;
+    app.push(plugins::mailer()).await;
+    app.add("ada", json!({ "email": "ada@x.example" })).await;
+    app.emit("ada", "order", json!({ "number": "<7>", "items": ["A & B", "C"] })).await;
+    let sent = async |id: &str| {
+        let of = async || app.messages("ada").await.into_iter().find(|m| m["template"] == id && m["status"] == "sent");
+        let message = until("it is sent", of).await;
+        app.message(&message).await
+    };
+    let receipt = sent("receipt").await;
+    assert_eq!(receipt["subject"], "Order <7>");
+    let html = receipt["html"].as_str().expect("HTML");
+    assert!(html.contains("Order <span class=\"number\" style=\"font-weight: 700;\">&lt;7&gt;</span>"), "{html}");
+    assert!(html.contains("1. A &amp; B") && html.contains("2. C"), "{html}");
+    assert!(html.contains("href=\"https://mailer.example/orders/&lt;7&gt;\"") && !html.contains("<mj-"), "{html}");
+    let text = "Order <7> has arrived here.\n\n1. A & B\n\n2. C\n\nSee it (https://mailer.example/orders/<7>)\n";
+    assert_eq!(receipt["text"], text);
+    app.advance("5s").await;
+    let second = sent("second").await;
+    let html = second["html"].as_str().expect("HTML");
+    assert!(html.contains("<p style=\"margin: 0 0 16px;color: #333333;\">Hello ada@x.example, this is"), "{html}");
+    assert_eq!(second["text"], "Hello ada@x.example, this is the second.\n");
 }
 
 #[test]

@@ -105,16 +105,19 @@ fn every_problem_is_shown_at_once() {
         let mut answer = problem(422, "invalid_project", "2 problems.");
         answer.body["problems"] = json!([
             {"code": "unknown_variable", "message": "uses `user.nickname`, which User does not have\ndid you mean `username`?", "place": "template winback"},
+            {"code": "unknown_variable", "message": "no such attribute", "place": "emails/hi.html:3:7"},
             {"code": "duplicate_id", "message": "two segments are called `quiet`"}
         ]);
         answer
     });
     let place = Place::with_server(&server.url);
     project(&place, ".");
+    place.write("emails/hi.html", "subject: Hi\n---\n<p>{{ user.nickname }}</p>\n");
     place.segflow(&["push", "--yes"]).failed(1, &[
         "error[unknown_variable]: uses `user.nickname`, which User does not have\n  --> template winback\n  did you mean `username`?\n",
+        "  --> emails/hi.html:3:7\n  3 | <p>{{ user.nickname }}</p>\n    |       ^^^^^^^^^^^^^\n",
         "error[duplicate_id]: two segments are called `quiet`\n",
-        "error: nothing was pushed: 2 problems\n",
+        "error: nothing was pushed: 3 problems\n",
     ]);
 }
 

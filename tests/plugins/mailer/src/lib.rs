@@ -10,6 +10,8 @@ pub struct Person {
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
 pub struct Order {
     pub number: String,
+    #[serde(default)]
+    pub items: Vec<String>,
 }
 
 #[email("first")]
@@ -23,8 +25,8 @@ pub fn second(user: &Person) -> Email {
 }
 
 #[email("receipt")]
-pub fn receipt(user: &Person, order: &Order) -> Email {
-    template!("emails/receipt.html", user, order)
+pub fn receipt(_user: &Person, order: &Order) -> Email {
+    template!("emails/receipt.mjml", order)
 }
 
 async fn pair(flow: Flow<Person>) {
