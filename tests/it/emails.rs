@@ -115,6 +115,13 @@ fn checks_are_for_ci() {
         let storefront = plugins::root().join("examples/storefront");
         let good = segflow.run(&["emails", storefront.to_str().expect("UTF-8"), "--check"]).await.ok();
         assert!(good.stdout.contains("4 emails, 0 errors, 0 warnings"), "{good:?}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("site");
+        let args = ["emails", storefront.to_str().expect("UTF-8"), "--out", out.to_str().expect("UTF-8")];
+        segflow.run(&args).await.ok();
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).expect(name);
+        assert!(read("welcome-email.html").starts_with("<!doctype html>"));
+        assert!(read("order-confirmed.txt").contains("Order A-1042"));
         // Emails of a campaign without a way out of it.
         let mailer = plugins::root().join("tests/plugins/mailer");
         let bad = segflow.run(&["--json", "emails", mailer.to_str().expect("UTF-8"), "--check"]).await;

@@ -28,6 +28,7 @@ Examples:
   segflow emails                                  see every email in the browser; again whenever a file is saved
   segflow emails shop --port 0                    on any free port
   segflow emails --check                          for CI: what is wrong with them; exits with 1 when there are errors
+  segflow emails --out site                       write them as site/welcome-email.html, site/welcome-email.txt and so on
   segflow emails send welcome-email --to me@shop.example
 
 An email is shown with its samples: `#[email(\"welcome-email\", sample(user = ada(), percent = 10))]`. What no sample says is made up
@@ -43,6 +44,9 @@ pub struct Emails {
     /// Show nothing; print what is wrong, and exit with 1 when there are errors
     #[arg(long)]
     check: bool,
+    /// Show nothing; write every email into a folder, as HTML and as text
+    #[arg(long, value_name = "FOLDER", conflicts_with = "check")]
+    out: Option<PathBuf>,
     #[command(subcommand)]
     send: Option<Verb>,
 }
@@ -80,6 +84,7 @@ impl Emails {
         match &self.send {
             Some(Verb::Send(send)) => send.run(context).await,
             None if self.check => check(&self.dir, &context.printer).await,
+            None if let Some(folder) = &self.out => write(&self.dir, folder, &context.printer).await,
             None => self.show(&context.printer).await,
         }
     }
@@ -135,6 +140,36 @@ async fn check(dir: &Path, printer: &Printer) -> Result<ExitCode> {
     printer.result(summary(&gallery));
     printer.document(&report(&gallery));
     Ok(if gallery.count(Level::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A file for each email and sample. One that cannot be rendered is an error, the others are written all the same.
+async fn write(dir: &Path, folder: &Path, printer: &Printer) -> Result<ExitCode> {
+    let gallery = gallery(dir, printer).await?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let (mut files, mut failed) = (vec![], false);
+    for email in &gallery.emails {
+        let Some(content) = &email.content else {
+            let why = email.findings.first().map_or("it cannot be rendered", |finding| &finding.message);
+            printer.error(format!("{}: {}", visible(&email.name()), visible(why)));
+            failed = true;
+            continue;
+        };
+        let name = file_name(&email.id, email.sample.as_deref());
+        for (ending, text) in [("html", &content.html), ("txt", &content.text)] {
+            let path = folder.join(format!("{name}.{ending}"));
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            printer.result(path.display().to_string());
+            files.push(path.display().to_string());
+        }
+    }
+    printer.document(&json!({ "project": gallery.project, "files": files }));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What any file system takes.
+fn file_name(id: &str, sample: Option<&str>) -> String {
+    let whole = sample.map_or(id.to_string(), |sample| format!("{id}.{sample}"));
+    whole.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 
 fn line(email: &Shown, printer: &Printer) {
