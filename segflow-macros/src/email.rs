@@ -242,8 +242,7 @@ impl Email {
                     __arguments: &::segflow::__private::Json,
                 ) -> ::core::result::Result<::segflow::Email, ::std::string::String> {
                     #(#user_reads)*
-                    #[allow(unused_mut)]
-                    let mut __arguments = ::segflow::__private::Arguments::read(__arguments)?;
+                    let __arguments = ::segflow::__private::Arguments::read(__arguments)?;
                     #(#reads)*
                     ::core::result::Result::Ok(__segflow_email(#(#passed),*))
                 }

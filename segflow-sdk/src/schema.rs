@@ -107,6 +107,12 @@ pub(crate) fn typed_user<U: Attributes>(attributes: &Map<String, Value>) -> Resu
 
 #[doc(hidden)]
 pub fn read_user<U: Attributes>(user: &Json) -> Result<U, String> {
+    // Read at once where there is nothing that would have to be left out.
+    if !user.0.contains("null")
+        && let Ok(user) = user.read()
+    {
+        return Ok(user);
+    }
     let attributes: Map<String, Value> = user.read().map_err(|e| format!("the user's attributes are not JSON: {e}"))?;
     typed_user(&attributes)
 }

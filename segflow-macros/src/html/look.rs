@@ -38,8 +38,7 @@ impl Look {
         match self {
             Look::Known(classes) => {
                 if let Some((name, rules)) = classes.rules(parts) {
-                    let w = hidden("__w");
-                    out.call(quote! { #w.rule(#rules); });
+                    out.rule(rules);
                     out.html(&format!(" class=\"{name}\""));
                 }
                 let style = Declarations::read(before).and(&classes.base.of(parts)).inline();

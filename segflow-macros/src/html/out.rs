@@ -14,6 +14,8 @@ pub struct Out {
     html: String,
     text: String,
     code: TokenStream,
+    /// What the head needs for it.
+    pub rules: Vec<String>,
     /// How many bytes of constants there are, to ask for room once.
     pub sizes: (usize, usize),
 }
@@ -34,6 +36,13 @@ impl Out {
         self.text(text);
     }
 
+    /// For the `<style>` in the head. It is said once, before everything else here: so constants are not cut in two for it.
+    pub fn rule(&mut self, rule: String) {
+        if !self.rules.contains(&rule) {
+            self.rules.push(rule);
+        }
+    }
+
     /// Something that happens at run time, after what was written so far.
     pub fn call(&mut self, code: TokenStream) {
         self.flush();
@@ -42,7 +51,11 @@ impl Out {
 
     pub fn finish(mut self) -> TokenStream {
         self.flush();
-        self.code
+        let (w, rules, code) = (hidden("__w"), &self.rules, &self.code);
+        match rules.is_empty() {
+            true => quote! { #code },
+            false => quote! { #w.rules(&[#(#rules),*]); #code },
+        }
     }
 
     fn flush(&mut self) {

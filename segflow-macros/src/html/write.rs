@@ -49,7 +49,7 @@ impl Writer {
                     self.out.call(code);
                 }
                 Node::For(node) => {
-                    let code = self.repetition(node, |writer, nodes| writer.block(nodes, holds, parent));
+                    let code = self.roomy(node, |writer, nodes| writer.turn(nodes, holds, parent));
                     self.out.call(code);
                 }
             }
@@ -62,6 +62,17 @@ impl Writer {
         let inner = std::mem::replace(&mut self.out, outer);
         self.out.sizes.0 += inner.sizes.0;
         self.out.sizes.1 += inner.sizes.1;
+        inner.finish()
+    }
+
+    /// The same for a turn of a loop: what the head needs is said before the loop.
+    fn turn(&mut self, nodes: &[Node], holds: Holds, parent: &str) -> TokenStream {
+        let outer = std::mem::take(&mut self.out);
+        self.nodes(nodes, holds, parent);
+        let mut inner = std::mem::replace(&mut self.out, outer);
+        self.out.sizes.0 += inner.sizes.0;
+        self.out.sizes.1 += inner.sizes.1;
+        std::mem::take(&mut inner.rules).into_iter().for_each(|rule| self.out.rule(rule));
         inner.finish()
     }
 
@@ -88,6 +99,22 @@ impl Writer {
     fn repetition(&mut self, node: &For, mut write: impl FnMut(&mut Writer, &[Node]) -> TokenStream) -> TokenStream {
         let (pattern, over, each) = (&node.pattern, &node.over, write(self, &node.each));
         quote! { for #pattern in #over { #each } }
+    }
+
+    /// A loop asks once for room for all that it will write.
+    fn roomy(&mut self, node: &For, mut write: impl FnMut(&mut Writer, &[Node]) -> TokenStream) -> TokenStream {
+        let (before, w, turns) = (self.out.sizes, hidden("__w"), hidden("__turns"));
+        let (pattern, over, each) = (&node.pattern, &node.over, write(self, &node.each));
+        let (html, text) = (self.out.sizes.0 - before.0, self.out.sizes.1 - before.1);
+        let turned = quote_spanned! { over.span()=> ::core::iter::IntoIterator::into_iter(#over) };
+        quote! {
+            match #turned {
+                #turns => {
+                    #w.room(::core::iter::Iterator::size_hint(&#turns).0, #html, #text);
+                    for #pattern in #turns { #each }
+                }
+            }
+        }
     }
 
     fn text(&mut self, text: &LitStr, holds: Holds, parent: &str) {

@@ -1,11 +1,14 @@
 //! The emails of a program, as `#[email]` registers them.
 
 use std::any::TypeId;
+use std::borrow::Cow;
+use std::fmt;
 
 use segflow_protocol::{self as protocol, Json, Rendered};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Email, SampleDeclaration, Shape, check};
 use crate::Attributes;
@@ -79,7 +82,8 @@ pub fn of_user<U: Attributes>() -> Vec<&'static EmailDeclaration> {
 }
 
 pub fn find<U: Attributes>(id: &str) -> Option<&'static EmailDeclaration> {
-    of_user::<U>().into_iter().find(|email| email.id == id)
+    let mut all = inventory::iter::<EmailDeclaration>.into_iter();
+    all.find(|email| email.id == id && (email.user)() == TypeId::of::<U>())
 }
 
 /// The email that a constructor function makes messages of.
@@ -105,23 +109,48 @@ pub fn argument<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|e| e.to_string())
 }
 
-/// The arguments that came with a message.
-pub struct Arguments(Map<String, Value>);
+/// The arguments that came with a message, each still as it was written.
+pub struct Arguments<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl Arguments {
-    pub fn read(arguments: &Json) -> Result<Arguments, String> {
-        arguments.read().map(Arguments).map_err(|e| format!("the arguments are not a JSON object: {e}"))
+impl<'a> Arguments<'a> {
+    pub fn read(arguments: &'a Json) -> Result<Arguments<'a>, String> {
+        arguments.read().map_err(|e| format!("the arguments are not a JSON object: {e}"))
     }
 
-    pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
-        let value = self.0.remove(name);
-        let missing = value.is_none();
-        serde_json::from_value(value.unwrap_or(Value::Null)).map_err(|e| match missing {
-            true => format!("the argument `{name}` is missing"),
-            false => format!("the argument `{name}` does not fit: {e}"),
+    pub fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
+        let value = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get());
+        serde_json::from_str(value.unwrap_or("null")).map_err(|e| match value {
+            None => format!("the argument `{name}` is missing"),
+            Some(_) => format!("the argument `{name}` does not fit: {e}"),
         })
     }
 }
+
+impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Arguments<'a>, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Arguments<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Arguments<'de>, M::Error> {
+                let mut arguments = vec![];
+                while let Some(Name(name)) = map.next_key()? {
+                    arguments.push((name, map.next_value()?));
+                }
+                Ok(Arguments(arguments))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A name, borrowed where it has nothing escaped in it.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -129,13 +158,15 @@ mod tests {
 
     #[test]
     fn arguments_that_do_not_fit_are_named() {
-        let mut arguments = Arguments::read(&Json(r#"{"percent": "ten", "gone": null}"#.into())).expect("an object");
+        let json = Json(r#"{"percent": "ten", "gone": null}"#.into());
+        let arguments = Arguments::read(&json).expect("an object");
         assert_eq!(
             arguments.take::<u32>("percent").expect_err("a string"),
-            "the argument `percent` does not fit: invalid type: string \"ten\", expected u32"
+            "the argument `percent` does not fit: invalid type: string \"ten\", expected u32 at line 1 column 5"
         );
         assert_eq!(arguments.take::<Option<u32>>("gone"), Ok(None));
-        assert_eq!(arguments.take::<u32>("gone").expect_err("taken"), "the argument `gone` is missing");
+        assert_eq!(arguments.take::<Option<u32>>("never"), Ok(None), "an argument that is new");
+        assert_eq!(arguments.take::<u32>("never").expect_err("none"), "the argument `never` is missing");
         assert!(Arguments::read(&Json("[]".into())).is_err());
     }
 }

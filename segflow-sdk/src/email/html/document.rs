@@ -45,14 +45,15 @@ const FILL: usize = FILLER.len() / PREVIEW;
 
 impl Email {
     #[doc(hidden)]
-    pub fn of(subject: &str, preview: &str, content: Html, otherwise: Body) -> Email {
+    pub fn of(subject: &str, preview: &str, mut content: Html, otherwise: Body) -> Email {
         let body = content.body.unwrap_or(otherwise);
-        Email(match content.refused {
+        let subject = one_line(subject);
+        Email(match content.refused.take() {
             Some(why) => Err(why),
             None => Ok(Rendered {
-                subject: one_line(subject),
-                html: document(subject, preview, &content, body),
+                html: document(&subject, preview, &content, body),
                 text: plain::finish(&content.text),
+                subject,
             }),
         })
     }
@@ -69,7 +70,7 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
         &["\" xmlns:v=\"urn:schemas-microsoft-com:vml\" xmlns:o=\"urn:schemas-microsoft-com:office:office\">", HEAD],
     );
     push(&mut out, &["<title>"]);
-    super::show::escape(&one_line(subject), &mut out);
+    super::show::escape(subject, &mut out);
     push(&mut out, &["</title>", STYLE]);
     push(&mut out, &content.rules);
     push(&mut out, &["</style></head><body", body.outer, ">"]);
@@ -95,6 +96,9 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
 
 /// A header cannot have line breaks, whatever a value says.
 pub fn one_line(subject: &str) -> String {
+    if !subject.contains(|c: char| c.is_control()) {
+        return subject.trim().to_string();
+    }
     let visible = subject.split(|c: char| c.is_control()).map(str::trim).filter(|part| !part.is_empty());
     visible.collect::<Vec<_>>().join(" ")
 }

@@ -9,6 +9,7 @@ mod document;
 mod markdown;
 pub(crate) mod plain;
 mod show;
+mod spare;
 pub(crate) mod url;
 
 pub use class::{Class, ClassPart};
@@ -45,7 +46,8 @@ pub type Children = Html;
 impl Html {
     /// HTML and text that are taken as they are: whoever calls it answers for what is in them.
     pub fn raw(html: impl Into<String>, text: impl Into<String>) -> Html {
-        let mut raw = Html { html: html.into(), ..Html::default() };
+        let mut raw = Html::default();
+        raw.html = html.into();
         raw.shown_text(&text.into());
         raw
     }
@@ -56,11 +58,19 @@ impl Html {
     }
 }
 
+impl Drop for Html {
+    fn drop(&mut self) {
+        spare::give_back(std::mem::take(&mut self.html), std::mem::take(&mut self.text));
+    }
+}
+
 /// What the macro calls.
 #[doc(hidden)]
 impl Html {
     pub fn with_room(html: usize, text: usize) -> Html {
-        Html { html: String::with_capacity(html), text: String::with_capacity(text), ..Html::default() }
+        let mut new = Html::default();
+        (new.html, new.text) = spare::take(html, text);
+        new
     }
 
     pub fn push(&mut self, html: &str, text: &str) {
@@ -81,10 +91,10 @@ impl Html {
         match self.is_empty() {
             // The first component is often the whole email: nothing is copied then.
             true => {
-                let before = std::mem::replace(self, part);
-                before.rules.into_iter().for_each(|rule| self.rule(rule));
+                let mut before = std::mem::replace(self, part);
+                before.rules.iter().for_each(|rule| self.rule(rule));
                 self.body = before.body.or(self.body);
-                self.refused = before.refused.or(self.refused.take());
+                self.refused = before.refused.take().or(self.refused.take());
             }
             false => self.append(&part),
         }
@@ -99,10 +109,24 @@ impl Html {
         }
     }
 
+    pub fn rules(&mut self, rules: &[&'static str]) {
+        rules.iter().for_each(|rule| self.rule(rule));
+    }
+
     pub fn rule(&mut self, rule: &'static str) {
-        if !rule.is_empty() && !self.rules.contains(&rule) {
+        // The same rule is mostly the same constant.
+        let same = |known: &&str| std::ptr::eq(*known, rule) || *known == rule;
+        if !rule.is_empty() && !self.rules.iter().any(same) {
             self.rules.push(rule);
         }
+    }
+
+    /// Room for what a loop will write, so often at least.
+    pub fn room(&mut self, times: usize, html: usize, text: usize) {
+        // Whatever an iterator claims.
+        let times = times.min(1_000);
+        self.html.reserve(times * html);
+        self.text.reserve(times * text);
     }
 
     pub fn body(&mut self, body: Body) {

@@ -26,20 +26,45 @@ pub const CODE_END: char = '\u{11}';
 /// The text as it is sent. Ends with a line break, unless it is empty.
 pub fn finish(marked: &str) -> String {
     let mut text = Text { out: String::with_capacity(marked.len() + 16), ..Text::default() };
+    let bytes = marked.as_bytes();
     let mut start = 0;
-    for (at, byte) in marked.bytes().enumerate() {
-        if byte < b' ' && byte != b'\n' && byte != b'\t' {
-            text.words(&marked[start..at]);
-            text.mark(char::from(byte));
-            start = at + 1;
+    while start < bytes.len() {
+        // Words up to the next mark, and whether their spaces have to be looked at. Without a branch for each: they come at random.
+        let (mut end, mut uneven, mut before) = (start, 0, 0);
+        while let Some(class) = bytes.get(end).map(|byte| CLASS[usize::from(*byte)]).filter(|class| *class != MARK) {
+            uneven |= (class & before) | (class & BREAK);
+            before = class;
+            end += 1;
         }
+        if end > start {
+            text.words(&marked[start..end], uneven != 0);
+        }
+        if let Some(mark) = bytes.get(end) {
+            text.mark(char::from(*mark));
+        }
+        start = end + 1;
     }
-    text.words(&marked[start..]);
     if !text.out.is_empty() {
         text.out.push('\n');
     }
     text.out
 }
+
+const SPACE: u8 = 1;
+const BREAK: u8 = 2;
+const MARK: u8 = 4;
+
+/// What a byte is: something of a word, a space, a line break or tab, a mark.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        class[byte] = if byte == b'\n' as usize || byte == b'\t' as usize { BREAK } else { MARK };
+        byte += 1;
+    }
+    class[b' ' as usize] = SPACE;
+    class
+};
 
 #[derive(Default)]
 struct Text {
@@ -68,21 +93,12 @@ struct Row {
 }
 
 impl Text {
-    fn words(&mut self, words: &str) {
+    /// Most of it has single spaces and is copied as it is.
+    fn words(&mut self, words: &str, uneven: bool) {
         if self.code {
-            if !words.is_empty() {
-                self.push(words.trim_end());
-            }
-            return;
+            return self.push(words.trim_end());
         }
-        // Most of it has single spaces and is copied as it is.
-        let mut before = 0;
-        let uneven = |byte: u8| {
-            let twice = byte == b' ' && before == b' ';
-            before = byte;
-            twice || byte == b'\n' || byte == b'\t'
-        };
-        if words.bytes().any(uneven) {
+        if uneven {
             for (i, word) in words.split([' ', '\n', '\t']).enumerate() {
                 self.space |= i > 0;
                 self.word(word);
@@ -114,7 +130,7 @@ impl Text {
             match self.breaks {
                 0 if gap => self.out.push_str("  "),
                 0 if self.space => self.out.push(' '),
-                breaks => self.out.extend(std::iter::repeat_n('\n', breaks)),
+                breaks => self.out.push_str(&"\n\n"[..breaks.min(2)]),
             }
         }
         (self.breaks, self.space, self.bullet) = (0, false, false);
@@ -175,18 +191,19 @@ impl Text {
     /// The words stand there, and after them the address: it is put in brackets, or taken away if the words say it already.
     fn end_link(&mut self) {
         let Some((start, end)) = self.link.take() else { return };
-        let (words, address) = (self.out[start..end].trim(), self.out[end..].trim());
-        if address.is_empty() {
+        let (words, address) = (self.out[start..end].trim(), self.out[end..].trim_start());
+        let says = address.strip_prefix("mailto:").or_else(|| address.strip_prefix("tel:")).unwrap_or(address);
+        let before = self.out.len() - end - says.len();
+        if words.is_empty() || says.is_empty() {
             return;
         }
-        let says = address.trim_start_matches("mailto:").trim_start_matches("tel:");
-        let ending = match words {
-            "" => return,
-            words if words.contains(says) => String::new(),
-            _ => format!(" ({says})"),
-        };
-        self.out.truncate(end);
-        self.out.push_str(&ending);
+        // Longer than the words, it cannot be in them.
+        if words.len() >= says.len() && words.contains(says) {
+            self.out.truncate(end);
+        } else {
+            self.out.replace_range(end..end + before, " (");
+            self.out.push(')');
+        }
     }
 
     fn item(&mut self) {

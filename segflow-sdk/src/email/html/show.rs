@@ -29,37 +29,64 @@ pub trait Show {
     }
 }
 
-/// Escapes what could end a text or an attribute. Control characters are left out: no reader sees them, and in the text they are marks.
+/// The bytes that are not written as they are: those that could end a text or an attribute, and control characters, which no reader sees and
+/// which are marks in the text.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = byte != b'\n' as usize && byte != b'\t' as usize;
+        byte += 1;
+    }
+    special[0x7f] = true;
+    special[b'&' as usize] = true;
+    special[b'<' as usize] = true;
+    special[b'>' as usize] = true;
+    special[b'"' as usize] = true;
+    special[b'\'' as usize] = true;
+    special
+};
+
+fn is_special(byte: u8) -> bool {
+    SPECIAL[usize::from(byte)]
+}
+
+/// As HTML, between tags or in the quotes of an attribute.
 pub fn escape(value: &str, out: &mut String) {
-    let mut plain = 0;
-    for (i, byte) in value.bytes().enumerate() {
-        let entity = match byte {
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(is_special) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
             b'&' => "&amp;",
             b'<' => "&lt;",
             b'>' => "&gt;",
             b'"' => "&quot;",
             b'\'' => "&#39;",
-            b'\n' | b'\t' => continue,
-            0..0x20 | 0x7f => "",
-            _ => continue,
-        };
-        out.push_str(&value[plain..i]);
-        out.push_str(entity);
-        plain = i + 1;
+            _ => "",
+        });
+        rest = &rest[at + 1..];
     }
-    out.push_str(&value[plain..]);
+    out.push_str(rest);
 }
 
 /// Without control characters.
 pub fn readable(value: &str, out: &mut String) {
-    let mut plain = 0;
-    for (i, byte) in value.bytes().enumerate() {
-        if (byte < 0x20 && byte != b'\n' && byte != b'\t') || byte == 0x7f {
-            out.push_str(&value[plain..i]);
-            plain = i + 1;
-        }
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| is_special(byte) && (byte < 0x20 || byte == 0x7f)) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
     }
-    out.push_str(&value[plain..]);
+    out.push_str(rest);
+}
+
+/// Both at once: most values have nothing special and are looked at once.
+fn both(value: &str, into: &mut Html) {
+    if value.bytes().any(is_special) {
+        escape(value, &mut into.html);
+        readable(value, &mut into.text);
+    } else {
+        into.push(value, value);
+    }
 }
 
 impl Show for str {
@@ -70,6 +97,10 @@ impl Show for str {
     fn text(&self, out: &mut String) {
         readable(self, out);
     }
+
+    fn show(&self, into: &mut Html) {
+        both(self, into);
+    }
 }
 
 impl Show for String {
@@ -79,6 +110,10 @@ impl Show for String {
 
     fn text(&self, out: &mut String) {
         readable(self, out);
+    }
+
+    fn show(&self, into: &mut Html) {
+        both(self, into);
     }
 }
 
@@ -126,12 +161,65 @@ macro_rules! displayed {
             fn text(&self, out: &mut String) {
                 let _ = write!(Readable(out), "{self}");
             }
+
+            fn show(&self, into: &mut Html) {
+                let start = into.html.len();
+                self.html(&mut into.html);
+                match &into.html[start..] {
+                    // What was escaped has such a sign; everything else is the same in the text, and is made once.
+                    escaped if escaped.contains('&') => self.text(&mut into.text),
+                    plain => into.text.push_str(plain),
+                }
+            }
         }
     )*};
 }
 
-displayed! { fmt::Arguments<'_> char bool u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64
+displayed! { fmt::Arguments<'_> char bool u128 i128 f32 f64
 jiff::Timestamp jiff::Zoned jiff::civil::Date jiff::civil::DateTime jiff::civil::Time }
+
+/// Whole numbers are in every order and every digest: they are written without `fmt`.
+macro_rules! whole {
+    ($($ty:ty)*) => {$(
+        impl Show for $ty {
+            fn html(&self, out: &mut String) {
+                let number = i128::from(*self as i64);
+                let number = if <$ty>::MIN == 0 { i128::from(*self as u64) } else { number };
+                digits(number, out);
+            }
+
+            fn text(&self, out: &mut String) {
+                self.html(out);
+            }
+
+            fn show(&self, into: &mut Html) {
+                let start = into.html.len();
+                self.html(&mut into.html);
+                into.text.push_str(&into.html[start..]);
+            }
+        }
+    )*};
+}
+
+whole! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize }
+
+fn digits(number: i128, out: &mut String) {
+    let mut left = number.unsigned_abs() as u64;
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
+}
 
 macro_rules! passed_on {
     ($([$($generic:tt)*] $ty:ty)*) => {$(
@@ -160,6 +248,10 @@ impl<T: Show + ToOwned + ?Sized> Show for Cow<'_, T> {
 
     fn text(&self, out: &mut String) {
         (**self).text(out);
+    }
+
+    fn show(&self, into: &mut Html) {
+        (**self).show(into);
     }
 }
 

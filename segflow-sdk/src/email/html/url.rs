@@ -10,7 +10,10 @@ pub const IMAGES: &[&str] =
 pub fn check<'a>(address: &'a str, schemes: &[&str]) -> Result<&'a str, String> {
     let address = address.trim();
     let starts = |scheme: &&str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let clean = !address.contains(|c: char| c.is_control());
+    let clean = match address.is_ascii() {
+        true => !address.bytes().any(|byte| byte.is_ascii_control()),
+        false => !address.contains(|c: char| c.is_control()),
+    };
     match clean && schemes.iter().any(starts) {
         true => Ok(address),
         false => {

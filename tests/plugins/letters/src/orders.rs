@@ -1,6 +1,6 @@
 use segflow::prelude::*;
 
-use crate::parts::{Action, Letter, Prose, Rule, Small, Title, dollars};
+use crate::parts::{Action, Dollars, Letter, Prose, Rule, Small, Title};
 use crate::{Customer, Order};
 
 #[email("order")]
@@ -17,10 +17,10 @@ pub fn order(user: &Customer, order: &Order) -> Email {
                 <Row class="mb-3">
                     <Column class="align-top">
                         <Text class="m-0 text-sm leading-6 font-semibold text-ink dark:text-chalk">{&line.name}</Text>
-                        <Text class="m-0 text-xs leading-5 text-muted dark:text-ash">{line.count} " × " {dollars(line.price)} ", " {&line.detail}</Text>
+                        <Text class="m-0 text-xs leading-5 text-muted dark:text-ash">{line.count} " × " {Dollars(line.price)} ", " {&line.detail}</Text>
                     </Column>
                     <Column class="w-[96px] align-top text-right">
-                        <Text class="m-0 text-sm leading-6 text-ink dark:text-chalk">{dollars(line.count * line.price)}</Text>
+                        <Text class="m-0 text-sm leading-6 text-ink dark:text-chalk">{Dollars(line.count * line.price)}</Text>
                     </Column>
                 </Row>
             }
@@ -31,7 +31,7 @@ pub fn order(user: &Customer, order: &Order) -> Email {
             <Row class="mt-3 mb-8">
                 <Column class="align-top"><Text class="m-0 text-lg font-semibold text-ink dark:text-chalk">"Total"</Text></Column>
                 <Column class="w-[120px] align-top text-right">
-                    <Text class="m-0 text-lg font-semibold text-ink dark:text-chalk">{dollars(goods + order.shipping + order.tax)}</Text>
+                    <Text class="m-0 text-lg font-semibold text-ink dark:text-chalk">{Dollars(goods + order.shipping + order.tax)}</Text>
                 </Column>
             </Row>
             <Section class="mb-8 rounded-xl bg-cream px-6 py-5 dark:bg-night">
@@ -48,7 +48,7 @@ fn sum(what: &str, cents: u32) -> Html {
     html! {
         <Row>
             <Column class="align-top"><Small>{what}</Small></Column>
-            <Column class="w-[96px] align-top text-right"><Small>{dollars(cents)}</Small></Column>
+            <Column class="w-[96px] align-top text-right"><Small>{Dollars(cents)}</Small></Column>
         </Row>
     }
 }

@@ -1,5 +1,6 @@
 //! What the six have in common.
 
+use segflow::Show;
 use segflow::prelude::*;
 
 #[component]
@@ -58,6 +59,19 @@ pub fn rule() -> Html {
     html! { <Hr class="my-6 border-line dark:border-edge"/> }
 }
 
-pub fn dollars(cents: u32) -> String {
-    format!("${}.{:02}", cents / 100, cents % 100)
+/// An amount in cents, shown as people write it.
+pub struct Dollars(pub u32);
+
+impl Show for Dollars {
+    fn html(&self, out: &mut String) {
+        self.text(out);
+    }
+
+    fn text(&self, out: &mut String) {
+        let Dollars(cents) = self;
+        out.push('$');
+        (cents / 100).text(out);
+        out.push_str(if cents % 100 < 10 { ".0" } else { "." });
+        (cents % 100).text(out);
+    }
 }

@@ -1,6 +1,6 @@
 use segflow::prelude::*;
 
-use crate::parts::{Action, Letter, Prose, Rule, Small, Title, dollars};
+use crate::parts::{Action, Dollars, Letter, Prose, Rule, Small, Title};
 use crate::{Customer, Product, Story};
 
 #[email("winback")]
@@ -18,7 +18,7 @@ pub fn winback(user: &Customer, products: Vec<Product>) -> Email {
                         <Text class="m-0 text-sm leading-6 font-semibold text-ink dark:text-chalk">
                             <Link href={&product.link} class="text-ink no-underline dark:text-chalk">{&product.name}</Link>
                         </Text>
-                        <Small>{dollars(product.price)}</Small>
+                        <Small>{Dollars(product.price)}</Small>
                     </Column>
                 }
             </Row>
