@@ -27,3 +27,10 @@ fmt:
 # A throwaway MySQL server until Ctrl-C; prints its URL
 mysql:
     cargo xtask mysql
+
+# The pictures of emails in docs/, with fonts and Chromium of this machine and npm
+pictures:
+    cargo run --package segflow-cli --bin segflow -- emails examples/components --out target/pictures/components
+    cargo run --package segflow-cli --bin segflow -- emails examples/storefront --out target/pictures/storefront
+    SEGFLOW_PICTURES={{ justfile_directory() }}/target/pictures/letters cargo test --package letters --test react_email
+    cd "${SEGFLOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/segflow}/vendors/letters" && node docs.mjs {{ justfile_directory() }}/target/pictures/components {{ justfile_directory() }}/target/pictures/storefront {{ justfile_directory() }}/target/pictures/letters {{ justfile_directory() }}/docs/pictures

@@ -9,33 +9,44 @@ use crate::{Purchase, User};
 pub fn welcome(user: &User) -> Email {
     html! {
         <Subject>"Welcome, " {&user.username} "!"</Subject>
-        <Preview>"Good to have you here."</Preview>
+        <Preview>"Good to have you here. This is where to begin."</Preview>
         <Letter>
-            <Heading class="text-2xl">"Welcome, " {&user.username} "!"</Heading>
-            <Text>"Good to have you here. In the next weeks we will show you how to get the most out of it."</Text>
-            <Button href="https://example.com" class="bg-brand text-white font-semibold rounded-lg px-6 py-3">"Start here"</Button>
+            <Title>"Welcome, " {&user.username} "!"</Title>
+            <Say>"Good to have you here. In the next weeks we will show you how to get the most out of it: three short mails, and then silence."</Say>
+            <Action to="https://example.com/start">"Start here"</Action>
         </Letter>
     }
 }
 
-#[email("tips")]
+#[email("tips", sample(tip = 1))]
 pub fn tips(user: &User, tip: u32) -> Email {
     html! {
         <Subject>"Tip " {tip} " of 3 for you, " {&user.username}</Subject>
+        <Preview>"Something that is easily overlooked."</Preview>
         <Letter>
-            <Heading class="text-2xl">"Tip " {tip} " of 3"</Heading>
-            <Text>"Hello " {&user.username} ", here is something that is easily overlooked."</Text>
+            <Text class="mb-2 text-sm font-semibold text-brand dark:text-blue-300">"Tip " {tip} " of 3"</Text>
+            <Title>"Easily overlooked"</Title>
+            <Say>"Hello " {&user.username} ", here is something that most people find only after a month. Now you know it after a week."</Say>
+            <Action to="https://example.com/tips">"Show me"</Action>
         </Letter>
     }
 }
 
-#[email("order", sample(purchase = Purchase { value: 99.0, order_id: "A-1".into() }))]
+#[email("order", sample(purchase = Purchase { value: 99.0, order_id: "A-1042".into() }))]
 pub fn order(user: &User, purchase: &Purchase) -> Email {
     html! {
         <Subject>"Your order " {&purchase.order_id}</Subject>
+        <Preview>"Thank you. We write again as soon as it is on its way."</Preview>
         <Letter>
-            <Heading class="text-2xl">"Thank you, " {&user.username} "!"</Heading>
-            <Text>"Order " <strong>{&purchase.order_id}</strong> ": " {purchase.value}</Text>
+            <Title>"Thank you, " {&user.username} "!"</Title>
+            <Say>"Your order is paid. We write again as soon as it is on its way."</Say>
+            <Section class="mb-8 rounded-xl bg-slate-100 px-5 py-4 dark:bg-slate-800">
+                <Row>
+                    <Column class="text-slate-600 dark:text-slate-300">"Order " {&purchase.order_id}</Column>
+                    <Column class="text-right font-semibold">{format_args!("${:.2}", purchase.value)}</Column>
+                </Row>
+            </Section>
+            <Action to="https://example.com/orders">"See your order"</Action>
         </Letter>
     }
 }
@@ -44,15 +55,34 @@ pub fn order(user: &User, purchase: &Purchase) -> Email {
 #[component]
 fn letter(children: Children) -> Html {
     html! {
-        <Body class="bg-slate-100 px-3 py-8 dark:bg-slate-950">
+        <Body class="bg-slate-100 px-3 py-10 text-slate-900 dark:bg-slate-950 dark:text-slate-100 max-sm:py-5">
             <Container class="max-w-[560px]">
-                <Section class="bg-white rounded-xl p-8 text-slate-800 dark:bg-slate-900 dark:text-slate-100 max-sm:p-6">
+                <Text class="m-0 px-2 pb-4 text-lg font-semibold tracking-tight" html_only>"__NAME__"</Text>
+                <Section class="rounded-2xl border border-slate-200 bg-white p-10 dark:border-slate-800 dark:bg-slate-900 max-sm:p-6">
                     {children}
                 </Section>
-                <Text class="m-0 p-4 text-center text-xs text-slate-600 dark:text-slate-400">
-                    "__NAME__ · your street, your town · " <Unsubscribe class="text-slate-600 dark:text-slate-400">"Unsubscribe"</Unsubscribe>
+                <Text class="m-0 px-2 pt-5 text-xs leading-5 text-slate-600 dark:text-slate-400">
+                    "You get this because you have an account with us. "
+                    <Unsubscribe class="text-slate-600 dark:text-slate-400">"Unsubscribe"</Unsubscribe><br/>
+                    "__NAME__ · your street, your town"
                 </Text>
             </Container>
         </Body>
     }
+}
+
+#[component]
+fn title(children: Children) -> Html {
+    html! { <Heading class="mb-4 text-3xl tracking-tight max-sm:text-2xl">{children}</Heading> }
+}
+
+#[component]
+fn say(children: Children) -> Html {
+    html! { <Text class="mb-8 leading-7 text-slate-700 dark:text-slate-300">{children}</Text> }
+}
+
+/// The one thing to do.
+#[component]
+fn action(to: &str, children: Children) -> Html {
+    html! { <Button href={to} class="rounded-lg bg-brand px-6 py-3.5 font-semibold text-white hover:bg-slate-900">{children}</Button> }
 }

@@ -1,6 +1,6 @@
-// Lays ours and React Email's side by side, at three widths, in light and dark: one PNG for each email.
+// Lays ours and React Email's side by side, at three widths, in light and dark: one PNG for each email, and our HTML beside it.
 // node pictures.mjs FOLDER [EMAIL…] < {"welcome": "<html>…", …}
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { render } from "@react-email/render";
 import { launch, open, shoot } from "./browser.mjs";
@@ -33,5 +33,6 @@ for (const name of names.length ? names : Object.keys(letters)) {
     figure{margin:0}figcaption{padding:4px 0}img{display:block}</style>${rows.join("")}`);
   await shoot(page, { path: path.join(folder, `${name}.png`) });
   await page.close();
+  writeFileSync(path.join(folder, `${name}.html`), ours[name]);
 }
 await browser.close();

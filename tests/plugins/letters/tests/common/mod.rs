@@ -33,7 +33,7 @@ pub fn home() -> PathBuf {
         let unpack = ["--input-type=module", "--eval", unpack];
         peers::output(chromium(Command::new("node").args(unpack).current_dir(folder)), "");
     });
-    for file in ["browser.mjs", "compare.mjs", "pictures.mjs", "letters.mjs", "data.json"] {
+    for file in ["browser.mjs", "compare.mjs", "docs.mjs", "pictures.mjs", "letters.mjs", "data.json"] {
         // Other tests may be reading it: it is replaced as a whole.
         let new = home.join(format!("{file}.{}", std::process::id()));
         std::fs::copy(source.join(file), &new).expect("copied");
