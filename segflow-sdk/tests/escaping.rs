@@ -2,6 +2,7 @@
 
 use segflow::Show;
 use segflow::prelude::*;
+use segflow_protocol::{Json, Render, Rendered, Request, Response};
 
 /// What breaks out of something somewhere.
 const PIECES: [&str; 40] = [
@@ -137,6 +138,66 @@ fn no_value_opens_a_tag_an_attribute_or_a_scheme() {
         }
         assert!(!html.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{value:?}");
     }
+}
+
+#[derive(Attributes, Serialize, Deserialize)]
+struct Named {
+    email: String,
+    name: String,
+}
+
+#[email("from-a-file")]
+fn from_a_file(user: &Named, names: &[String], link: Option<&str>) -> Email {
+    template!("tests/emails/hostile.mjml", user, names, link)
+}
+
+async fn nothing(_: Flow<Named>) {}
+
+fn rendered(value: &str, link: Option<&str>) -> Result<Rendered, String> {
+    let project = Project::new("p").campaign(Campaign::new("c", nothing).enters(Segment::everyone("all")));
+    let user = Named { email: "a@b.example".into(), name: value.into() };
+    let render = Render {
+        template: "from-a-file".into(),
+        user: Json::of(&user).expect("JSON"),
+        args: Json::of(&serde_json::json!({ "names": [value, "b"], "link": link })).expect("JSON"),
+    };
+    match segflow::dispatch::respond(&project, Request::Render(render)) {
+        Response::Rendered(rendered) => Ok(rendered),
+        Response::Refused(why) => Err(why),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_value_opens_anything_in_a_file() {
+    let expected = skeleton(&body(&rendered("plain", None).expect("it renders").html)).0;
+    let mut dice = Dice(11);
+    for _ in 0..3_000 {
+        let value = dice.value();
+        let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
+        let (tags, addresses) = skeleton(&body(&html));
+        assert_eq!(tags, expected, "{value:?}\n{html}");
+        assert!(
+            addresses.iter().all(|address| address.starts_with("https://shop.example/")),
+            "{value:?}: {addresses:?}"
+        );
+        let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+        assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");
+    }
+    let why = rendered("a", Some("javascript:alert(1)")).expect_err("it is not sent");
+    assert!(why.contains("hostile.mjml:21: the address `javascript:alert(1)` does not begin with https:"), "{why}");
+    assert!(rendered("a", Some("https://a.example")).expect("it renders").html.contains("href=\"https://a.example\""));
+}
+
+/// Without what Outlook alone reads, which is in comments.
+fn body(html: &str) -> String {
+    let mut out = String::new();
+    let mut rest = html.split_once("<body").map_or("", |(_, body)| body);
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        out.push_str(before);
+        rest = comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    out + rest
 }
 
 #[test]

@@ -22,6 +22,11 @@ const ADDRESSES: [(&str, &str); 4] =
 const LOST: &str = "this is computed or dropped while the file is made into HTML, so it cannot be decided when it is sent; it may stand in \
     texts, addresses and colours, and around whole elements";
 
+/// Whether something between attributes is hidden under this name.
+pub fn is_hidden_attribute(name: &str) -> bool {
+    name.starts_with(ATTRIBUTE.trim_start())
+}
+
 /// A text without tags of Jinja, and how they come back.
 pub struct Guarded<'a> {
     source: &'a str,
@@ -100,14 +105,6 @@ impl<'a> Guarded<'a> {
 
     pub fn source(&self) -> &str {
         self.source
-    }
-
-    /// The tags that stand between attributes.
-    pub fn between_attributes(&self) -> Vec<Mistake> {
-        let what = "a tag between attributes cannot stay where styles are inlined: put it into a value, as in `class=\"{% if … %}a{% endif %}\"`";
-        let hidden = self.hidden.iter().enumerate();
-        let between = hidden.filter(|(number, _)| self.text.contains(&format!("{ATTRIBUTE}{number} ")));
-        between.map(|(_, hidden)| Mistake::new(hidden.tag.at.clone(), what)).collect()
     }
 
     /// Where in the file a place of the text is.

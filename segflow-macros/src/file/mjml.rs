@@ -7,8 +7,10 @@ use mrml::mjml::Mjml;
 use mrml::prelude::parser::{Error, ParserOptions, Span};
 use mrml::prelude::render::RenderOptions;
 
-use super::guard::Guarded;
+use super::guard::{Guarded, is_hidden_attribute};
+use super::markup::tags;
 use super::place::{Mistake, line_and_column};
+use super::sheet;
 use crate::nearest::nearest;
 
 #[rustfmt::skip]
@@ -51,26 +53,35 @@ pub fn html(guarded: &Guarded) -> Result<(String, Vec<String>), Vec<Mistake>> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
+    let sheets = sheets(guarded)?;
     let parsed =
         Mjml::parse_with_options(text, &ParserOptions::default()).map_err(|error| vec![broken(guarded, &error)])?;
     // Nothing is fetched from elsewhere that the file does not name: MJML itself would add a font of Google's.
     let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
     let html = parsed.element.render(&options).map_err(|error| vec![Mistake::new(0..0, error.to_string())])?;
-    Ok((html, sheets(text)))
+    Ok((html, sheets))
 }
 
-/// What stands in `<mj-style>`.
-fn sheets(text: &str) -> Vec<String> {
-    let blocks = text.split("<mj-style").skip(1);
-    let inside = blocks.filter_map(|block| block.split_once('>')?.1.split_once("</mj-style>"));
-    inside.map(|(css, _)| css.to_string()).collect()
+/// What stands in each `<mj-style>`.
+fn sheets(guarded: &Guarded) -> Result<Vec<String>, Vec<Mistake>> {
+    let text = &guarded.text;
+    let tags = tags(text);
+    let inside = tags.windows(2).filter(|pair| !pair[0].closes && pair[0].name(text) == "mj-style");
+    let sheets = inside.map(|pair| {
+        let inside = pair[0].at.end..pair[1].at.start;
+        let wrong =
+            |(at, what): sheet::Wrong| vec![mistake(guarded, &(inside.start + at.start..inside.start + at.end), what)];
+        sheet::check(&text[inside.clone()]).map_err(wrong)?;
+        Ok(text[inside.clone()].to_string())
+    });
+    sheets.collect()
 }
 
 /// Elements that there are not, which the parser takes for HTML, and ends that end something else.
 fn elements(guarded: &Guarded) -> Vec<Mistake> {
     let text = &guarded.text;
     let mut open: Vec<Range<usize>> = vec![];
-    for tag in tags(text) {
+    for tag in tags(text).into_iter().filter(|tag| text[tag.name.clone()].starts_with("mj")) {
         let name = &text[tag.name.clone()];
         if tag.closes {
             match open.pop() {
@@ -78,30 +89,32 @@ fn elements(guarded: &Guarded) -> Vec<Mistake> {
                 Some(opened) => {
                     let (line, _) = line_and_column(guarded.source(), guarded.origin(opened.start));
                     let what = format!("`</{name}>` stands where `<{}>` of line {line} is still open", &text[opened]);
-                    return vec![mistake(guarded, &span(&tag.name), what)];
+                    return vec![mistake(guarded, &tag.name, what)];
                 }
                 None => {
-                    return vec![mistake(guarded, &span(&tag.name), format!("`</{name}>` ends what was not begun"))];
+                    return vec![mistake(guarded, &tag.name, format!("`</{name}>` ends what was not begun"))];
                 }
             }
             continue;
         }
         if let Some(what) = unknown(name) {
-            return vec![mistake(guarded, &span(&tag.name), what)];
+            return vec![mistake(guarded, &tag.name, what)];
         }
         let known = || ATTRIBUTES.iter().copied();
-        let wrong = tag.attributes.iter().find(|at| !known().any(|known| known == &text[(*at).clone()]));
-        if let Some(at) = wrong.filter(|at| !text[(*at).clone()].starts_with("segflow-hidden-")) {
+        // Something hidden between attributes is said to be lost when it does not come back.
+        let names = tag.attributes.iter().map(|attribute| &attribute.name);
+        let mut unknown = names.filter(|at| !known().any(|known| known == &text[(*at).clone()]));
+        if let Some(at) = unknown.find(|at| !is_hidden_attribute(&text[(*at).clone()])) {
             let attribute = &text[at.clone()];
             let hint = nearest(attribute, known()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            return vec![mistake(guarded, &span(at), format!("`<{name}>` has no attribute `{attribute}`{hint}"))];
+            return vec![mistake(guarded, at, format!("`<{name}>` has no attribute `{attribute}`{hint}"))];
         }
         if !tag.empty {
             open.push(tag.name);
         }
     }
     open.pop()
-        .map(|opened| mistake(guarded, &span(&opened), format!("`<{}>` is never ended", &text[opened.clone()])))
+        .map(|opened| mistake(guarded, &opened, format!("`<{}>` is never ended", &text[opened.clone()])))
         .into_iter()
         .collect()
 }
@@ -120,57 +133,9 @@ fn unknown(name: &str) -> Option<String> {
     }
 }
 
-/// The tag of an element of MJML.
-struct Tag {
-    name: Range<usize>,
-    attributes: Vec<Range<usize>>,
-    closes: bool,
-    empty: bool,
-}
-
-fn tags(text: &str) -> Vec<Tag> {
-    let mut tags = vec![];
-    let mut at = 0;
-    while let Some(start) = text[at..].find('<').map(|start| at + start) {
-        let rest = &text[start..];
-        if rest.starts_with("<!--") {
-            at = start + rest.find("-->").map_or(rest.len(), |end| end + 3);
-            continue;
-        }
-        let closes = rest.starts_with("</");
-        let name = start + 1 + usize::from(closes);
-        let length = text[name..].find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len() - name);
-        let (mut end, mut quote, mut attribute, mut attributes) = (text.len(), None, None, vec![]);
-        for (i, c) in text[name + length..].char_indices().map(|(i, c)| (name + length + i, c)) {
-            let named = c.is_alphanumeric() || c == '-' || c == '_';
-            match quote {
-                Some(q) if c == q => quote = None,
-                Some(_) => {}
-                None if c == '"' || c == '\'' => quote = Some(c),
-                None if named => attribute = attribute.or(Some(i)),
-                None => attributes.extend(attribute.take().map(|start| start..i)),
-            }
-            if quote.is_none() && c == '>' {
-                end = i;
-                break;
-            }
-        }
-        at = end.max(start + 1);
-        let name = name..name + length;
-        if text[name.clone()].starts_with("mj") {
-            tags.push(Tag { name, attributes, closes, empty: text[..end].ends_with('/') });
-        }
-    }
-    tags
-}
-
-fn span(range: &Range<usize>) -> Span {
-    Span { start: range.start, end: range.end }
-}
-
-fn mistake(guarded: &Guarded, span: &Span, what: String) -> Mistake {
-    let start = guarded.origin(span.start);
-    Mistake::new(start..(start + span.end.saturating_sub(span.start)).max(start + 1), what)
+fn mistake(guarded: &Guarded, at: &Range<usize>, what: String) -> Mistake {
+    let start = guarded.origin(at.start);
+    Mistake::new(start..(start + at.end.saturating_sub(at.start)).max(start + 1), what)
 }
 
 fn broken(guarded: &Guarded, error: &Error) -> Mistake {
@@ -192,7 +157,7 @@ fn broken(guarded: &Guarded, error: &Error) -> Mistake {
         Error::ParserError { source, .. } => (at(text, source.pos()), format!("this cannot be read: {source}")),
         other => (Span { start: 0, end: 1 }, other.to_string()),
     };
-    mistake(guarded, &span, what)
+    mistake(guarded, &(span.start..span.end), what)
 }
 
 fn last(text: &str) -> Span {

@@ -7,9 +7,13 @@
 mod input;
 
 #[cfg(feature = "files")]
+mod css;
+#[cfg(feature = "files")]
 mod guard;
 #[cfg(feature = "files")]
 mod jinja;
+#[cfg(feature = "files")]
+mod markup;
 #[cfg(feature = "files")]
 mod mjml;
 #[cfg(feature = "files")]

@@ -1,6 +1,8 @@
 //! The plain text of an HTML file that brings none, in the marks of `segflow-sdk/src/email/html/plain.rs`: paragraphs, lists, links with
 //! their addresses. Tables are for the layout in a mail; a row of words is a line.
 
+use super::markup::{Tag, tags};
+
 const PARAGRAPHS: [&str; 12] =
     ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "center", "section", "article", "footer"];
 /// Elements whose content is not for readers.
@@ -11,42 +13,39 @@ const BLOCKS: [&str; 14] =
 
 /// `html` is guarded: its comments are passed on if they hide something.
 pub fn marked(html: &str) -> String {
+    let tags = tags(html);
     let mut text = Text::default();
-    let mut rest = html;
-    while let Some(start) = rest.find('<') {
-        text.words(&rest[..start]);
-        rest = &rest[start..];
-        if let Some(comment) = rest.strip_prefix("<!--") {
-            let (inside, after) = comment.split_once("-->").unwrap_or((comment, ""));
-            if inside.starts_with("segflow:") {
-                text.out.push_str(&format!("<!--{inside}-->"));
-            }
-            rest = after;
-            continue;
+    let (mut next, mut at) = (0, 0);
+    while let Some(tag) = tags.get(next) {
+        text.between(&html[at..tag.at.start]);
+        next += 1;
+        let hidden = !tag.closes && (HIDDEN.contains(&tag.name(html).as_str()) || is_hidden(html, tag));
+        if hidden && !tag.is_void(html) {
+            next = after_closing(html, &tags, next);
+        } else if !hidden {
+            text.tag(html, tag);
         }
-        let Some(end) = tag_end(rest) else { break };
-        let (tag, after) = (&rest[1..end], &rest[end + 1..]);
-        let closing = tag.starts_with('/');
-        let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let name = name.to_ascii_lowercase();
-        rest = after;
-        if !closing && (HIDDEN.contains(&name.as_str()) || is_hidden(tag)) {
-            rest = if is_void(&name) { rest } else { after_closing(rest, &name) };
-        } else {
-            text.tag(&name, closing, tag, after);
-        }
+        at = tags[next - 1].at.end;
     }
-    text.words(rest);
+    text.between(&html[at..]);
     text.out
 }
 
-/// It has no end.
-fn is_void(name: &str) -> bool {
-    matches!(name, "img" | "br" | "hr" | "input" | "meta" | "link")
+fn is_hidden(html: &str, tag: &Tag) -> bool {
+    tag.value(html, "style").is_some_and(|style| style.replace(' ', "").contains("display:none"))
 }
 
-fn is_hidden(tag: &str) -> bool {
-    attribute(tag, "style").is_some_and(|style| style.replace(' ', "").contains("display:none"))
+/// The place behind the tag that closes what was opened just before.
+fn after_closing(html: &str, tags: &[Tag], start: usize) -> usize {
+    let name = tags[start - 1].name(html);
+    let mut depth = 1;
+    for (place, tag) in tags.iter().enumerate().skip(start).filter(|(_, tag)| !tag.empty && tag.name(html) == name) {
+        depth += if tag.closes { -1 } else { 1 };
+        if depth == 0 {
+            return place + 1;
+        }
+    }
+    tags.len()
 }
 
 #[derive(Default)]
@@ -60,6 +59,21 @@ struct Text {
 }
 
 impl Text {
+    /// What stands between two tags.
+    fn between(&mut self, html: &str) {
+        let mut rest = html;
+        while let Some((words, declared)) = rest.split_once("<!") {
+            self.words(words);
+            let end = if declared.starts_with("--") { "-->" } else { ">" };
+            let (inside, after) = declared.split_once(end).unwrap_or((declared, ""));
+            if inside.starts_with("--segflow:") {
+                self.out.push_str(&format!("<!{inside}-->"));
+            }
+            rest = after;
+        }
+        self.words(rest);
+    }
+
     fn words(&mut self, html: &str) {
         if self.code {
             return self.out.push_str(&readable(html));
@@ -81,10 +95,11 @@ impl Text {
         self.out.push(mark);
     }
 
-    fn tag(&mut self, name: &str, closing: bool, tag: &str, after: &str) {
-        match (name, closing) {
+    fn tag(&mut self, html: &str, tag: &Tag) {
+        match (tag.name(html).as_str(), tag.closes) {
             ("a", false) => {
-                self.link = attribute(tag, "href").filter(|href| !href.is_empty() && href != "#");
+                let href = tag.value(html, "href").map(|href| href.trim().to_string());
+                self.link = href.filter(|href| !href.is_empty() && href != "#");
                 if self.link.is_some() {
                     self.mark('\u{3}');
                 }
@@ -95,8 +110,8 @@ impl Text {
                 }
             }
             ("img", _) => {
-                let alt = attribute(tag, "alt").unwrap_or_default();
-                self.out.push_str(&readable(&alt));
+                let alt = tag.value(html, "alt").unwrap_or_default();
+                self.out.push_str(&readable(alt));
             }
             ("br", _) => self.mark('\u{2}'),
             ("hr", _) => self.out.push_str("\u{1}---\u{1}"),
@@ -109,7 +124,7 @@ impl Text {
                 self.mark(if closing { '\u{11}' } else { '\u{10}' });
             }
             ("tr", false) => {
-                let line = is_line(after);
+                let line = is_line(&html[tag.at.end..]);
                 self.rows.push(line);
                 self.mark(if line { '\u{c}' } else { '\u{1}' });
             }
@@ -134,47 +149,6 @@ fn is_line(after: &str) -> bool {
     let row = after.split("</tr").next().unwrap_or_default();
     let cells = row.matches("<td").count() + row.matches("<th").count();
     cells > 1 && !BLOCKS.iter().any(|block| row.contains(block))
-}
-
-/// The index of the `>` that ends a tag; quoted attributes may have one inside.
-fn tag_end(tag: &str) -> Option<usize> {
-    let mut quote = None;
-    for (i, c) in tag.char_indices() {
-        match quote {
-            Some(q) if c == q => quote = None,
-            Some(_) => {}
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None if c == '>' => return Some(i),
-            None => {}
-        }
-    }
-    None
-}
-
-/// What stands after the end of an element whose tag was read.
-fn after_closing<'a>(html: &'a str, name: &str) -> &'a str {
-    // ASCII lower case keeps every index.
-    let lower = html.to_ascii_lowercase();
-    let (open, close) = (format!("<{name}"), format!("</{name}"));
-    let (mut depth, mut at) = (1, 0);
-    while depth > 0 {
-        let next = |what: &str| lower[at..].find(what).map(|found| at + found);
-        match (next(&open), next(&close)) {
-            (Some(opens), Some(closes)) if opens < closes => (depth, at) = (depth + 1, opens + open.len()),
-            (_, Some(closes)) => (depth, at) = (depth - 1, closes + close.len()),
-            (_, None) => return "",
-        }
-    }
-    html[at..].split_once('>').map_or("", |(_, after)| after)
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let (before, after) = tag.split_once(&format!("{name}="))?;
-    if !before.ends_with(char::is_whitespace) {
-        return attribute(after, name);
-    }
-    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    Some(after[1..].split(quote).next()?.trim().to_string())
 }
 
 /// What is no mark may not look like one, nor like a tag of Jinja.

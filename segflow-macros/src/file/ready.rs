@@ -91,21 +91,18 @@ impl Ready {
 
 fn html<'a>(source: &'a str, parts: &Parts) -> Result<(Guarded<'a>, String), Vec<Mistake>> {
     let guarded = Guarded::new(source, &parts.html);
-    let whole = |what: String| vec![Mistake::new(parts.html.start..parts.html.start + 1, what)];
     let html = if mjml::is(&source[parts.html.clone()]) {
         let (html, sheets) = mjml::html(&guarded)?;
-        sheet::inline(&html, |css| sheets.iter().any(|own| own == css)).map_err(whole)?
+        // They have been looked at.
+        sheet::inline(&html, |css| sheets.iter().any(|own| own == css)).unwrap_or(html)
     } else {
         if let Some(at) = guarded.text.find("<mj-") {
             let at = guarded.origin(at);
             return Err(vec![Mistake::new(at..at + 4, "a file with elements of MJML begins with `<mjml>`")]);
         }
-        let inlined = sheet::inline(&guarded.text, |_| true).map_err(whole)?;
-        let moved = if inlined == guarded.text { vec![] } else { guarded.between_attributes() };
-        if !moved.is_empty() {
-            return Err(moved);
-        }
-        inlined
+        let place = |at: usize| guarded.origin(at);
+        let wrong = |(at, what): sheet::Wrong| vec![Mistake::new(place(at.start)..place(at.start) + at.len(), what)];
+        sheet::inline(&guarded.text, |_| true).map_err(wrong)?
     };
     Ok((guarded, html))
 }

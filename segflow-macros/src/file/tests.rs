@@ -55,7 +55,7 @@ fn mjml_becomes_html_around_what_is_decided_later() {
         "{% for item in items%}",
         "background-color:{{ item.ground}}",
         "{% if item.new%}",
-        "<b class=\"big\" style=\"font-size: 30px;\">New</b>: {{ item.name}}",
+        "<b style=\"font-size: 30px\" class=\"big\">New</b>: {{ item.name}}",
         "{% endif%}",
         "src=\"{{ (item.picture)|__image}}\"",
         "alt=\"{{ item.name}}\"",
@@ -65,7 +65,7 @@ fn mjml_becomes_html_around_what_is_decided_later() {
         "{% else%}",
         "{% endfor%}",
         // What depends on something stays in the head.
-        ".big:hover { color: red; }",
+        ".big:hover { color: red !important }",
         "@media (max-width: 480px) { .big { font-size: 20px !important } }",
     ] {
         assert!(html.contains(part), "{part}\n{html}");
@@ -87,23 +87,52 @@ fn the_text_of_mjml_has_no_debris() {
     assert_eq!(text, expected);
 }
 
+/// The HTML of a file, on one line.
+fn html(inside: &str) -> String {
+    tidy(&ready(&format!("subject: Hi\n---\n{inside}")).html)
+}
+
 #[test]
-fn sheets_are_inlined() {
-    let source = "subject: Hi\n---\n<style>p { color: {{ user.color }}; margin: 0 } .a { width: 50% } p:hover { color: red } :root { --x: 1px }\
-        table { padding: var(--x) }</style>\n<table class=a><tr>{% for item in items %}<td class=\"{% if item %}b{% endif %}\"><p>{{ item }}</p></td>{% endfor %}</tr></table>\n";
-    let html = tidy(&ready(source).html);
-    for part in [
-        "<p style=\"color: {{ user.color}};margin: 0;\">{{ item}}</p>",
-        "p:hover { color: red; }",
-        "<table class=\"a\" width=\"50%\" style=\"padding: 1px;width: 50%;\">",
-        "{% for item in items%}<td class=\"{% if item%}b{% endif%}\"><p",
-        "</td>{% endfor%}</tr>",
+fn sheets_are_written_into_the_elements_and_everything_else_stays() {
+    for (file, expected) in [
+        (
+            "<style>p { color: {{ user.color }}; margin: 0 }</style><P>x</P>",
+            "<P style=\"color: {{ user.color}}; margin: 0\">x</P>",
+        ),
+        // Weight, then order, then what is inline, then what is important.
+        (
+            "<style>p { color: red; top: 1px !important } .a { color: blue; left: 0 } p { color: green }</style><p class=a style='top:2px;left:1px'>",
+            "<p class=a style=\"color: blue; top:2px;left:1px; top: 1px\">",
+        ),
+        // What depends on something stays, and still beats what is inline.
+        (
+            "<style>a, a:hover { color: red } @media (max-width: 9px) { a { color: blue } } @font-face { a: b }</style><a>",
+            "<style>a:hover { color: red !important } @media (max-width: 9px) { a { color: blue !important } } @font-face { a: b }</style>\
+             <a style=\"color: red\">",
+        ),
+        // What is decided when it is sent keeps the rules of its classes.
+        (
+            "<style>.a { color: red } b { top: 0 }</style><b class=\"{% if user %}a{% endif %}\"></b><b {% if user.x %}class=a{% endif %}>",
+            "<style>.a { color: red }</style><b style=\"top: 0\" class=\"{% if user%}a{% endif%}\"></b>\
+             <b style=\"top: 0\" {% if user.x%} class=a{% endif%} >",
+        ),
+        // Outlook reads widths from attributes; a quote inside is another one.
+        (
+            "<style>table { width: 50% } td { font: \"A\" }</style><table><td>",
+            "<table width=\"50%\" style=\"width: 50%\"><td style=\"font: 'A'\">",
+        ),
+        (
+            "<style>tr > td { a: b } td td { c: d }</style><table><tr><td>1<td>2</table>",
+            "<style>td td { c: d }</style><table><tr><td style=\"a: b\">1<td style=\"a: b\">2</table>",
+        ),
+        // Nothing to do.
+        (
+            "<p>{{ user.a }} & <b>x</p><style media=print>p { a: b }</style>",
+            "<p>{{ user.a}} & <b>x</p><style media=print>p { a: b }</style>",
+        ),
     ] {
-        assert!(html.contains(part), "{part}\n{html}");
+        assert_eq!(html(file), expected, "{file}");
     }
-    // Without a sheet there is nothing to do, and nothing is done.
-    let plain = "subject: Hi\n---\n<p>{{ user.a }} & <b>x</p>\n";
-    assert_eq!(ready(plain).html, "<p>{{\nuser.a}} & <b>x</p>\n");
 }
 
 #[test]
@@ -157,6 +186,10 @@ fn mistakes_are_underlined() {
     assert!(computed.starts_with("emails/x.mjml:5:31: this is computed or dropped"), "{computed}");
     let between = first(&body("<mj-section {% if user.x %}padding=\"0\"{% endif %}></mj-section>"));
     assert!(between.contains("5:13: this is computed or dropped"), "{between}");
-    let between = first("subject: Hi\n---\n<style>p { margin: 0 }</style>\n<p {% if user.x %}class=b{% endif %}>x</p>");
-    assert!(between.starts_with("emails/x.mjml:4:4: a tag between attributes"), "{between}");
+    assert!(
+        first("subject: Hi\n---\n<style>\np { margin: 0</style>")
+            .starts_with("emails/x.mjml:4:3: this brace has no other one")
+    );
+    let sheet = body("</mj-body><mj-head><mj-style>a { color: var(--x) }</mj-style></mj-head><mj-body>");
+    assert!(first(&sheet).starts_with("emails/x.mjml:5:41: mail clients know no variables"), "{}", first(&sheet));
 }

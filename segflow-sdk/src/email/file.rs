@@ -1,12 +1,10 @@
 //! Emails from files. The macro made HTML and text of them (`segflow-macros/src/file/`); what is only known now is filled in by minijinja.
 
-use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, filters, tests,
-};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
 use segflow_protocol::Rendered;
 use serde_json::Value as Json;
 
-use super::html::{plain, url};
+use super::html::{plain, show, url};
 
 /// A file of the project, as the macro left it.
 pub struct TemplateFile {
@@ -22,7 +20,7 @@ pub struct TemplateFile {
 }
 
 const SUBJECT: &str = "subject";
-/// The part whose values are escaped.
+/// The part whose values are escaped, as those of `html!` are.
 const HTML: &str = "html";
 const TEXT: &str = "text";
 /// A text with marks, which no value can make.
@@ -90,7 +88,12 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
     environment.set_formatter(|out, state, value| match (value.is_none(), state.name()) {
         (true, _) => Ok(()),
-        (false, HTML) => escape_formatter(out, state, value),
+        (false, HTML) if value.is_safe() => Ok(out.write_str(&value.to_string())?),
+        (false, HTML) => {
+            let mut escaped = String::new();
+            show::escape(&value.to_string(), &mut escaped);
+            Ok(out.write_str(&escaped)?)
+        }
         (false, MARKED) => Ok(out.write_str(&unmarked(value))?),
         (false, _) => Ok(out.write_str(&value.to_string())?),
     });

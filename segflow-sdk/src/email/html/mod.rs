@@ -8,7 +8,7 @@ mod code;
 mod document;
 mod markdown;
 pub(crate) mod plain;
-mod show;
+pub(crate) mod show;
 mod spare;
 pub(crate) mod url;
 
