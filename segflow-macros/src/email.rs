@@ -367,6 +367,14 @@ fn argument(input: &FnArg) -> Result<Argument> {
     {
         return Err(Error::new(mutability.span(), "the arguments of an email are stored, so they cannot be changed"));
     }
+    let inside = match &*typed.ty {
+        Type::Reference(reference) => &*reference.elem,
+        ty => ty,
+    };
+    if quote!(#inside).into_iter().any(|token| matches!(token, TokenTree::Punct(sign) if sign.as_char() == '&')) {
+        let message = "the arguments of an email are stored: inside of another type stands a value, as in `Option<String>`";
+        return Err(Error::new_spanned(&typed.ty, message));
+    }
     let is_user = pat.ident == "user" || pat.ident == "_user";
     Ok(Argument { name: pat.ident.clone(), ty: (*typed.ty).clone(), is_user })
 }

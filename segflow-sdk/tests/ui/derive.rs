@@ -31,4 +31,9 @@ fn nameless(user: &Misspelt) -> Email {
     template!("hello.html", user)
 }
 
+#[email("borrowed")]
+fn borrowed(user: &Misspelt, nickname: Option<&str>) -> Email {
+    html! { <Subject>"x"</Subject> {nickname} }
+}
+
 fn main() {}
