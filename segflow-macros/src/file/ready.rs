@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::guard::Guarded;
+use super::markup::tags;
 use super::parts::Parts;
 use super::place::{Mistake, line_and_column};
 use super::{jinja, mjml, plain, sheet};
@@ -101,6 +102,14 @@ fn html<'a>(source: &'a str, parts: &Parts) -> Result<(Guarded<'a>, String), Vec
             return Err(vec![Mistake::new(at..at + 4, "a file with elements of MJML begins with `<mjml>`")]);
         }
         let place = |at: usize| guarded.origin(at);
+        let sheet = tags(&guarded.text).into_iter().find(|tag| {
+            let href = tag.value(&guarded.text, "href").unwrap_or_default();
+            tag.value(&guarded.text, "rel") == Some("stylesheet") && !href.starts_with("http")
+        });
+        if let Some(tag) = sheet {
+            let what = "a mail has one file: put the sheet into a `<style>`";
+            return Err(vec![Mistake::new(place(tag.at.start)..place(tag.at.end), what)]);
+        }
         let wrong = |(at, what): sheet::Wrong| vec![Mistake::new(place(at.start)..place(at.start) + at.len(), what)];
         sheet::inline(&guarded.text, |_| true).map_err(wrong)?
     };

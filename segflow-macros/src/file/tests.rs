@@ -190,6 +190,8 @@ fn mistakes_are_underlined() {
         first("subject: Hi\n---\n<style>\np { margin: 0</style>")
             .starts_with("emails/x.mjml:4:3: this brace has no other one")
     );
+    let link = first("subject: Hi\n---\n<p>\n<link rel=stylesheet href=a.css>");
+    assert!(link.starts_with("emails/x.mjml:4:1: a mail has one file"), "{link}");
     let sheet = body("</mj-body><mj-head><mj-style>a { color: var(--x) }</mj-style></mj-head><mj-body>");
     assert!(first(&sheet).starts_with("emails/x.mjml:5:41: mail clients know no variables"), "{}", first(&sheet));
 }

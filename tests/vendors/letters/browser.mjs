@@ -46,12 +46,13 @@ const hues = { "/mark.png": 18, "/studio.png": 35, "/tall-mug.png": 205, "/break
 
 function picture(name) {
   const hue = hues[name] ?? 150;
-  const size = name.includes("studio") ? 'viewBox="0 0 480 220" width="480" height="220"' : 'viewBox="0 0 100 100" width="100" height="100"';
-  const shapes = name.includes("studio")
+  const wide = name.includes("studio") || name.includes("hills");
+  const size = wide ? 'viewBox="0 0 480 220" width="480" height="220"' : 'viewBox="0 0 100 100" width="100" height="100"';
+  const shapes = wide
     ? `<circle cx="380" cy="60" r="34" fill="hsl(${hue},80%,82%)"/><path d="M0 170 Q120 90 240 160 T480 140 V220 H0Z" fill="hsl(${hue - 12},45%,48%)"/><path d="M0 200 Q160 150 480 195 V220 H0Z" fill="hsl(${hue - 16},45%,34%)"/>`
     : name.includes("mark")
       ? `<path d="M28 30 h40 v22 a20 20 0 0 1 -40 0Z" fill="white"/><path d="M68 36 h8 a8 8 0 0 1 0 16 h-8" fill="none" stroke="white" stroke-width="6"/>`
       : `<ellipse cx="50" cy="78" rx="30" ry="6" fill="hsl(${hue},25%,62%)"/><path d="M26 34 h42 v22 a21 21 0 0 1 -42 0Z" fill="hsl(${hue},45%,42%)"/><path d="M68 40 h7 a8 8 0 0 1 0 16 h-7" fill="none" stroke="hsl(${hue},45%,42%)" stroke-width="5"/>`;
-  const ground = name.includes("mark") ? "#b3441b" : `hsl(${hue},45%,${name.includes("studio") ? 72 : 86}%)`;
+  const ground = name.includes("mark") ? "#b3441b" : `hsl(${hue},45%,${wide ? 72 : 86}%)`;
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} preserveAspectRatio="none"><rect width="100%" height="100%" fill="${ground}"/>${shapes}</svg>`;
 }

@@ -26,7 +26,7 @@ async function row(file, shots, width) {
   const page = await context.newPage();
   const figure = ({ png, caption }) =>
     `<figure>${caption ? `<figcaption>${caption}</figcaption>` : ""}<img src="data:image/png;base64,${png}" width="${width}"></figure>`;
-  await page.setContent(`<style>body{margin:0;padding:20px;display:flex;gap:20px;align-items:flex-start;background:#fff;font:15px Inter,sans-serif;color:#444}
+  await page.setContent(`<!doctype html><style>body{margin:0;padding:20px;display:flex;gap:20px;align-items:flex-start;background:#fff;font:15px Inter,sans-serif;color:#444}
     figure{margin:0}figcaption{padding-bottom:8px}img{display:block;border-radius:12px;outline:1px solid #e2e2e2}</style>${shots.map(figure).join("")}`);
   await shoot(page, { path: path.join(pictures, file) });
   await context.close();

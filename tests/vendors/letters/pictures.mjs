@@ -29,7 +29,7 @@ for (const name of names.length ? names : Object.keys(letters)) {
     `<figure><figcaption>${whose}, ${width} px${dark ? ", dark" : ""}</figcaption><img src="data:image/png;base64,${png}" width="${width / (width > 700 ? 2 : 1)}"></figure>`;
   const rows = [360, 600, 1200].map((width) => `<div>${shots.filter((shot) => shot.width === width).map(figure).join("")}</div>`);
   const page = await browser.newPage({ viewport: { width: 2520, height: 800 } });
-  await page.setContent(`<style>body{margin:16px;background:#c9ced6;font:14px sans-serif}div{display:flex;gap:16px;align-items:flex-start;margin-bottom:24px}
+  await page.setContent(`<!doctype html><style>body{margin:16px;background:#c9ced6;font:14px sans-serif}div{display:flex;gap:16px;align-items:flex-start;margin-bottom:24px}
     figure{margin:0}figcaption{padding:4px 0}img{display:block}</style>${rows.join("")}`);
   await shoot(page, { path: path.join(folder, `${name}.png`) });
   await page.close();
