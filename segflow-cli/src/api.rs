@@ -199,6 +199,23 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/secrets/{}", segment(name)?))).await
     }
 
+    pub async fn suppressions(&self) -> Result<Vec<Value>> {
+        self.all("/suppressions").await
+    }
+
+    pub async fn suppression(&self, address: &str) -> Result<Value> {
+        self.call(Call::get(format!("/suppressions/{}", segment(address)?))).await
+    }
+
+    pub async fn add_suppressions(&self, items: &Value) -> Result<Value> {
+        let call = Call::with(Method::POST, "/suppressions".to_owned(), items.clone()).idempotent();
+        self.call(Call { timeout: Duration::from_mins(2), ..call }).await
+    }
+
+    pub async fn lift_suppression(&self, address: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/suppressions/{}", segment(address)?)).idempotent()).await
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }

@@ -12,6 +12,7 @@ mod login;
 mod push;
 mod secret;
 mod segment;
+mod suppressions;
 mod update;
 
 #[cfg(feature = "server")]
@@ -122,6 +123,8 @@ enum Verb {
     Keys(keys::Keys),
     /// Store, list and remove secrets, which providers and webhooks need
     Secret(secret::Secret),
+    /// Show, add, remove, import and export addresses that are not to be written to
+    Suppressions(suppressions::Suppressions),
 }
 
 /// What every verb needs.
@@ -187,6 +190,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Login(verb) => verb.run(&context).await,
         Verb::Keys(verb) => verb.run(&context).await,
         Verb::Secret(verb) => verb.run(&context).await,
+        Verb::Suppressions(verb) => verb.run(&context).await,
     }
 }
 

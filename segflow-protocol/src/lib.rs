@@ -7,6 +7,7 @@
 //! and must stay readable for years, the [`Manifest`], travels as JSON instead.
 
 mod codec;
+mod events;
 mod expr;
 mod journal;
 mod manifest;
@@ -14,11 +15,12 @@ mod samples;
 mod turn;
 
 pub use codec::{DecodeError, decode, encode};
+pub use events::{is_own, own};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
 pub use manifest::{
     Argument, Campaign, Dkim, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind,
-    Reentry, Rule, Segment, Template, Transaction, Trigger, Type,
+    Reentry, Rule, Segment, Template, Topic, Transaction, Trigger, Type,
 };
 pub use samples::{Sample, Samples};
 pub use turn::{

@@ -35,6 +35,9 @@ pub struct Manifest {
     pub templates: Vec<Template>,
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// What campaigns are about, and their readers may choose from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<Topic>,
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -110,6 +113,23 @@ pub struct Campaign {
     /// What a push does with those who are in it, if the push does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
+    /// What its messages are about: those who do not want that get none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+}
+
+/// Something that is written about, and that a reader can want or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    pub id: String,
+    /// For its readers.
+    pub name: String,
+    /// A sentence more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Only those get it who have asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opt_in: bool,
 }
 
 /// Who may enter a campaign again.

@@ -66,6 +66,7 @@ mod segment;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod transaction;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
@@ -156,6 +157,7 @@ pub use segment::{
     Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,
     Segment, events, user,
 };
+pub use topic::Topic;
 pub use transaction::Transaction;
 
 /// What the macros use.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::email::{Message, templates};
 use crate::provider::Provider;
-use crate::{Attributes, Campaign, Event, Segment, Transaction, schema};
+use crate::{Attributes, Campaign, Event, Segment, Topic, Transaction, schema};
 
 /// What belongs together: users of one type, their segments, campaigns, transactions and providers.
 ///
@@ -30,6 +30,7 @@ pub struct Project<U> {
     campaigns: Vec<Campaign<U>>,
     transactions: Vec<Transaction>,
     providers: Vec<Provider>,
+    topics: Vec<Topic>,
     sample_user: Option<Value>,
 }
 
@@ -43,6 +44,7 @@ impl<U: Attributes> Project<U> {
             campaigns: vec![],
             transactions: vec![],
             providers: vec![],
+            topics: vec![],
             sample_user: None,
         }
     }
@@ -86,6 +88,12 @@ impl<U: Attributes> Project<U> {
         self
     }
 
+    /// Adds a topic. Those that a campaign is about are part of the project anyway; readers see them in this order.
+    pub fn topic(mut self, topic: Topic) -> Project<U> {
+        self.topics.push(topic);
+        self
+    }
+
     /// The user that emails are looked at with, where an email's own `sample(user = …)` names no other.
     pub fn sample_user(mut self, user: U) -> Project<U> {
         self.sample_user = Some(schema::to_value(&user));
@@ -122,8 +130,20 @@ impl<U: Attributes> Project<U> {
             transactions: transactions.into_iter().filter_map(Result::ok).collect(),
             templates,
             providers: self.providers.iter().map(|provider| provider.0.clone()).collect(),
+            topics: self.all_topics(),
             problems,
         }
+    }
+
+    /// Those that are listed, and those that campaigns are about. One id with two meanings is listed twice, for the server to refuse.
+    fn all_topics(&self) -> Vec<protocol::Topic> {
+        let mut all = vec![];
+        for topic in self.topics.iter().chain(self.campaigns.iter().filter_map(Campaign::about)) {
+            if !all.contains(&topic.0) {
+                all.push(topic.0.clone());
+            }
+        }
+        all
     }
 
     /// Those that are listed, those that campaigns name, and all that these name. The same one is listed once; one id with two rules is

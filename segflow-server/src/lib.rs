@@ -7,6 +7,7 @@
 pub mod store;
 mod webhooks;
 
+mod address;
 pub mod api;
 pub mod clock;
 pub mod config;

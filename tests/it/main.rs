@@ -7,6 +7,7 @@ mod batch;
 mod cli;
 mod clients;
 mod clock;
+mod consent;
 mod crash;
 mod delivery;
 mod deployments;

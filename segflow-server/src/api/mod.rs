@@ -24,6 +24,7 @@ mod path;
 mod problem;
 mod secrets;
 mod segments;
+mod suppressions;
 mod tasks;
 mod users;
 
@@ -71,6 +72,7 @@ pub fn router(api: Api) -> Router {
         .merge(messages::routes())
         .merge(secrets::routes())
         .merge(segments::routes())
+        .merge(suppressions::routes())
         .merge(tasks::routes())
         .merge(users::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));

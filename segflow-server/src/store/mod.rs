@@ -2,11 +2,12 @@
 //!
 //! Facts come in through [`ingest`], the engine reads work and commits decisions through [`engine`], delivery claims messages and
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
-//! rows, taken in one order everywhere: fence, workspace, users, enrollments, messages; several of a kind by key.
+//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages; several of a kind by key.
 
 pub mod behind;
 mod boundary;
 pub mod clock;
+pub mod consent;
 pub mod db;
 pub mod decide;
 pub mod deployments;
@@ -14,6 +15,8 @@ pub mod engine;
 pub mod enrollments;
 pub mod erase;
 pub mod fence;
+pub mod gate;
+pub mod happened;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;

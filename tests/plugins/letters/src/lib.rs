@@ -1,0 +1,76 @@
+//! What people want to be written to about, and when. Which variant a module is stands in sixteen bytes of it, which tests overwrite.
+
+use segflow::prelude::*;
+
+#[used]
+static MARK: [u8; 16] = *b"variant:--------";
+
+fn variant() -> &'static str {
+    let mark = std::hint::black_box(&MARK);
+    std::str::from_utf8(&mark["variant:".len()..]).unwrap_or_default().trim_end_matches('-')
+}
+
+#[derive(Debug, Clone, Attributes, Serialize, Deserialize)]
+pub struct Person {
+    pub email: String,
+    /// The campaign that the user is in.
+    #[serde(default)]
+    pub does: String,
+    pub time_zone: Option<String>,
+}
+
+#[derive(Debug, Clone, Event, Serialize, Deserialize)]
+pub struct Order {
+    pub number: u32,
+}
+
+#[email("letter")]
+pub fn letter(user: &Person, line: &str) -> Email {
+    html! {
+        <Subject>{line}</Subject>
+        <Text>"To " {&user.email} ": " {line}</Text>
+    }
+}
+
+#[email("receipt")]
+pub fn receipt(_user: &Person, order: &Order) -> Email {
+    html! {
+        <Subject>"Order " {order.number}</Subject>
+        <Text>"It is on its way."</Text>
+    }
+}
+
+/// One a day, for five days.
+async fn daily(flow: Flow<Person>) {
+    for day in 1..=5 {
+        flow.send(letter(&format!("day {day}"))).await;
+        flow.wait(days(1)).await;
+    }
+}
+
+fn news() -> Topic {
+    Topic::new("news", "News").about("What is new, every day.")
+}
+
+fn tips() -> Topic {
+    Topic::new("tips", "Tips").opt_in()
+}
+
+fn does(campaign: &str) -> Segment<Person> {
+    Segment::new(format!("does-{campaign}"), user::<Person>(|u| u.does.eq(campaign)))
+}
+
+#[segflow::project]
+pub fn letters() -> Project<Person> {
+    let campaign = |id: &str| Campaign::new(id, daily).enters(does(id));
+    let project = Project::new("letters").from("Letters <letters@segflow.example>").provider(Capture);
+    let project = match variant() {
+        "wrong" => project.topic(Topic::new("news", "Something else")),
+        _ => project,
+    };
+    project
+        .campaign(campaign("plain"))
+        .campaign(campaign("news").topic(news()))
+        .campaign(campaign("tips").topic(tips()))
+        .transaction("receipt", receipt)
+}
