@@ -20,3 +20,14 @@ CREATE TABLE addresses (
 
 -- What addresses are hashed with. Made once, when it is first needed: with another one all that is known would be lost.
 ALTER TABLE workspaces ADD COLUMN address_key VARBINARY(32) NULL;
+
+-- What the links in emails are signed with. Not a secret of the environment: emails that were sent lead here for years, after every move and
+-- every restored back-up.
+CREATE TABLE link_keys (
+    id BIGINT NOT NULL PRIMARY KEY,
+    workspace VARCHAR(64) NOT NULL,
+    secret VARBINARY(32) NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT NULL,
+    KEY (workspace, created_at)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;

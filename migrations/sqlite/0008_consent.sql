@@ -20,3 +20,14 @@ CREATE TABLE addresses (
 
 -- What addresses are hashed with. Made once, when it is first needed: with another one all that is known would be lost.
 ALTER TABLE workspaces ADD COLUMN address_key BLOB NULL;
+
+-- What the links in emails are signed with. Not a secret of the environment: emails that were sent lead here for years, after every move and
+-- every restored back-up.
+CREATE TABLE link_keys (
+    id INTEGER NOT NULL PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER NULL
+);
+CREATE INDEX link_keys_workspace_created_at ON link_keys (workspace, created_at);

@@ -216,6 +216,18 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/suppressions/{}", segment(address)?)).idempotent()).await
     }
 
+    pub async fn link_keys(&self) -> Result<Vec<Value>> {
+        self.all("/link-keys").await
+    }
+
+    pub async fn create_link_key(&self) -> Result<Value> {
+        self.call(Call::new(Method::POST, "/link-keys")).await
+    }
+
+    pub async fn revoke_link_key(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/link-keys/{}", segment(id)?)).idempotent()).await
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }

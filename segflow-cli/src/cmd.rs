@@ -8,6 +8,7 @@ mod enroll;
 mod enrollment;
 mod init;
 mod keys;
+mod links;
 mod login;
 mod push;
 mod secret;
@@ -123,6 +124,8 @@ enum Verb {
     Keys(keys::Keys),
     /// Store, list and remove secrets, which providers and webhooks need
     Secret(secret::Secret),
+    /// List, renew and revoke the keys that sign the links in emails
+    Links(links::Links),
     /// Show, add, remove, import and export addresses that are not to be written to
     Suppressions(suppressions::Suppressions),
 }
@@ -190,6 +193,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Login(verb) => verb.run(&context).await,
         Verb::Keys(verb) => verb.run(&context).await,
         Verb::Secret(verb) => verb.run(&context).await,
+        Verb::Links(verb) => verb.run(&context).await,
         Verb::Suppressions(verb) => verb.run(&context).await,
     }
 }

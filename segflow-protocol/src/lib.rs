@@ -12,6 +12,7 @@ mod expr;
 mod journal;
 mod manifest;
 mod samples;
+mod texts;
 mod turn;
 
 pub use codec::{DecodeError, decode, encode};
@@ -23,6 +24,7 @@ pub use manifest::{
     Reentry, Rule, Segment, Template, Topic, Transaction, Trigger, Type,
 };
 pub use samples::{Sample, Samples};
+pub use texts::Texts;
 pub use turn::{
     Ask, Completion, Divergence, Effect, End, Json, Local, Pending, Render, Rendered, Request, Response, Task, Turn,
     TurnOutcome, Waits, Webhook,

@@ -43,7 +43,7 @@
 //! variants is a string and a date whatever its type writes. Columns of types of your own have `eq`, `ne`, `one_of` and `exists`, and
 //! an order once they are [`Ordered`]. Sums are of JSON numbers, so money is best kept in whole cents.
 
-#[cfg(test)]
+// The derives write it so.
 extern crate self as segflow;
 
 mod campaign;
@@ -56,6 +56,7 @@ mod flow;
 #[cfg(target_arch = "wasm32")]
 mod memory;
 mod native;
+mod own;
 mod patch;
 pub mod prelude;
 mod project;
@@ -135,7 +136,7 @@ pub use segflow_macros::html;
 #[doc(inline)]
 pub use segflow_macros::tw;
 
-pub use segflow_protocol::InFlight;
+pub use segflow_protocol::{InFlight, Texts};
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
@@ -149,6 +150,7 @@ pub use flow::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
+pub use own::{Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
 pub use provider::{Capture, Endpoint, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};

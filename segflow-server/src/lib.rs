@@ -17,6 +17,7 @@ pub mod drive;
 pub mod engine;
 #[cfg(test)]
 mod layers;
+mod links;
 pub mod live;
 mod lock;
 mod loops;

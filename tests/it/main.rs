@@ -17,6 +17,7 @@ mod flows;
 mod golden;
 mod in_flight;
 mod lifecycle;
+mod links;
 mod lists;
 mod problems;
 mod promises;

@@ -31,6 +31,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
 use crate::drive::Tried;
+use crate::links::{self, Links};
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
@@ -66,6 +67,7 @@ pub struct Delivery {
     ownership: Arc<Ownership>,
     live: Live,
     secrets: Secrets,
+    links: Links,
     /// Where all mail goes that is not to leave: everything in development.
     capture: Arc<Capture>,
     capture_all: bool,
@@ -113,6 +115,7 @@ impl Delivery {
         ownership: Arc<Ownership>,
         live: Live,
         secrets: Secrets,
+        links: Links,
         capture: Arc<Capture>,
         capture_all: bool,
         ready: Arc<Ready>,
@@ -126,6 +129,7 @@ impl Delivery {
             ownership,
             live,
             secrets,
+            links,
             registry: Registry::new(capture.clone())?,
             capture,
             capture_all,
@@ -404,7 +408,7 @@ impl Delivery {
         let context = Json(serde_json::Value::Object(declared(&manifest.user, &claimed.attributes)).to_string());
         let request =
             Render { template: claimed.template.clone(), user: context.clone(), args: Json(claimed.args.clone()) };
-        let rendered = self.deploy.render(deployment, request).await.map_err(Outcome::Refused)?;
+        let mut rendered = self.deploy.render(deployment, request).await.map_err(Outcome::Refused)?;
         let sent = SentAs {
             deployment: deployment.clone(),
             context: context.0,
@@ -413,13 +417,16 @@ impl Delivery {
             subject: rendered.subject.clone(),
             body_hash: body_hash(&rendered),
         };
+        let signer = self.links.signer(&claimed.workspace, manifest).await;
+        let signer = signer.map_err(|error| http::unable(format!("no links could be made: {error}")))?;
         let (template, transaction) = (claimed.template.clone(), claimed.transaction);
-        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered };
+        let headers = links::fill(&mut rendered, &signer, manifest, &claimed.id, !transaction);
+        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered, headers };
         Ok((email, sent))
     }
 
     /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.
-    pub async fn try_out(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
+    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
         let provider = self.provider(workspace, &project).await?.map_err(Error::Conflict)?;
@@ -428,8 +435,10 @@ impl Delivery {
         let id = ids::derived("test", &[workspace, &to, &content.html, &system_now().to_string()]);
         let slot = provider.slots().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
+        let signer = self.links.signer(workspace, &project.manifest).await?;
+        let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
         // Somebody waits for it.
-        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content };
+        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
         let outcome = provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: provider.id().to_string(), outcome })

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::links::Links;
 use crate::plugin::Host;
 use crate::secrets::Secrets;
 use crate::store::{self, Store, deployments, segments};
@@ -32,9 +33,7 @@ pub struct Deploy {
 pub(crate) struct Inner {
     store: Store,
     host: Host,
-    clock: Clock,
-    secrets: Secrets,
-    production: bool,
+    inputs: Inputs,
     wake: Arc<tokio::sync::Notify>,
     projects: Mutex<BTreeMap<String, Arc<Project>>>,
     codes: Mutex<BTreeMap<String, segflow_core::Code>>,
@@ -43,6 +42,14 @@ pub(crate) struct Inner {
     /// As many emails are rendered at once as there are cores. Each gives pages back to the kernel, which lets one thread at a time do
     /// that: with a hundred threads they would wait for one another most of the time.
     renders: Semaphore,
+}
+
+/// What a push is held against besides what is stored.
+pub struct Inputs {
+    pub clock: Clock,
+    pub secrets: Secrets,
+    pub links: Links,
+    pub production: bool,
 }
 
 /// How a push is meant.
@@ -134,21 +141,12 @@ impl From<store::Error> for PushError {
 pub const ALLOWED_WITHOUT_A_WORD: u64 = 1_000;
 
 impl Deploy {
-    pub fn new(
-        store: Store,
-        host: Host,
-        clock: Clock,
-        secrets: Secrets,
-        production: bool,
-        wake: Arc<tokio::sync::Notify>,
-    ) -> Deploy {
+    pub fn new(store: Store, host: Host, inputs: Inputs, wake: Arc<tokio::sync::Notify>) -> Deploy {
         Deploy {
             inner: Arc::new(Inner {
                 store,
                 host,
-                clock,
-                secrets,
-                production,
+                inputs,
                 wake,
                 projects: Mutex::default(),
                 codes: Mutex::default(),

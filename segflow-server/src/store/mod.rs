@@ -6,6 +6,7 @@
 
 pub mod behind;
 mod boundary;
+pub mod choice;
 pub mod clock;
 pub mod consent;
 pub mod db;
@@ -21,6 +22,7 @@ pub mod inbox;
 pub mod ingest;
 pub mod keys;
 pub mod ledger;
+pub mod link_keys;
 pub mod many;
 pub mod read;
 pub mod runs;

@@ -23,13 +23,14 @@ pub fn read(path: &Path) -> Result<Vec<(Value, u64)>> {
 }
 
 fn items(text: &str) -> Result<Vec<(Value, u64)>> {
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    // Each line ends, and in one way: so they are counted as people do.
+    let text = format!("{}\n", text.replace("\r\n", "\n"));
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut columns: Option<Vec<String>> = None;
-    let mut items = vec![];
-    for record in reader.records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
+    let (mut items, mut record) = (vec![], csv::StringRecord::new());
+    while reader.read_record(&mut record)? {
+        let line = reader.position().line() - 1;
         if record.iter().all(str::is_empty) {
             continue;
         }

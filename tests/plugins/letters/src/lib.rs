@@ -29,6 +29,19 @@ pub fn letter(user: &Person, line: &str) -> Email {
     html! {
         <Subject>{line}</Subject>
         <Text>"To " {&user.email} ": " {line}</Text>
+        <Text>
+            <Unsubscribe>"Unsubscribe"</Unsubscribe> " " <Preferences>"Preferences"</Preferences> " "
+            <OpenInBrowser>"Open in browser"</OpenInBrowser>
+        </Text>
+    }
+}
+
+/// Without a way out.
+#[email("bare")]
+pub fn bare(_user: &Person) -> Email {
+    html! {
+        <Subject>"Bare"</Subject>
+        <Body lang="de"><Text>"Hallo."</Text></Body>
     }
 }
 
@@ -48,6 +61,11 @@ async fn daily(flow: Flow<Person>) {
     }
 }
 
+async fn once(flow: Flow<Person>) {
+    flow.send(bare()).await;
+    flow.wait(days(1)).await;
+}
+
 fn news() -> Topic {
     Topic::new("news", "News").about("What is new, every day.")
 }
@@ -60,17 +78,36 @@ fn does(campaign: &str) -> Segment<Person> {
     Segment::new(format!("does-{campaign}"), user::<Person>(|u| u.does.eq(campaign)))
 }
 
+fn german() -> Texts<&'static str> {
+    Texts {
+        unsubscribe: "Abmelden",
+        topic_question: "Möchten Sie „{topic}“ von {sender} nicht mehr bekommen?",
+        unsubscribed: "Sie sind abgemeldet",
+        preferences: "Was möchten Sie bekommen?",
+        ..Texts::english()
+    }
+}
+
 #[segflow::project]
 pub fn letters() -> Project<Person> {
     let campaign = |id: &str| Campaign::new(id, daily).enters(does(id));
-    let project = Project::new("letters").from("Letters <letters@segflow.example>").provider(Capture);
+    let project = Project::new("letters").from("The Letters <letters@segflow.example>").provider(Capture);
     let project = match variant() {
         "wrong" => project.topic(Topic::new("news", "Something else")),
-        _ => project,
+        "bad" => project.links_at("ftp://x").unsubscribe_by_mail("nobody").postal(" "),
+        // For those who want no choice.
+        "plain" => return project.campaign(campaign("plain")),
+        _ => project
+            .postal("Letters & Co\n1 High Street, London")
+            .unsubscribe_by_mail("stop@segflow.example")
+            .texts("de", german()),
     };
     project
         .campaign(campaign("plain"))
-        .campaign(campaign("news").topic(news()))
+        .campaign(campaign("news").topic(news()).exits_on(events::<Unsubscribed>().filter(|u| u.topic.eq("news"))))
         .campaign(campaign("tips").topic(tips()))
+        .campaign(campaign("sulk").pauses_on(events::<Unsubscribed>()))
+        .campaign(Campaign::new("bare", once).enters(does("bare")))
+        .campaign(Campaign::new("sorry", once).enters(Segment::new("gone", events::<Unsubscribed>().exists())))
         .transaction("receipt", receipt)
 }
