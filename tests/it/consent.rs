@@ -101,7 +101,7 @@ async fn a_topic_is_for_those_who_want_it(db: Database) {
         app.settle().await;
     }
     let of = |messages: &[Value], campaign: &str| {
-        let mine = messages.iter().filter(|m| m["campaign"] == campaign).next_back().expect("a message");
+        let mine = messages.iter().rfind(|m| m["campaign"] == campaign).expect("a message");
         (mine["status"].as_str().unwrap().to_string(), mine["reason"].as_str().unwrap_or_default().to_string())
     };
     let messages = app.messages("ada").await;

@@ -84,3 +84,27 @@ fn files_are_imported_in_parts_and_what_is_refused_is_named_with_its_line() {
     place.write("bad.csv", "name,age\nAda,36\n");
     place.segflow(&["suppressions", "import", "bad.csv"]).failed(1, &["bad.csv", "line 1", "`address` or `email`"]);
 }
+
+#[test]
+fn keys_of_links_are_listed_renewed_and_revoked() {
+    let server = Fake::start(|asked| match asked.method.as_str() {
+        "POST" => {
+            ok(json!({"id": "lnk_00000002", "signs": true, "created_at": "2026-02-01T00:00:00Z", "revoked_at": null}))
+        }
+        "DELETE" => ok(Value::Null),
+        _ => ok(json!({"items": [
+            {"id": "lnk_00000001", "signs": false, "created_at": "2026-01-01T00:00:00Z", "revoked_at": null},
+            {"id": "lnk_00000002", "signs": true, "created_at": "2026-02-01T00:00:00Z", "revoked_at": null},
+        ], "next": null})),
+    });
+    let place = Place::with_server(&server.url);
+    place.segflow(&["links", "keys"]).done(
+        "lnk_00000001  opens what it has signed, since 2026-01-01T00:00:00Z\n\
+         lnk_00000002  signs, since 2026-02-01T00:00:00Z\n",
+    );
+    place.segflow(&["links", "rotate"]).done("lnk_00000002  signs, since 2026-02-01T00:00:00Z\n");
+    place
+        .segflow(&["links", "revoke", "lnk_00000001"])
+        .done("lnk_00000001 is revoked: the links that it has signed are dead\n");
+    assert_eq!(server.lines()[2], "DELETE /v1/link-keys/lnk_00000001");
+}

@@ -166,4 +166,29 @@ mod tests {
         }
         assert_eq!(Token::new(Kind::Browser, &format!("msg_+{}", "a".repeat(31)), 0), None);
     }
+
+    /// What cannot have been signed is never believed, whatever it is; thousands of it, the same in every run.
+    #[test]
+    fn whatever_comes_is_read_without_harm() {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ \xc3\xa9\0";
+        let signed = token(Kind::Preferences).signed(7, b"secret");
+        for seed in 0..50_000 {
+            let mut number = 0;
+            let mut random = |below: usize| {
+                number += 1;
+                segflow_core::ids::random(seed, number) as usize % below
+            };
+            let mut text = match seed % 3 {
+                0 => signed.clone().into_bytes(),
+                _ => (0..LETTERS - 1 + random(3)).map(|_| letters[random(letters.len())]).collect::<Vec<u8>>(),
+            };
+            for _ in 0..=random(4) {
+                let at = random(text.len());
+                text[at] = letters[random(letters.len())];
+            }
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let opened = Sealed::read(&text).and_then(|sealed| sealed.open(b"secret"));
+            assert_eq!(opened.is_some(), text == signed, "{text}");
+        }
+    }
 }
