@@ -166,6 +166,7 @@ pub use transaction::Transaction;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use segflow_core::flow::Template;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
 
     pub use crate::email::html::{Body, ClassPart};

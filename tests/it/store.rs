@@ -97,7 +97,7 @@ impl Bench {
         let consumed: Vec<i64> = inbox.await.expect("read").iter().map(|row| row.int(0).unwrap()).collect();
         let origin = Origin::Transaction { transaction: "t".into(), event: "e".into() };
         let message = Message {
-            id: segflow_core::ids::transaction_message(workspace, &incarnation, "t", "e"),
+            id: segflow_core::ids::transaction_message(workspace, &incarnation, "t", "e", 1),
             origin,
             deployment: "dep".into(),
             template: "hi".into(),

@@ -5,6 +5,7 @@ mod content;
 mod diff;
 mod in_flight;
 mod plan;
+mod renders;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,6 @@ use std::sync::{Arc, Mutex};
 use segflow_core::project::Project;
 use segflow_core::protocol::{InFlight, Problem, Render, Rendered};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::links::Links;
@@ -23,6 +23,7 @@ use crate::store::{self, Store, deployments, segments};
 
 pub use diff::Change;
 pub use in_flight::{Diverging, Moving};
+use renders::Renders;
 
 /// Pushes, and the code that has been pushed.
 #[derive(Clone)]
@@ -39,9 +40,7 @@ pub(crate) struct Inner {
     codes: Mutex<BTreeMap<String, segflow_core::Code>>,
     /// Workspaces that got a new deployment since the engine last asked.
     pushed: Mutex<BTreeSet<String>>,
-    /// As many emails are rendered at once as there are cores. Each gives pages back to the kernel, which lets one thread at a time do
-    /// that: with a hundred threads they would wait for one another most of the time.
-    renders: Semaphore,
+    renders: Renders,
 }
 
 /// What a push is held against besides what is stored.
@@ -151,7 +150,7 @@ impl Deploy {
                 projects: Mutex::default(),
                 codes: Mutex::default(),
                 pushed: Mutex::default(),
-                renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+                renders: Renders::start(),
             }),
         }
     }
@@ -189,7 +188,6 @@ impl Deploy {
     /// Renders an email by the code of a deployment. An error is for the person who wrote the email.
     pub async fn render(&self, deployment: &str, request: Render) -> Result<Rendered, String> {
         let code = self.code(deployment).await.map_err(|e| e.to_string())?;
-        let _turn = self.inner.renders.acquire().await.map_err(|_| "the server is stopping".to_string())?;
-        code::render(code, request).await
+        self.inner.renders.render(code, request).await
     }
 }

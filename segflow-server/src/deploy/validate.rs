@@ -97,7 +97,7 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
         started_at: now,
         now,
         attributes: Json(sample(manifest).to_string()),
-        journal: vec![],
+        journal: Default::default(),
         completions: vec![],
     };
     let (code, message) = match plugin.call(&Request::Turn(turn)) {
