@@ -199,6 +199,35 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/secrets/{}", segment(name)?))).await
     }
 
+    pub async fn suppressions(&self) -> Result<Vec<Value>> {
+        self.all("/suppressions").await
+    }
+
+    pub async fn suppression(&self, address: &str) -> Result<Value> {
+        self.call(Call::get(format!("/suppressions/{}", segment(address)?))).await
+    }
+
+    pub async fn add_suppressions(&self, items: &Value) -> Result<Value> {
+        let call = Call::with(Method::POST, "/suppressions".to_owned(), items.clone()).idempotent();
+        self.call(Call { timeout: Duration::from_mins(2), ..call }).await
+    }
+
+    pub async fn lift_suppression(&self, address: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/suppressions/{}", segment(address)?)).idempotent()).await
+    }
+
+    pub async fn link_keys(&self) -> Result<Vec<Value>> {
+        self.all("/link-keys").await
+    }
+
+    pub async fn create_link_key(&self) -> Result<Value> {
+        self.call(Call::new(Method::POST, "/link-keys")).await
+    }
+
+    pub async fn revoke_link_key(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, format!("/link-keys/{}", segment(id)?)).idempotent()).await
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }

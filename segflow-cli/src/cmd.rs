@@ -8,10 +8,12 @@ mod enroll;
 mod enrollment;
 mod init;
 mod keys;
+mod links;
 mod login;
 mod push;
 mod secret;
 mod segment;
+mod suppressions;
 mod update;
 
 #[cfg(feature = "server")]
@@ -122,6 +124,10 @@ enum Verb {
     Keys(keys::Keys),
     /// Store, list and remove secrets, which providers and webhooks need
     Secret(secret::Secret),
+    /// List, renew and revoke the keys that sign the links in emails
+    Links(links::Links),
+    /// Show, add, remove, import and export addresses that are not to be written to
+    Suppressions(suppressions::Suppressions),
 }
 
 /// What every verb needs.
@@ -187,6 +193,8 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Login(verb) => verb.run(&context).await,
         Verb::Keys(verb) => verb.run(&context).await,
         Verb::Secret(verb) => verb.run(&context).await,
+        Verb::Links(verb) => verb.run(&context).await,
+        Verb::Suppressions(verb) => verb.run(&context).await,
     }
 }
 

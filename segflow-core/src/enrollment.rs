@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use segflow_protocol::{
-    Ask, Completion, Cond, Effect, End, Entry, Events, Expr, Happened, Json, MAX_OPS_PER_TURN, Manifest, Measure,
-    OpKind, Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
+    Ask, Completion, Cond, Cut, Effect, End, Entry, Events, Expr, Happened, Journal, Json, MAX_OPS_PER_TURN, Manifest,
+    Measure, OpKind, Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,13 +80,13 @@ pub struct Enrollment {
     /// Changes at one instant that led here; see [`MAX_HOPS`].
     pub hops: u32,
     pub pending: Vec<Waiting>,
-    pub journal: Vec<Entry>,
+    pub journal: Journal,
     /// The journal's size as stored.
     pub bytes: u64,
-    /// A store puts the older entries into chunks: the first and the next number of this journal's, and how many entries they hold.
+    /// A store puts the older entries into chunks: the first and the next number of this journal's, and where they end.
     pub first_chunk: u32,
     pub chunks: u32,
-    pub chunked: usize,
+    pub chunked: Cut,
 }
 
 /// A pending operation.
@@ -153,11 +153,11 @@ impl Enrollment {
             by_hand: false,
             hops,
             pending: vec![],
-            journal: vec![],
+            journal: Journal::default(),
             bytes: 0,
             first_chunk: 0,
             chunks: 0,
-            chunked: 0,
+            chunked: Cut::default(),
         }
     }
 
@@ -217,7 +217,7 @@ impl Enrollment {
         self.since = now;
         self.pending.clear();
         self.journal.clear();
-        (self.bytes, self.chunked, self.first_chunk) = (0, 0, self.chunks);
+        (self.bytes, self.chunked, self.first_chunk) = (0, Cut::default(), self.chunks);
     }
 
     /// Takes an event that happened to the user at `at`, if something waits for it. What waits is noted even while nothing moves.

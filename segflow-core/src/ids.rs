@@ -1,4 +1,4 @@
-//! Ids, buckets and randomness: all derived, so that deciding again gives the same. Frozen: rows in databases depend on them.
+//! Ids, buckets and randomness, all derived. Frozen: rows in databases depend on them.
 
 use sha2::{Digest, Sha256};
 
@@ -16,27 +16,38 @@ pub fn bucket(workspace: &str, user: &str) -> u16 {
 
 /// `PREFIX_` and 128 bits of SHA-256 over the parts, in hex.
 pub fn derived(prefix: &str, parts: &[&str]) -> String {
+    format!("{prefix}_{}", hex(&hash(parts)[..16]))
+}
+
+/// The same of what there is a lot of: 48 bits of an instant (ms UTC), then 80 bits of the hash. What is made at one time lies side by
+/// side in a table, so that a commit touches few pages, however large the table is.
+fn derived_at(prefix: &str, at: i64, parts: &[&str]) -> String {
+    let at = at.clamp(0, (1 << 48) - 1);
+    format!("{prefix}_{at:012x}{}", hex(&hash(parts)[..10]))
+}
+
+fn hash(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    format!("{prefix}_{}", hex(&hash.finalize()[..16]))
+    hash.finalize().into()
 }
 
-/// The id of a user's `run`th enrollment in a campaign. `incarnation` tells a user from a later one of the same name.
-pub fn enrollment(workspace: &str, incarnation: &str, campaign: &str, run: u32) -> String {
-    derived("enr", &[workspace, incarnation, campaign, &run.to_string()])
+/// The id of a user's `run`th enrollment in a campaign, which began at `at`. `incarnation` tells a user from a later one of the same name.
+pub fn enrollment(workspace: &str, incarnation: &str, campaign: &str, run: u32, at: i64) -> String {
+    derived_at("enr", at, &[workspace, incarnation, campaign, &run.to_string()])
 }
 
-/// The id of the message that operation `op` of an enrollment decided.
-pub fn campaign_message(enrollment: &str, op: u64) -> String {
-    derived("msg", &[enrollment, &op.to_string()])
+/// The id of the message that operation `op` of an enrollment decided at `at`.
+pub fn campaign_message(enrollment: &str, op: u64, at: i64) -> String {
+    derived_at("msg", at, &[enrollment, &op.to_string()])
 }
 
-/// The id of the message that a transaction sends for an event.
-pub fn transaction_message(workspace: &str, incarnation: &str, transaction: &str, event: &str) -> String {
-    derived("msg", &[workspace, incarnation, transaction, event])
+/// The id of the message that a transaction sends for an event, which was received at `at`.
+pub fn transaction_message(workspace: &str, incarnation: &str, transaction: &str, event: &str, at: i64) -> String {
+    derived_at("msg", at, &[workspace, incarnation, transaction, event])
 }
 
 /// The id of the event that operation `op` of an enrollment emits.
@@ -71,6 +82,8 @@ mod tests {
     fn what_rows_depend_on_is_frozen() {
         assert_eq!((bucket("main", "ada"), bucket("main", "bob"), bucket("other", "ada")), (4, 3, 49));
         assert_eq!(random(1, 0), 0x910a_2dec_8902_5cc1);
-        assert_eq!(campaign_message("enr_1", 0), "msg_2afcef9580f3c1a931ca39717d33376a");
+        assert_eq!(derived("x", &["enr_1", "0"]), "x_2afcef9580f3c1a931ca39717d33376a");
+        assert_eq!(campaign_message("enr_1", 0, 1_750_000_000_000), "msg_01977420dc002afcef9580f3c1a931ca");
+        assert_eq!(campaign_message("enr_1", 0, -1), "msg_0000000000002afcef9580f3c1a931ca");
     }
 }

@@ -5,11 +5,14 @@
 //! - [`eval`]: segments, with the truth table of every comparison and the next instant at which time alone changes a verdict.
 //! - [`project`]: a manifest, checked and indexed.
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
+//! - [`consent`]: whether an address may be written to, and about what.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
 //! - [`memory`]: a store, clock and provider in memory, for tests and the simulator.
 //!
 //! A plugin needs the turn machine alone; the engine's half is not built for it.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod consent;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod enrollment;
 #[cfg(not(target_arch = "wasm32"))]

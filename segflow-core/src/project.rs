@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_protocol::{Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Transaction, Trigger};
+use segflow_protocol::{
+    Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Topic, Transaction, Trigger, is_own,
+};
 
 use crate::eval::{Dependencies, dependencies};
 use crate::ids;
@@ -135,6 +137,12 @@ impl Project {
         self.manifest.campaigns.iter().find(|c| c.id == id)
     }
 
+    /// What a campaign is about.
+    pub fn topic_of(&self, campaign: &str) -> Option<&Topic> {
+        let id = self.campaign(campaign)?.topic.as_ref()?;
+        self.manifest.topics.iter().find(|topic| topic.id == *id)
+    }
+
     pub fn template(&self, id: &str) -> Option<&Template> {
         self.manifest.templates.iter().find(|t| t.id == id)
     }
@@ -197,6 +205,7 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     ids(&mut say, "template", manifest.templates.iter().map(|t| t.id.as_str()));
     ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
     ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
+    ids(&mut say, "topic", manifest.topics.iter().map(|t| t.id.as_str()));
 
     let segments: Vec<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
     let templates: Vec<&str> = manifest.templates.iter().map(|t| t.id.as_str()).collect();
@@ -212,11 +221,18 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
         for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on) {
             if let Trigger::Event { name, .. } = trigger
+                && !is_own(name)
                 && !manifest.events.iter().any(|e| e.name == *name)
             {
                 let known: Vec<&str> = manifest.events.iter().map(|e| e.name.as_str()).collect();
                 say("unknown_event", place.clone(), unknown("event", name, &known));
             }
+        }
+        if let Some(topic) = &campaign.topic
+            && !manifest.topics.iter().any(|t| t.id == *topic)
+        {
+            let known: Vec<&str> = manifest.topics.iter().map(|t| t.id.as_str()).collect();
+            say("unknown_topic", place.clone(), unknown("topic", topic, &known));
         }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());

@@ -339,8 +339,8 @@ impl<'a> Step<'a> {
             }
             for transaction in self.project.transactions_on(name) {
                 let user = &self.work.user;
-                let id_of_message =
-                    ids::transaction_message(&self.work.workspace, &user.incarnation, &transaction.id, id);
+                let (workspace, incarnation) = (&self.work.workspace, &user.incarnation);
+                let id_of_message = ids::transaction_message(workspace, incarnation, &transaction.id, id, fact.at);
                 let args = Object::from_iter([(transaction.argument.clone(), Value::Object(attributes.clone()))]);
                 self.decision.messages.push(Message {
                     id: id_of_message,

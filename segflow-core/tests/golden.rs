@@ -11,7 +11,8 @@ use std::task::Poll;
 use segflow_core::flow::{self, Flow, Given, Op};
 use segflow_core::ids::hex;
 use segflow_protocol::{
-    Ask, Completion, End, Happened, Json, Local, Request, Response, Task, Turn, Waits, Webhook, decode, encode,
+    Ask, Completion, End, Happened, Json, Local, Request, Response, Task, Turn, Waits, Webhook, decode, decode_request,
+    encode,
 };
 use serde_json::json;
 
@@ -71,7 +72,7 @@ fn played() -> Vec<(Turn, Response)> {
         started_at: 0,
         now: 0,
         attributes: json(json!({ "name": "Ada", "seen": null })),
-        journal: vec![],
+        journal: Default::default(),
         completions: vec![],
     };
     let (mut turns, mut purchases) = (vec![], 0);
@@ -124,7 +125,7 @@ fn journals_of_all_releases_replay_as_they_did() {
         for (number, line) in text.lines().enumerate() {
             let at = format!("{}, turn {}", path.display(), number + 1);
             let (asked, answered) = line.split_once(' ').expect("two words");
-            let Request::Turn(turn) = decode(&bytes(asked)).expect(&at) else { panic!("{at}: not a turn") };
+            let Request::Turn(turn) = decode_request(&bytes(asked)).expect(&at) else { panic!("{at}: not a turn") };
             let Response::Turn(mut then) = decode(&bytes(answered)).expect(&at) else { panic!("{at}: not of a turn") };
             let mut now = flow::run(turn, Given::default(), everything);
             // Where in this file it stands may change.

@@ -178,7 +178,8 @@ impl Email {
             #(#attrs)*
             #[must_use = "a message is sent by `flow.send(…).await`"]
             #vis fn #name(#(#names: #types),*) -> ::segflow::Message<#user> {
-                ::segflow::Message::of(#id, &[#((#keys, ::segflow::__private::argument(&#names))),*])
+                const TEMPLATE: ::segflow::__private::Template = ::segflow::__private::Template::new(#id);
+                ::segflow::Message::of(TEMPLATE, [#((#keys, ::segflow::__private::argument(&#names))),*])
             }
         }
     }

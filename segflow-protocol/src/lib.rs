@@ -7,20 +7,25 @@
 //! and must stay readable for years, the [`Manifest`], travels as JSON instead.
 
 mod codec;
+mod events;
 mod expr;
 mod journal;
 mod manifest;
+mod reader;
 mod samples;
+mod texts;
 mod turn;
 
-pub use codec::{DecodeError, decode, encode};
+pub use codec::{DecodeError, decode, decode_request, encode, encode_request};
+pub use events::{is_own, own};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
-pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
+pub use journal::{Cut, Entries, Entry, Happened, Journal, OpKind, ReadDelta, identity};
 pub use manifest::{
     Argument, Campaign, Dkim, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind,
-    Reentry, Rule, Segment, Template, Transaction, Trigger, Type,
+    Reentry, Rule, Segment, Template, Topic, Transaction, Trigger, Type,
 };
 pub use samples::{Sample, Samples};
+pub use texts::Texts;
 pub use turn::{
     Ask, Completion, Divergence, Effect, End, Json, Local, Pending, Render, Rendered, Request, Response, Task, Turn,
     TurnOutcome, Waits, Webhook,

@@ -1,10 +1,12 @@
 //! What a project declares, as it is shown, compared and stored. JSON, so that a manifest of today can be read in five years:
 //! new fields come with a serde default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cond, Expr};
+use crate::{Cond, Expr, Texts};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -35,6 +37,21 @@ pub struct Manifest {
     pub templates: Vec<Template>,
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// What campaigns are about, and their readers may choose from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<Topic>,
+    /// The postal address of the sender, its lines: emails of campaigns end with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal: Option<String>,
+    /// The beginning of the addresses that emails lead to, where that is not the server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links_at: Option<String>,
+    /// Where people can write to, to unsubscribe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe_by_mail: Option<String>,
+    /// By language, what pages say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Texts>,
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -110,6 +127,23 @@ pub struct Campaign {
     /// What a push does with those who are in it, if the push does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
+    /// What its messages are about: those who do not want that get none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+}
+
+/// Something that is written about, and that a reader can want or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    pub id: String,
+    /// For its readers.
+    pub name: String,
+    /// A sentence more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Only those get it who have asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opt_in: bool,
 }
 
 /// Who may enter a campaign again.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Entry, OpKind};
+use crate::{Entry, Journal, OpKind};
 
 /// JSON text that is passed on as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct Turn {
     /// The user's declared attributes, as of this turn.
     pub attributes: Json,
     /// All entries of this run so far.
-    pub journal: Vec<Entry>,
+    pub journal: Journal,
     /// What has become of pending operations since the last turn, in order.
     pub completions: Vec<Completion>,
 }

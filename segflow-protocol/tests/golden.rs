@@ -53,7 +53,7 @@ fn turn() -> Turn {
         started_at: 1,
         now: -1,
         attributes: json("{}"),
-        journal: vec![entry(OpKind::Send, Happened::Sent)],
+        journal: [entry(OpKind::Send, Happened::Sent)].into_iter().collect(),
         completions: vec![Completion { op: 1, happened: Happened::Elapsed { at: 2 } }],
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use segflow_protocol::{self as protocol, Guarantee, InFlight, Mode, Problem, Reentry, Trigger};
 
 use crate::flow::{self, Outcome};
-use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment};
+use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment, Topic};
 
 type Start = Box<dyn Fn(segflow_core::flow::Flow) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
@@ -35,6 +35,7 @@ pub struct Campaign<U> {
     exits_on: Vec<Trigger>,
     pauses_on: Vec<Trigger>,
     in_flight: Option<InFlight>,
+    topic: Option<Topic>,
     problems: Vec<Problem>,
 }
 
@@ -58,6 +59,7 @@ impl<U: Attributes> Campaign<U> {
             exits_on: vec![],
             pauses_on: vec![],
             in_flight: None,
+            topic: None,
             problems: vec![],
         }
     }
@@ -149,6 +151,13 @@ impl<U: Attributes> Campaign<U> {
         self
     }
 
+    /// What the campaign is about. Whoever does not want that, or has not asked for it if it is [opt-in](Topic::opt_in), gets none of its
+    /// messages.
+    pub fn topic(mut self, topic: Topic) -> Campaign<U> {
+        self.topic = Some(topic);
+        self
+    }
+
     fn trigger<E: Event>(&mut self, events: Events<E>) -> Trigger {
         let events = events.protocol();
         if events.within.is_some() {
@@ -173,6 +182,10 @@ impl<U: Attributes> Campaign<U> {
         self.enters.iter().chain(&self.excludes)
     }
 
+    pub(crate) fn about(&self) -> Option<&Topic> {
+        self.topic.as_ref()
+    }
+
     pub(crate) fn declaration(&self) -> protocol::Campaign {
         let ids = |segments: &[Segment<U>]| segments.iter().map(|segment| segment.id.clone()).collect();
         protocol::Campaign {
@@ -186,6 +199,7 @@ impl<U: Attributes> Campaign<U> {
             exits_on: self.exits_on.clone(),
             pauses_on: self.pauses_on.clone(),
             in_flight: self.in_flight,
+            topic: self.topic.as_ref().map(|topic| topic.0.id.clone()),
         }
     }
 }

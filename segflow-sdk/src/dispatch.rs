@@ -3,13 +3,13 @@
 use std::mem::ManuallyDrop;
 
 use segflow_core::flow::{self, Given};
-use segflow_protocol::{Json, Render, Request, Response, Turn, decode, encode};
+use segflow_protocol::{Json, Render, Request, Response, Turn, decode_request, encode};
 
 use crate::{Attributes, Project, email};
 
 /// Bytes of a [`Request`] in, bytes of a [`Response`] out. An email is found without describing the project first.
 pub fn answer<U: Attributes>(project: impl FnOnce() -> Project<U>, request: &[u8]) -> Vec<u8> {
-    let response = match decode(request) {
+    let response = match decode_request(request) {
         Ok(Request::Render(render)) => rendered::<U>(&render),
         // Taking it apart again would be work for nothing: the instance goes as a whole.
         Ok(request) => respond(&ManuallyDrop::new(project()), request),

@@ -47,7 +47,7 @@
 //! variants is a string and a date whatever its type writes. Columns of types of your own have `eq`, `ne`, `one_of` and `exists`, and
 //! an order once they are [`Ordered`]. Sums are of JSON numbers, so money is best kept in whole cents.
 
-#[cfg(test)]
+// The derives write it so.
 extern crate self as segflow;
 
 mod campaign;
@@ -60,6 +60,7 @@ mod flow;
 #[cfg(target_arch = "wasm32")]
 mod memory;
 mod native;
+mod own;
 mod patch;
 pub mod prelude;
 mod project;
@@ -70,6 +71,7 @@ mod segment;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod transaction;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
@@ -167,7 +169,7 @@ pub use segflow_macros::template;
 #[doc(inline)]
 pub use segflow_macros::tw;
 
-pub use segflow_protocol::InFlight;
+pub use segflow_protocol::{InFlight, Texts};
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
@@ -181,6 +183,7 @@ pub use flow::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
+pub use own::{Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
 pub use provider::{Capture, Endpoint, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
@@ -189,12 +192,14 @@ pub use segment::{
     Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,
     Segment, events, user,
 };
+pub use topic::Topic;
 pub use transaction::Transaction;
 
 /// What the macros use.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use segflow_core::flow::Template;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
 
     #[cfg(feature = "files")]

@@ -1,11 +1,13 @@
 //! Projects: everything that a push brings to a server.
 
-use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test};
+use std::collections::BTreeMap;
+
+use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test, Texts};
 use serde_json::Value;
 
 use crate::email::{Message, templates};
 use crate::provider::Provider;
-use crate::{Attributes, Campaign, Event, Segment, Transaction, schema};
+use crate::{Attributes, Campaign, Event, Segment, Topic, Transaction, schema};
 
 /// What belongs together: users of one type, their segments, campaigns, transactions and providers.
 ///
@@ -30,6 +32,11 @@ pub struct Project<U> {
     campaigns: Vec<Campaign<U>>,
     transactions: Vec<Transaction>,
     providers: Vec<Provider>,
+    topics: Vec<Topic>,
+    postal: Option<String>,
+    links_at: Option<String>,
+    unsubscribe_by_mail: Option<String>,
+    texts: BTreeMap<String, Texts>,
     sample_user: Option<Value>,
 }
 
@@ -43,6 +50,11 @@ impl<U: Attributes> Project<U> {
             campaigns: vec![],
             transactions: vec![],
             providers: vec![],
+            topics: vec![],
+            postal: None,
+            links_at: None,
+            unsubscribe_by_mail: None,
+            texts: BTreeMap::new(),
             sample_user: None,
         }
     }
@@ -86,6 +98,39 @@ impl<U: Attributes> Project<U> {
         self
     }
 
+    /// Adds a topic. Those that a campaign is about are part of the project anyway; readers see them in this order.
+    pub fn topic(mut self, topic: Topic) -> Project<U> {
+        self.topics.push(topic);
+        self
+    }
+
+    /// The postal address of the sender, which laws of many countries ask for: `"Shop Ltd\n1 High Street\nLondon"`. An email of a campaign
+    /// that does not have it, or has no link to unsubscribe, gets a line at its end with what is missing.
+    pub fn postal(mut self, address: impl Into<String>) -> Project<U> {
+        self.postal = Some(address.into());
+        self
+    }
+
+    /// Where the links in emails lead that are the server's (to unsubscribe, to be counted): `https://mail.shop.example`, a name of the
+    /// server's in the sender's own domain. Without this, where the server says.
+    pub fn links_at(mut self, address: impl Into<String>) -> Project<U> {
+        self.links_at = Some(address.into());
+        self
+    }
+
+    /// An address that people can write to to unsubscribe, for mail programs that know no other way. Somebody must read it.
+    pub fn unsubscribe_by_mail(mut self, address: impl Into<String>) -> Project<U> {
+        self.unsubscribe_by_mail = Some(address.into());
+        self
+    }
+
+    /// What the pages say that recipients see, in a language: `.texts("de", Texts { unsubscribe: "Abmelden", ..Texts::english() })`.
+    /// Each reader gets the language that their browser asks for, or English.
+    pub fn texts(mut self, language: impl Into<String>, texts: Texts<&'static str>) -> Project<U> {
+        self.texts.insert(language.into(), texts.to_owned());
+        self
+    }
+
     /// The user that emails are looked at with, where an email's own `sample(user = …)` names no other.
     pub fn sample_user(mut self, user: U) -> Project<U> {
         self.sample_user = Some(schema::to_value(&user));
@@ -122,8 +167,24 @@ impl<U: Attributes> Project<U> {
             transactions: transactions.into_iter().filter_map(Result::ok).collect(),
             templates,
             providers: self.providers.iter().map(|provider| provider.0.clone()).collect(),
+            topics: self.all_topics(),
+            postal: self.postal.clone(),
+            links_at: self.links_at.clone(),
+            unsubscribe_by_mail: self.unsubscribe_by_mail.clone(),
+            texts: self.texts.clone(),
             problems,
         }
+    }
+
+    /// Those that are listed, and those that campaigns are about. One id with two meanings is listed twice, for the server to refuse.
+    fn all_topics(&self) -> Vec<protocol::Topic> {
+        let mut all = vec![];
+        for topic in self.topics.iter().chain(self.campaigns.iter().filter_map(Campaign::about)) {
+            if !all.contains(&topic.0) {
+                all.push(topic.0.clone());
+            }
+        }
+        all
     }
 
     /// Those that are listed, those that campaigns name, and all that these name. The same one is listed once; one id with two rules is

@@ -52,6 +52,8 @@ pub struct Config {
     pub lease: Duration,
     /// How long a call to a provider may go on after its server was declared dead.
     pub grace: Duration,
+    /// How people reach this server: `https://mail.shop.example`. What emails lead to begins with it.
+    pub public_url: Option<String>,
     /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
     pub private_webhooks: bool,
     /// Added to every commit, for measuring what a slower disk would do.
@@ -78,6 +80,7 @@ impl Config {
             capture: Arc::default(),
             lease: Duration::from_secs(10),
             grace: crate::delivery::smtp::CALL,
+            public_url: None,
             private_webhooks: false,
             commit_delay: Duration::ZERO,
         }

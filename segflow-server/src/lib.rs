@@ -7,6 +7,7 @@
 pub mod store;
 mod webhooks;
 
+mod address;
 pub mod api;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod drive;
 pub mod engine;
 #[cfg(test)]
 mod layers;
+mod links;
 pub mod live;
 mod lock;
 mod loops;

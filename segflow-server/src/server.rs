@@ -16,9 +16,10 @@ use crate::api::{self, Api};
 use crate::clock::{Clock, system_now};
 use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
-use crate::deploy::Deploy;
+use crate::deploy::{Deploy, Inputs};
 use crate::drive::Drive;
 use crate::engine::Engine;
+use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
@@ -84,8 +85,10 @@ impl Server {
             keys => keys.clone().unwrap_or_default(),
         };
         let secrets = Secrets::open(store.clone(), config.secrets.clone(), &keys).await?;
+        let links = Links::new(store.clone(), config.public_url.clone(), local(&listener)?, production);
         let host = Host::new(config.cache.clone())?;
-        let deploy = Deploy::new(store.clone(), host, clock.clone(), secrets.clone(), production, wake.clone());
+        let inputs = Inputs { clock: clock.clone(), secrets: secrets.clone(), links: links.clone(), production };
+        let deploy = Deploy::new(store.clone(), host, inputs, wake.clone());
         let engine = Arc::new(Engine::new(
             store.clone(),
             deploy.clone(),
@@ -104,6 +107,7 @@ impl Server {
             ownership.clone(),
             live,
             secrets.clone(),
+            links.clone(),
             config.capture.clone(),
             !production,
             ready_to_send.clone(),
@@ -138,6 +142,7 @@ impl Server {
             deploy,
             drive,
             secrets,
+            links,
             production,
             metrics: prometheus(),
             ready: ready.clone(),
@@ -247,6 +252,15 @@ impl Server {
         }
         self.store.db.close().await;
     }
+}
+
+/// How whoever is on this machine reaches a server that listens here.
+fn local(listener: &TcpListener) -> std::io::Result<String> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(format!("http://{address}"))
 }
 
 async fn open_clock(config: &Config, store: &Store) -> anyhow::Result<Clock> {

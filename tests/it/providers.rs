@@ -24,6 +24,27 @@ both![
     a_wrong_secret_is_told_without_its_value,
 ];
 
+/// The headers by which a mail program unsubscribes, as they are to reach the wire.
+fn one_click(value: &Value, post: &Value) {
+    let value = value.as_str().expect("List-Unsubscribe");
+    assert!(value.starts_with("<https://mail.segflow.example/u/A") && value.ends_with('>'), "{value}");
+    assert_eq!(post, "List-Unsubscribe=One-Click");
+}
+
+/// The same from a list of names and values.
+fn one_click_listed(headers: &Value) {
+    assert_eq!(
+        (&headers[0]["Name"], &headers[1]["Name"]),
+        (&json!("List-Unsubscribe"), &json!("List-Unsubscribe-Post"))
+    );
+    one_click(&headers[0]["Value"], &headers[1]["Value"]);
+}
+
+/// The same from an object.
+fn one_click_named(headers: &Value) {
+    one_click(&headers["List-Unsubscribe"], &headers["List-Unsubscribe-Post"]);
+}
+
 /// All secrets that the variants of the project name, but for those that are left out.
 fn secrets(url: String, without: &[&str]) -> BTreeMap<String, String> {
     let all = [
@@ -112,13 +133,16 @@ async fn postmark_is_told_what_it_needs_and_its_answers_are_understood(db: Datab
     assert!(
         body["HtmlBody"].as_str().unwrap().contains("Schön") && body["TextBody"].as_str().unwrap().contains("Schön")
     );
+    one_click_listed(&body["Headers"]);
     // When to come again is what it said.
     let busy = tried(&app, "fast").await;
     let pause = ms(busy["due_at"].as_str().unwrap()) - ms(busy["updated_at"].as_str().unwrap());
     assert!((40_000..51_000).contains(&pause), "{pause}");
     app.emit("ada", "order", json!({ "number": "7" })).await;
     until("the receipt is sent", || async {
-        fake.taken().into_iter().find(|taken| taken.body["MessageStream"] == "outbound")
+        fake.taken()
+            .into_iter()
+            .find(|taken| taken.body["MessageStream"] == "outbound" && taken.body["Headers"] == json!([]))
     })
     .await;
 }
@@ -129,6 +153,7 @@ async fn ses_is_told_what_it_needs_and_its_answers_are_understood(db: Database) 
     assert_eq!(body["FromEmailAddress"], "=?utf-8?b?S8Okc2UgJiBDbw==?= <hello@shop.example>");
     assert_eq!(body["Content"]["Simple"]["Subject"]["Data"], "Grüße an ada@x.example");
     assert_eq!(body["ConfigurationSetName"], "shop");
+    one_click_listed(&body["Content"]["Simple"]["Headers"]);
 }
 
 async fn sendgrid_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {
@@ -136,6 +161,7 @@ async fn sendgrid_is_told_what_it_needs_and_its_answers_are_understood(db: Datab
     let body = &fake.taken()[0].body;
     assert_eq!(body["from"], json!({ "email": "hello@shop.example", "name": "Käse & Co" }));
     assert_eq!((&body["subject"], &body["categories"]), (&json!("Grüße an ada@x.example"), &json!(["hello"])));
+    one_click_named(&body["headers"]);
     // Its instant is years away: a day is the longest that is believed.
     let busy = tried(&app, "fast").await;
     let pause = ms(busy["due_at"].as_str().unwrap()) - ms(busy["updated_at"].as_str().unwrap());
@@ -147,6 +173,7 @@ async fn resend_is_told_what_it_needs_and_its_answers_are_understood(db: Databas
     let body = &fake.taken()[0].body;
     assert_eq!((&body["from"], &body["to"]), (&json!("Käse & Co <hello@shop.example>"), &json!(["ada@x.example"])));
     assert_eq!(body["subject"], "Grüße an ada@x.example");
+    one_click_named(&body["headers"]);
 }
 
 async fn an_endpoint_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {
@@ -154,6 +181,7 @@ async fn an_endpoint_is_told_what_it_needs_and_its_answers_are_understood(db: Da
     let body = &fake.taken()[0].body;
     assert_eq!((&body["template"], &body["transaction"]), (&json!("hello"), &json!(false)));
     assert!(body["text"].as_str().unwrap().contains("Schön"));
+    one_click_named(&body["headers"]);
 }
 
 /// lessons.md: one rejected recipient makes the rest of the batch repeat.
@@ -283,6 +311,17 @@ fn what_is_signed_with_dkim_is_accepted_by_dkimpy() {
         let raw = smtp.accepted()[0].raw.clone();
         assert!(raw.contains("DKIM-Signature:") && raw.contains("d=shop.example"), "{raw}");
         assert!(clients::dkim_verifies(&raw, &public).await, "{raw}");
+        let unfolded = raw.replace("\r\n ", " ");
+        let header = |name: &str| {
+            let line = unfolded.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            json!(line.unwrap_or_else(|| panic!("no {name} in {raw}")))
+        };
+        one_click(&header("List-Unsubscribe"), &header("List-Unsubscribe-Post"));
+        // Both are covered by the signature.
+        for (from, to) in [("List-Unsubscribe: <https", "List-Unsubscribe: <http"), ("=One-Click", "=Two-Clicks")] {
+            let forged = raw.replace(from, to);
+            assert!(forged != raw && !clients::dkim_verifies(&forged, &public).await, "{from}");
+        }
         let forged = raw.replace("d da bist", "d dass er da ist").replace("Subject: ", "Subject: Re: ");
         assert!(!clients::dkim_verifies(&forged, &public).await);
     });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use segflow_core::ledger::{Message, Origin, Outcome};
 use segflow_core::step::Decision;
 use segflow_protocol::{Guarantee, Json};
+use segflow_server::store::db::Db;
 use segflow_server::store::decide::{self, Group};
 use segflow_server::store::ingest::{Fact, Stored, What};
 use segflow_server::store::ledger::{self, Due, Report};
@@ -51,6 +52,16 @@ fn merge(workspace: &str, user: &str, patch: Value) -> Fact {
     Fact { workspace: workspace.into(), user: user.into(), what, historical: false, now: 1 }
 }
 
+/// Claims messages of both workspaces.
+async fn claim(db: &Db, server: &str, due: Vec<Due>, now: i64) -> Result<Vec<ledger::Claimed>, Error> {
+    let (project, mut taken) = (Arc::default(), vec![]);
+    for workspace in WORKSPACES {
+        let mine = due.iter().filter(|due| due.workspace == workspace).cloned().collect();
+        taken.extend(ledger::claim(db, server, workspace, &project, mine, now).await?.taken);
+    }
+    Ok(taken)
+}
+
 impl Bench {
     async fn due(&self, ids: &[String]) -> Vec<Due> {
         let mut due = vec![];
@@ -64,7 +75,7 @@ impl Bench {
     }
 
     async fn claim(&self, ids: &[String], now: i64) -> Vec<ledger::Claimed> {
-        ledger::claim(&self.store.db, &self.server, self.due(ids).await, now).await.expect("asked")
+        claim(&self.store.db, &self.server, self.due(ids).await, now).await.expect("asked")
     }
 
     async fn add(&self, workspace: &str, user: &str) {
@@ -86,7 +97,7 @@ impl Bench {
         let consumed: Vec<i64> = inbox.await.expect("read").iter().map(|row| row.int(0).unwrap()).collect();
         let origin = Origin::Transaction { transaction: "t".into(), event: "e".into() };
         let message = Message {
-            id: segflow_core::ids::transaction_message(workspace, &incarnation, "t", "e"),
+            id: segflow_core::ids::transaction_message(workspace, &incarnation, "t", "e", 1),
             origin,
             deployment: "dep".into(),
             template: "hi".into(),
@@ -228,7 +239,7 @@ async fn a_message_is_claimed_once(db: Database) {
     let claims: Vec<_> = (0..4)
         .map(|_| {
             let (db, server, ids) = (bench.store.db.clone(), bench.server.clone(), ids.clone());
-            tokio::spawn(async move { ledger::claim(&db, &server, ids, 1).await.expect("claimed") })
+            tokio::spawn(async move { claim(&db, &server, ids, 1).await.expect("claimed") })
         })
         .collect();
     let mut claimed = vec![];
@@ -330,11 +341,11 @@ async fn a_dead_server_commits_nothing(db: Database) {
     let decisions = vec![decision.clone()];
     fenced("commit", bench.commit(decisions.clone()).await.err());
     let sent = vec![other.messages[0].id.clone()];
-    fenced("claim", ledger::claim(&bench.store.db, &bench.server, bench.due(&sent).await, 1).await.err());
+    fenced("claim", claim(&bench.store.db, &bench.server, bench.due(&sent).await, 1).await.err());
     fenced("renew", fence::renew(&bench.store.db, &bench.server, Duration::from_secs(60), false).await.err());
     fenced("a server that never was", bench.commit_by("srv_nobody", decisions.clone()).await.err());
     assert_eq!(bench.commit_by(&next, decisions).await.expect("committed"), [true]);
-    assert_eq!(ledger::claim(&bench.store.db, &next, bench.due(&sent).await, 1).await.expect("claimed").len(), 1);
+    assert_eq!(claim(&bench.store.db, &next, bench.due(&sent).await, 1).await.expect("claimed").len(), 1);
 }
 
 async fn servers_that_are_long_gone_are_forgotten(db: Database) {

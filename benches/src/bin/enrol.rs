@@ -112,7 +112,7 @@ fn turns(wasm: &[u8], users: usize) -> Result<Duration> {
             started_at: 0,
             now: 0,
             attributes: Json(r#"{"username":"User","email":"user@bench.example","winback":false}"#.into()),
-            journal: vec![],
+            journal: Default::default(),
             completions: vec![],
         };
         module.call(&Request::Turn(turn)).map_err(|why| anyhow::anyhow!("{why}"))?;

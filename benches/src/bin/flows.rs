@@ -167,7 +167,7 @@ fn journal(module: &dyn Plugin, campaign: &str, entries: usize) -> Result<Turn> 
         started_at: 0,
         now: 0,
         attributes: Json(r#"{"username":"User","email":"user@bench.example","does":"hear"}"#.into()),
-        journal: vec![],
+        journal: Default::default(),
         completions: vec![],
     };
     loop {

@@ -7,7 +7,7 @@ use clap::Parser;
 use segflow_benches::report::{Times, figure, thousands, time, title};
 use segflow_benches::{database, now, project};
 use segflow_core::Plugin;
-use segflow_protocol::{Completion, Entry, Happened, Json, Render, Request, Response, Turn, TurnOutcome};
+use segflow_protocol::{Completion, Happened, Journal, Json, Render, Request, Response, Turn, TurnOutcome};
 use segflow_server::plugin::{Host, Module, sha256};
 
 #[derive(Parser)]
@@ -48,7 +48,7 @@ fn measure(wasm: &[u8]) -> Result<()> {
     let whole = journal(&module, 1_000)?;
     let mut bare = Duration::ZERO;
     for entries in [0, 10, 100, 1_000] {
-        let turn = turn(whole[..entries].to_vec(), vec![]);
+        let turn = turn(whole.iter().take(entries).collect(), vec![]);
         let p50 = calls(
             &module,
             &format!("turn, {} entries replayed", thousands(entries as u64)),
@@ -90,7 +90,7 @@ fn calls(module: &Module, what: &str, request: &Request, count: usize) -> Result
     Ok(times.within(0.5))
 }
 
-fn turn(journal: Vec<Entry>, completions: Vec<Completion>) -> Turn {
+fn turn(journal: Journal, completions: Vec<Completion>) -> Turn {
     Turn {
         campaign: "vip-treatment".into(),
         user_id: "ada".into(),
@@ -105,8 +105,8 @@ fn turn(journal: Vec<Entry>, completions: Vec<Completion>) -> Turn {
 }
 
 /// The journal of a flow that goes round and round, of at least so many entries.
-fn journal(module: &Module, length: usize) -> Result<Vec<Entry>> {
-    let (mut journal, mut completions) = (vec![], vec![]);
+fn journal(module: &Module, length: usize) -> Result<Journal> {
+    let (mut journal, mut completions) = (Journal::default(), vec![]);
     while journal.len() < length {
         let at = journal.len() as i64;
         let answer = call(module, &Request::Turn(turn(journal.clone(), completions)))?;

@@ -139,7 +139,7 @@ async fn copies(db: &Db, of: &str, name: &str, count: usize) -> Result<()> {
         let rows: Vec<Value> = (first..count.min(first + 10_000))
             .map(|n| {
                 let user = format!("{name}-{n}");
-                let id = ids::enrollment(WORKSPACE, &user, "sleep", 1);
+                let id = ids::enrollment(WORKSPACE, &user, "sleep", 1, n as i64);
                 json!([id, user, ids::bucket(WORKSPACE, &user)])
             })
             .collect();

@@ -24,6 +24,7 @@ segflow.toml, where options of the command line go before it:
   db = \"mysql://…\"
   host = \"0.0.0.0\"
   port = 3000
+  public_url = \"https://mail.shop.example\"
   cache = \"/var/cache/segflow\"      # where compiled projects are kept between starts
 
 SEGFLOW_SECRET_KEY seals the secrets that `segflow secret set` stores: 64 hex digits, `openssl rand -hex 32`.
@@ -52,6 +53,9 @@ pub struct Serve {
     /// How long after that a mail server may still have been answering it; then what it was sending counts as unknown [default: 180]
     #[arg(long, env = "SEGFLOW_GRACE_SECONDS", value_name = "SECONDS")]
     grace: Option<u64>,
+    /// How people reach this server; the links in emails begin with it. https, for mail programs that unsubscribe with one click
+    #[arg(long, env = "SEGFLOW_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Let the webhooks of flows call addresses that are not of the public internet
     #[arg(long, env = "SEGFLOW_ALLOW_PRIVATE_WEBHOOKS", value_parser = clap::builder::FalseyValueParser::new())]
     allow_private_webhooks: bool,
@@ -63,6 +67,7 @@ struct File {
     db: Option<String>,
     port: Option<u16>,
     host: Option<IpAddr>,
+    public_url: Option<String>,
     cache: Option<PathBuf>,
 }
 
@@ -76,11 +81,12 @@ impl Serve {
         })?;
         let host = self.host.or(file.host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port = self.port.or(file.port).unwrap_or(3000);
+        let public_url = self.public_url.filter(|url| !url.is_empty()).or(file.public_url).map(checked).transpose()?;
         let interrupt = Interrupt::listen()?;
         let listener = TcpListener::bind((host, port)).map_err(|error| {
             anyhow!("{host} port {port} cannot be listened on ({error}): choose another with --host and --port")
         })?;
-        let mut config = Config { cache: file.cache, ..Config::production(database) };
+        let mut config = Config { cache: file.cache, public_url, ..Config::production(database) };
         config.lease = self.lease.map_or(config.lease, Duration::from_secs);
         config.grace = self.grace.map_or(config.grace, Duration::from_secs);
         config.private_webhooks = self.allow_private_webhooks;
@@ -111,6 +117,17 @@ impl Serve {
             () = interrupt.again() => {}
         }
         outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// An address that others can be sent to.
+fn checked(address: String) -> Result<String> {
+    let fits = |url: &url::Url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    };
+    match url::Url::parse(&address) {
+        Ok(url) if fits(&url) => Ok(address),
+        _ => Err(usage(format!("--public-url: `{address}` is not an address such as https://mail.shop.example"))),
     }
 }
 

@@ -7,4 +7,5 @@ mod init;
 mod login;
 mod push;
 mod run;
+mod suppressions;
 mod verbs;

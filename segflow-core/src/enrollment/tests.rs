@@ -55,7 +55,7 @@ fn elapsed(op: u64) -> Entry {
 /// After a first turn that sent (operation 0) and waits a day (operation 1) and ten (operation 2).
 fn waiting() -> Enrollment {
     let mut enrollment = Enrollment::new("enr_1".into(), "c", 1, "dep1", 0, 0);
-    enrollment.journal = vec![entry(0, OpKind::Send, Happened::Sent)];
+    enrollment.journal.push(&entry(0, OpKind::Send, Happened::Sent));
     enrollment.pending = vec![
         Waiting { what: wait(1, DAY), begun: 0, due: Some(DAY), came: None },
         Waiting { what: wait(2, 10 * DAY), begun: 0, due: Some(10 * DAY), came: None },

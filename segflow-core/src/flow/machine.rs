@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use segflow_protocol::{
-    Completion, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn, TurnOutcome,
-    Waits,
+    Completion, Cut, Divergence, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, Pending, Turn,
+    TurnOutcome, Waits,
 };
 
 use super::Flow;
@@ -100,8 +100,9 @@ fn drive(flow: &Flow, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> End
 pub(super) struct State {
     turn: Turn,
     given: Given,
-    /// How much of the journal has been replayed.
-    cursor: usize,
+    /// The next entry of the journal that the flow has not seen, and where the one after it stands. Each is read when its turn comes.
+    unread: Option<Entry>,
+    next: Cut,
     /// Whether the flow is past all that earlier turns saw. The journal's end is not yet there: what follows its last entry, up to
     /// where the last turn waited, has been done before too.
     live: bool,
@@ -161,8 +162,13 @@ pub(super) enum Lazy {
 impl State {
     fn new(mut turn: Turn, given: Given) -> Result<State, End> {
         let attributes = turn.attributes.read().map_err(|e| End::Failed(format!("the user's attributes: {e}")))?;
+        let (unread, next) = turn.journal.entry(Cut::default()).unzip();
+        if unread.is_none() && !turn.journal.is_empty() {
+            return Err(End::Failed("its journal cannot be read".into()));
+        }
         Ok(State {
-            cursor: 0,
+            unread,
+            next: next.unwrap_or_default(),
             live: turn.journal.is_empty() && turn.completions.is_empty(),
             completions: std::mem::take(&mut turn.completions).into(),
             now: turn.started_at,
@@ -182,8 +188,18 @@ impl State {
         })
     }
 
-    fn unread(&self) -> Option<&Entry> {
-        self.turn.journal.get(self.cursor)
+    /// Goes on to the next entry; the one before.
+    fn take(&mut self) -> Option<Entry> {
+        let (unread, next) = self.turn.journal.entry(self.next).unzip();
+        if let Some(next) = next {
+            self.next = next;
+        }
+        std::mem::replace(&mut self.unread, unread)
+    }
+
+    /// How much of the journal has been replayed.
+    fn replayed(&self) -> usize {
+        self.next.entries - usize::from(self.unread.is_some())
     }
 
     /// What the flow has begun and nothing has come of yet.
@@ -206,14 +222,14 @@ impl State {
     }
 
     fn divergence(&self, got: String, source: String) -> Divergence {
-        let expected = match self.unread() {
+        let expected = match &self.unread {
             Some(entry) => {
                 let what = if entry.happened == Happened::Cancelled { "the dropping of" } else { "" };
                 format!("{what} {} (operation {})", entry.kind.name(), entry.op).trim_start().to_string()
             }
             None => "nothing more before it waits".into(),
         };
-        Divergence { entry: self.cursor as u64, expected, got, source }
+        Divergence { entry: self.replayed() as u64, expected, got, source }
     }
 
     fn diverge(&mut self, got: String, source: String) {
@@ -249,13 +265,13 @@ impl State {
         live: impl FnOnce(&mut State, u64) -> Happened,
     ) -> Option<Happened> {
         let op = self.number()?;
-        if let Some(entry) = self.unread() {
+        if let Some(entry) = &self.unread {
             if (entry.op, entry.kind, entry.identity) != (op, kind, identity) || entry.happened == Happened::Cancelled {
                 let other = if (entry.op, entry.kind) == (op, kind) { "a different " } else { "" };
                 self.diverge(format!("{other}{} (operation {op})", name()), place(source));
                 return None;
             }
-            return Some(self.take());
+            return self.take().map(|entry| entry.happened);
         }
         if !self.live {
             self.diverge(format!("{} (operation {op})", name()), place(source));
@@ -264,12 +280,6 @@ impl State {
         let happened = live(self, op);
         self.fresh.push(Entry { op, kind, identity, happened: happened.clone() });
         Some(happened)
-    }
-
-    /// What happened by the next entry, which is read by that.
-    fn take(&mut self) -> Happened {
-        self.cursor += 1;
-        std::mem::replace(&mut self.turn.journal[self.cursor - 1].happened, Happened::Sent)
     }
 
     pub(super) fn begin(&mut self, begun: Begun) {
@@ -306,8 +316,8 @@ impl State {
         let PendingOp { begun, over: None, .. } = self.pending.remove(index) else { return };
         let Begun { kind, identity, source, .. } = begun;
         let cancelled = Entry { op, kind, identity, happened: Happened::Cancelled };
-        match self.unread() {
-            Some(entry) if *entry == cancelled => self.cursor += 1,
+        match &self.unread {
+            Some(entry) if *entry == cancelled => drop(self.take()),
             None if self.live => self.fresh.push(cancelled),
             _ => self.diverge(format!("the dropping of {} (operation {op})", kind.name()), place(source)),
         }
@@ -315,7 +325,7 @@ impl State {
 
     /// Completes the next pending operation, from the journal while there is one, then from the news. `false`: there is none.
     fn deliver_next(&mut self) -> Result<bool, End> {
-        if let Some(entry) = self.unread() {
+        if let Some(entry) = &self.unread {
             let wanted = (entry.op, entry.kind, entry.identity);
             let fits = self.open().any(|p| (p.begun.op, p.begun.kind, p.begun.identity) == wanted);
             if !fits || entry.happened == Happened::Cancelled {
@@ -325,9 +335,9 @@ impl State {
                 };
                 return Err(End::Diverged(self.divergence(got, source)));
             }
-            let op = entry.op;
-            let happened = self.take();
-            self.complete(op, happened);
+            if let Some(Entry { op, happened, .. }) = self.take() {
+                self.complete(op, happened);
+            }
             return Ok(true);
         }
         while let Some(Completion { op, happened }) = self.completions.pop_front() {
@@ -393,7 +403,7 @@ impl State {
 
     /// The flow ends its run here, which it must not do where the journal goes on.
     pub(super) fn finish(&mut self, end: End, name: &str, source: &Location<'_>) {
-        if self.live && self.unread().is_none() {
+        if self.live && self.unread.is_none() {
             self.stop(end);
         } else {
             self.diverge(name.to_string(), place(source));

@@ -9,7 +9,7 @@ mod machine;
 mod ops;
 
 pub use machine::{Given, run};
-pub use ops::{Flow, Never, Now, Op};
+pub use ops::{Flow, Never, Now, Op, Template};
 
 #[cfg(test)]
 mod tests;

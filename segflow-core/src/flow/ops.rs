@@ -12,6 +12,25 @@ use segflow_protocol::{Ask, Effect, End, Happened, Json, OpKind, Task, Waits, We
 use super::machine::{Begun, Lazy, State};
 use crate::merge::Object;
 
+/// A template by its id. What makes it a step of its own is worked out once, where it is declared, and not at each replay.
+#[derive(Debug, Clone, Copy)]
+pub struct Template {
+    pub id: &'static str,
+    identity: u32,
+}
+
+impl Template {
+    pub const fn new(id: &'static str) -> Template {
+        Template { id, identity: identity(OpKind::Send, &[id]) }
+    }
+}
+
+impl From<&'static str> for Template {
+    fn from(id: &'static str) -> Template {
+        Template::new(id)
+    }
+}
+
 /// A flow's handle on its turn.
 #[derive(Clone)]
 pub struct Flow(Rc<RefCell<State>>);
@@ -27,18 +46,19 @@ impl Flow {
 
     /// Decides a message. Its arguments are written only when it is decided, not when it is replayed; an error ends the turn.
     #[track_caller]
-    pub fn send<A: FnOnce() -> Result<Json, String>>(
+    pub fn send<T: Into<Template>, A: FnOnce() -> Result<Json, String>>(
         &self,
-        template: &'static str,
+        template: T,
         args: A,
-    ) -> Now<impl FnOnce() -> Option<()> + use<A>> {
+    ) -> Now<impl FnOnce() -> Option<()> + use<T, A>> {
+        let Template { id, identity } = template.into();
         let (flow, source) = (self.clone(), Location::caller());
         Now::new(move || {
             let mut state = flow.state();
-            let name = || format!("send {template}");
-            state.at_once(OpKind::Send, identity(OpKind::Send, &[template]), name, source, |state, op| {
+            let name = || format!("send {id}");
+            state.at_once(OpKind::Send, identity, name, source, |state, op| {
                 match args() {
-                    Ok(args) => state.effect(Effect::Send { op, template: template.to_string(), args }),
+                    Ok(args) => state.effect(Effect::Send { op, template: id.to_string(), args }),
                     Err(why) => state.stop(End::Failed(why)),
                 }
                 Happened::Sent
@@ -134,7 +154,8 @@ impl Flow {
     /// Waits for a number of milliseconds.
     #[track_caller]
     pub fn wait(&self, ms: i64) -> Op {
-        self.lazily(OpKind::Wait, &[], Lazy::Duration(ms))
+        const IDENTITY: u32 = identity(OpKind::Wait, &[]);
+        self.begin(OpKind::Wait, IDENTITY, Lazy::Duration(ms))
     }
 
     /// Waits for an instant, or the next of a local calendar.
@@ -177,12 +198,12 @@ impl Flow {
 
     #[track_caller]
     fn op(&self, kind: OpKind, stable: &[&str], waits: impl Fn() -> Waits + 'static) -> Op {
-        self.lazily(kind, stable, Lazy::Made(Box::new(waits)))
+        self.begin(kind, identity(kind, stable), Lazy::Made(Box::new(waits)))
     }
 
     #[track_caller]
-    fn lazily(&self, kind: OpKind, stable: &[&str], waits: Lazy) -> Op {
-        let begun = Begun { op: 0, kind, identity: identity(kind, stable), waits, source: Location::caller() };
+    fn begin(&self, kind: OpKind, identity: u32, waits: Lazy) -> Op {
+        let begun = Begun { op: 0, kind, identity, waits, source: Location::caller() };
         Op { flow: self.clone(), begin: Some(begun), op: None, over: None }
     }
 
@@ -270,21 +291,21 @@ pub struct Op {
 impl Future for Op {
     type Output = Option<Json>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Json>> {
-        let flow = self.flow.clone();
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Json>> {
+        let Op { flow, begin, op, over } = self.get_mut();
         let mut state = flow.state();
-        if let Some(begun) = self.begin.take() {
-            let Some(op) = state.number() else { return Poll::Pending };
-            state.begin(Begun { op, ..begun });
-            self.op = Some(op);
+        if let Some(begun) = begin.take() {
+            let Some(number) = state.number() else { return Poll::Pending };
+            state.begin(Begun { op: number, ..begun });
+            *op = Some(number);
         }
-        if self.over.is_none() {
-            self.over = self.op.and_then(|op| state.poll_pending(op, context.waker())).map(|happened| match happened {
+        if over.is_none() {
+            *over = op.and_then(|op| state.poll_pending(op, context.waker())).map(|happened| match happened {
                 Happened::Came { value, .. } => Some(value),
                 _ => None,
             });
         }
-        match &self.over {
+        match over {
             Some(returned) => Poll::Ready(returned.clone()),
             None => Poll::Pending,
         }

@@ -26,7 +26,7 @@ fn turn(now: i64, journal: &[Entry], ended: &[u64]) -> Turn {
         started_at: 0,
         now,
         attributes: Json("{}".into()),
-        journal: journal.to_vec(),
+        journal: journal.iter().cloned().collect(),
         completions: ended.iter().map(completion).collect(),
     }
 }

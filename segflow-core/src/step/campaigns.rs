@@ -155,7 +155,8 @@ impl Step<'_> {
         past.started_at = start_at;
         past.keys.extend(key.clone());
         let (run, deployment) = (past.runs, &self.project.deployment);
-        let id = ids::enrollment(&self.work.workspace, &self.work.user.incarnation, campaign, run);
+        let incarnation = &self.work.user.incarnation;
+        let id = ids::enrollment(&self.work.workspace, incarnation, campaign, run, start_at);
         let new = Enrollment { key, by_hand, ..Enrollment::new(id, campaign, run, deployment, start_at, hops) };
         self.changed.insert(self.work.enrollments.len());
         self.work.enrollments.push(new);

@@ -195,7 +195,7 @@ fn a_step_goes_from_facts_over_transactions_and_segments_to_turns() {
     let [enrollment] = &decision.enrollments[..] else { panic!("{decision:?}") };
     assert_eq!((enrollment.run, enrollment.deployment.as_str(), enrollment.started_at), (1, "dep1", NOW));
     assert_eq!(enrollment.wake_at(), Some(NOW + DAY), "it has had its first turn");
-    assert_eq!(decision.messages[1].id, ids::campaign_message(&enrollment.id, 0));
+    assert_eq!(decision.messages[1].id, ids::campaign_message(&enrollment.id, 0, NOW));
     assert_eq!(decision.messages[1].guarantee, Guarantee::AtLeastOnce);
     assert_eq!(decision.logs, [("thanks".to_string(), "hello".to_string())]);
     assert_eq!(world.memory.busy(NOW), [""; 0]);

@@ -171,7 +171,7 @@ impl Step<'_> {
         let enrollment = &self.work.enrollments[index];
         let campaign = self.project.campaign(&enrollment.campaign);
         self.decision.messages.push(Message {
-            id: ids::campaign_message(&enrollment.id, op),
+            id: ids::campaign_message(&enrollment.id, op, self.now),
             origin: Origin::Campaign { campaign: enrollment.campaign.clone(), enrollment: enrollment.id.clone(), op },
             deployment: enrollment.deployment.clone(),
             template,

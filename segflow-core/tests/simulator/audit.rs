@@ -116,9 +116,12 @@ impl Audit {
                 if let Some(old) = old {
                     grown(old, e, restarted);
                 }
-                holds(e.journal.ends_with(&did.entries), "every operation has its entry, in order", || {
-                    format!("{e:?}")
-                });
+                let before = e.journal.len().saturating_sub(did.entries.len());
+                holds(
+                    e.journal.iter().skip(before).eq(did.entries.iter().cloned()),
+                    "every operation has its entry, in order",
+                    || format!("{e:?}"),
+                );
                 stops.extend(ends(run, old, e, &movement, leaves));
                 restarts.extend(restarted.then(|| e.id.clone()));
                 run.check(e, &history, at, e.status == Status::Active);
@@ -176,7 +179,7 @@ impl Audit {
                 holds(once, "an operation is decided once", || format!("{effect:?} of {id}"));
                 match effect {
                     Effect::Send { op, template, args } => {
-                        messages.push(format!("{} {id} {op} {template} {args:?}", ids::campaign_message(id, *op)));
+                        messages.push(format!("{} {id} {op} {template} {args:?}", ids::campaign_message(id, *op, at)));
                     }
                     Effect::Update { patch, .. } => told.push(format!("patch {}", patch.0)),
                     Effect::Emit { op, name, attributes } => {
@@ -287,7 +290,8 @@ impl Audit {
             let answers =
                 project.manifest.transactions.iter().filter(|t| t.event == *name && at - occurred_at < MAX_AGE);
             for transaction in answers {
-                expected.insert(ids::transaction_message(&work.workspace, &work.user.incarnation, &transaction.id, id));
+                let (workspace, incarnation) = (&work.workspace, &work.user.incarnation);
+                expected.insert(ids::transaction_message(workspace, incarnation, &transaction.id, id, fact.at));
             }
         }
         let mut confirmed = BTreeSet::new();

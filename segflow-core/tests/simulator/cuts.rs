@@ -17,7 +17,7 @@ const LONGEST: usize = 40;
 
 pub fn cut(user: &str, e: &Enrollment, programs: &BTreeMap<String, BTreeMap<String, Block>>) {
     let program = &programs[&e.deployment][&e.campaign];
-    let journal = &e.journal[..e.journal.len().min(LONGEST)];
+    let journal: Vec<Entry> = e.journal.iter().take(LONGEST).collect();
     for at in 1..journal.len() {
         let entry = &journal[at];
         let outcome = replay(user, e, program, &journal[..at], vec![], Object::new());
@@ -65,7 +65,7 @@ fn replay(
         started_at: e.since,
         now: e.since,
         attributes: Json(serde_json::Value::Object(attributes).to_string()),
-        journal: journal.to_vec(),
+        journal: journal.iter().cloned().collect(),
         completions,
     };
     flow::run(turn, Given { state: e.state.clone(), random: None }, |flow| play(flow, program.clone()))

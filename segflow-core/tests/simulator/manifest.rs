@@ -149,6 +149,7 @@ fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
         exits_on: triggers(rng),
         pauses_on: triggers(rng),
         in_flight: None,
+        topic: None,
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use segflow_core::ids;
 use segflow_core::merge::{Object, apply_delta, delta, merge};
-use segflow_core::protocol::{Completion, Effect, End, Entry, Happened, Json, MAX_OPS_PER_TURN, OpKind, identity};
+use segflow_core::protocol::{
+    Completion, Effect, End, Entry, Happened, Journal, Json, MAX_OPS_PER_TURN, OpKind, identity,
+};
 use serde_json::{Value, json};
 
 use crate::player::{ON_PURPOSE, TRAPPED, even, handed_on, is_yes, message, state, value};
@@ -79,8 +81,8 @@ impl Walk {
     }
 
     /// Follows a journal to its end; `None` if it leads elsewhere.
-    pub fn follow(mut self, journal: &[Entry]) -> Option<Walk> {
-        self.follows = Some(journal.iter().cloned().collect());
+    pub fn follow(mut self, journal: &Journal) -> Option<Walk> {
+        self.follows = Some(journal.iter().collect());
         let mut through = self.poll();
         while let Some(entry) = self.follows.as_mut().and_then(VecDeque::pop_front) {
             let open = self.open.get(&entry.op);

@@ -75,7 +75,7 @@ impl Player {
         match statement {
             Stmt::Send(template) => {
                 let (player, now) = (self.clone(), flow.now());
-                flow.send(template, move || Ok(message(now, &player.seen.borrow()))).await;
+                flow.send(*template, move || Ok(message(now, &player.seen.borrow()))).await;
             }
             Stmt::Update(key, change) => {
                 let to = match change {

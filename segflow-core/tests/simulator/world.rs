@@ -9,7 +9,7 @@ use segflow_core::ledger::{self, Message};
 use segflow_core::memory::Memory;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
-use segflow_core::protocol::Entry;
+use segflow_core::protocol::Journal;
 use serde_json::json;
 
 use crate::audit::Audit;
@@ -68,7 +68,7 @@ pub struct Decided {
 }
 
 /// An enrollment's deployment, status, reason, next operation, journal and next turn.
-type Standing = (String, Status, Option<String>, u64, Vec<Entry>, Option<i64>);
+type Standing = (String, Status, Option<String>, u64, Journal, Option<i64>);
 
 /// Plays a seed, to what was decided and what was seen to happen.
 pub fn play(seed: u64, mode: Mode) -> (Decided, BTreeMap<String, u64>) {

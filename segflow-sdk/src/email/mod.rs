@@ -15,6 +15,7 @@ mod sample;
 
 use std::marker::PhantomData;
 
+use segflow_core::flow::Template;
 use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
@@ -29,7 +30,7 @@ pub use sample::{SampleDeclaration, made_up};
 /// A message to a user of type `U` that is not sent yet. A function with `#[email("…")]` makes it.
 #[must_use = "a message is sent by `flow.send(…).await`"]
 pub struct Message<U> {
-    pub(crate) template: &'static str,
+    pub(crate) template: Template,
     /// The arguments by name; or why they cannot be written as JSON.
     pub(crate) arguments: Result<Map<String, Value>, String>,
     user: PhantomData<fn() -> U>,
@@ -43,18 +44,19 @@ impl<U> Clone for Message<U> {
 
 impl<U> Message<U> {
     #[doc(hidden)]
-    pub fn of(template: &'static str, arguments: &[(&str, Result<Value, String>)]) -> Message<U> {
-        let mut named = Ok(Map::new());
+    pub fn of<const N: usize>(template: Template, arguments: [(&str, Result<Value, String>); N]) -> Message<U> {
+        let mut named = Map::new();
         for (name, value) in arguments {
-            match (&mut named, value) {
-                (Ok(named), Ok(value)) => drop(named.insert(name.to_string(), value.clone())),
-                (Ok(_), Err(why)) => {
-                    named = Err(format!("the argument `{name}` of `{template}` cannot be written as JSON: {why}"));
+            match value {
+                Ok(value) => drop(named.insert(name.to_string(), value)),
+                Err(why) => {
+                    let id = template.id;
+                    let why = format!("the argument `{name}` of `{id}` cannot be written as JSON: {why}");
+                    return Message { template, arguments: Err(why), user: PhantomData };
                 }
-                (Err(_), _) => {}
             }
         }
-        Message { template, arguments: named, user: PhantomData }
+        Message { template, arguments: Ok(named), user: PhantomData }
     }
 
     pub(crate) fn json(self) -> Result<Json, String> {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use segflow_core::enrollment::{MAX_BYTES, MAX_ENTRIES, Status, Waiting};
-use segflow_protocol::{Entry, Happened, OpKind, Waits};
+use segflow_protocol::{Entry, Happened, Journal, OpKind, Waits};
 use serde_json::{Value, json};
 
 use super::App;
@@ -194,7 +194,7 @@ fn duration(ms: i64) -> String {
 
 /// The journal in words. An entry does not say when it was made; the first turn is of the start, and each later one begins with a
 /// wait that says when it ended.
-fn steps(journal: &[Entry], sends: &[Send], started_at: i64) -> Vec<Value> {
+fn steps(journal: &Journal, sends: &[Send], started_at: i64) -> Vec<Value> {
     let sends: BTreeMap<u64, &Send> = sends.iter().map(|send| (send.op as u64, send)).collect();
     let mut now = started_at;
     journal
@@ -207,7 +207,7 @@ fn steps(journal: &[Entry], sends: &[Send], started_at: i64) -> Vec<Value> {
             let mut step = json!({
                 "op": entry.op,
                 "kind": entry.kind.name(),
-                "what": what(entry, send.copied()),
+                "what": what(&entry, send.copied()),
                 "at": rfc3339(send.map_or(now, |send| send.created_at)),
             });
             if let Happened::Came { value, .. } = &entry.happened {
@@ -306,6 +306,7 @@ mod tests {
             entry(1, OpKind::Wait, Happened::Elapsed { at: 5_000 }),
             entry(2, OpKind::Update, Happened::Updated),
         ];
+        let journal = journal.into_iter().collect();
         let send =
             Send { op: 0, message: "msg_1".into(), template: "hi".into(), status: "sent".into(), created_at: 1_000 };
         let steps = steps(&journal, &[send], 1_000);

@@ -16,6 +16,8 @@ use super::params::Params;
 use super::path::Id;
 use super::problem::Problem;
 use crate::clock::rfc3339;
+use crate::links;
+use crate::store;
 use crate::store::read::{self, Attempt, Message, MessageFilter};
 
 pub fn routes() -> Router<App> {
@@ -59,7 +61,7 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["provider"] = json!(message.provider);
     answer["provider_message_id"] = json!(message.provider_message_id);
     answer["attempts"] = attempts.iter().map(attempt_json).collect();
-    let (rendered, body) = match body(&app, &by, &message).await? {
+    let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),
         Body::AsNow(body) => ("as_now", Some(body)),
         Body::Gone(why) => {
@@ -109,7 +111,7 @@ fn attempt_json(attempt: &Attempt) -> Value {
 }
 
 /// What a message says.
-enum Body {
+pub enum Body {
     /// Rendered again, and the same to the byte.
     AsSent(Rendered),
     /// Not sent, as far as is known: as it would be sent now.
@@ -118,34 +120,40 @@ enum Body {
     Gone(String),
 }
 
-async fn body(app: &App, by: &By, message: &Message) -> Result<Body, Problem> {
+/// What a message says, with the addresses that its links lead to.
+pub async fn body(app: &App, workspace: &str, message: &Message) -> store::Result<Body> {
     let Some(user_id) = &message.user_id else { return Ok(Body::Gone("the user was erased".into())) };
     // One that waits for another try will be rendered anew.
     let waits = matches!(Status::parse(&message.status), Some(Status::Pending | Status::Held));
     let (user, hash) = match (&message.context, &message.body_hash) {
         (Some(context), Some(hash)) if !waits => (context.clone(), Some(hash)),
-        _ => match attributes_now(app, by, message, user_id).await? {
+        _ => match attributes_now(app, workspace, message, user_id).await? {
             Some(attributes) => (attributes, None),
             None => return Ok(Body::Gone("its user or its deployment is gone".into())),
         },
     };
     let render = Render { template: message.template.clone(), user: Raw(user), args: Raw(message.args.clone()) };
-    let rendered = match app.deploy.render(&message.deployment, render).await {
+    let mut rendered = match app.deploy.render(&message.deployment, render).await {
         Ok(rendered) => rendered,
         Err(why) => return Ok(Body::Gone(why)),
     };
-    Ok(match hash {
+    let is_same = hash.map(|hash| *hash == read::body_hash(&rendered));
+    // What was rendered is compared; the addresses were made afterwards, and are made again.
+    let manifest = app.deploy.code(&message.deployment).await?.manifest;
+    let signer = app.links.signer(workspace, &manifest).await?;
+    links::fill(&mut rendered, &signer, &manifest, &message.id, message.transaction.is_none());
+    Ok(match is_same {
         None => Body::AsNow(rendered),
-        Some(hash) if *hash == read::body_hash(&rendered) => Body::AsSent(rendered),
-        Some(_) => Body::Gone("it no longer renders to what was sent".into()),
+        Some(true) => Body::AsSent(rendered),
+        Some(false) => Body::Gone("it no longer renders to what was sent".into()),
     })
 }
 
 /// The user's declared attributes as they are now, as JSON.
-async fn attributes_now(app: &App, by: &By, message: &Message, user: &str) -> Result<Option<String>, Problem> {
+async fn attributes_now(app: &App, workspace: &str, message: &Message, user: &str) -> store::Result<Option<String>> {
     let db = &app.store.db;
-    let Some(fields) = read::fields_of(db, &by.workspace, &message.deployment).await? else { return Ok(None) };
-    let Some(user) = read::user(db, &by.workspace, user).await? else { return Ok(None) };
+    let Some(fields) = read::fields_of(db, workspace, &message.deployment).await? else { return Ok(None) };
+    let Some(user) = read::user(db, workspace, user).await? else { return Ok(None) };
     let attributes: Object = declared(&fields, &user.attributes);
     Ok(Some(Value::Object(attributes).to_string()))
 }

@@ -9,21 +9,25 @@ mod body;
 mod campaigns;
 mod check;
 mod clock;
+mod consent;
 mod deployments;
 mod emails;
 mod enrollments;
 mod events;
 mod health;
 mod keys;
+mod link_keys;
 mod me;
 mod messages;
 mod observe;
 mod page;
+mod pages;
 mod params;
 mod path;
 mod problem;
 mod secrets;
 mod segments;
+mod suppressions;
 mod tasks;
 mod users;
 
@@ -38,6 +42,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::deploy::Deploy;
 use crate::drive::Drive;
+use crate::links::Links;
 use crate::secrets::Secrets;
 use crate::store::Store;
 
@@ -48,6 +53,7 @@ pub struct Api {
     pub deploy: Deploy,
     pub drive: Drive,
     pub secrets: Secrets,
+    pub links: Links,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
     pub metrics: PrometheusHandle,
@@ -62,20 +68,24 @@ pub fn router(api: Api) -> Router {
         .merge(batch::routes())
         .merge(campaigns::routes())
         .merge(clock::routes())
+        .merge(consent::routes())
         .merge(deployments::routes())
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
         .merge(keys::routes())
+        .merge(link_keys::routes())
         .merge(me::routes())
         .merge(messages::routes())
         .merge(secrets::routes())
         .merge(segments::routes())
+        .merge(suppressions::routes())
         .merge(tasks::routes())
         .merge(users::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));
     with_key
         .merge(health::routes())
+        .merge(pages::routes())
         .fallback(problem::no_route)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(observe::observe))

@@ -197,7 +197,9 @@ pub fn documented(response: Response) -> Response {
     if status.is_success() || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    if response.headers().contains_key(CONTENT_TYPE) && response.headers()[CONTENT_TYPE] == "application/problem+json" {
+    // Pages for people are what they are.
+    let ty = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if ty == b"application/problem+json" || ty.starts_with(b"text/html") {
         return response;
     }
     let problem = match status {

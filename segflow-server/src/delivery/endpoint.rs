@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::http::{self, Place, keyed};
-use super::provider::{Email, Outcomes, Provider};
+use super::provider::{Email, Outcomes, Provider, headers};
 
 /// Calls at one time.
 const SLOTS: usize = 32;
@@ -41,6 +41,7 @@ impl Endpoint {
             "subject": email.content.subject,
             "html": email.content.html,
             "text": email.content.text,
+            "headers": headers(email),
             "template": email.template,
             "transaction": email.transaction,
         });

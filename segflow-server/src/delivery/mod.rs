@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use segflow_core::ids::{self, BUCKETS};
 use segflow_core::ledger::Outcome;
-use segflow_core::merge::Object;
 use segflow_core::project::{Project, declared};
 use segflow_core::protocol::{Json, Render, Rendered};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -32,11 +31,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
 use crate::drive::Tried;
+use crate::links::{self, Links};
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
 use crate::secrets::Secrets;
-use crate::store::ledger::{self, Claimed, Due, Report, SentAs};
+use crate::store::ledger::{self, Claim, Claimed, Due, Ended, Report, SentAs};
 use crate::store::read::body_hash;
 use crate::store::{Error, Result, Store};
 
@@ -67,6 +67,7 @@ pub struct Delivery {
     ownership: Arc<Ownership>,
     live: Live,
     secrets: Secrets,
+    links: Links,
     /// Where all mail goes that is not to leave: everything in development.
     capture: Arc<Capture>,
     capture_all: bool,
@@ -114,6 +115,7 @@ impl Delivery {
         ownership: Arc<Ownership>,
         live: Live,
         secrets: Secrets,
+        links: Links,
         capture: Arc<Capture>,
         capture_all: bool,
         ready: Arc<Ready>,
@@ -127,6 +129,7 @@ impl Delivery {
             ownership,
             live,
             secrets,
+            links,
             registry: Registry::new(capture.clone())?,
             capture,
             capture_all,
@@ -180,7 +183,7 @@ impl Delivery {
                 Ok(provider) => {
                     let permits = free(provider.as_ref(), due.len());
                     left.extend(due.split_off(permits.len()));
-                    begun += self.hand_over(incarnation, &project, provider, permits, due, now).await?;
+                    begun += self.hand_over(incarnation, &workspace, &project, provider, permits, due, now).await?;
                 }
                 Err(why) => {
                     tracing::warn!(workspace, messages = due.len(), "messages wait: {why}");
@@ -204,9 +207,11 @@ impl Delivery {
         Ok(due)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a tick has in its hands")]
     async fn hand_over(
         self: &Arc<Self>,
         incarnation: &str,
+        workspace: &str,
         project: &Arc<Project>,
         provider: Arc<dyn Provider>,
         permits: Vec<OwnedSemaphorePermit>,
@@ -217,14 +222,16 @@ impl Delivery {
             return Ok(0);
         }
         let ids = due.iter().map(|due| due.id.clone()).collect();
-        let claimed = match ledger::claim(&self.store.db, incarnation, due, now).await {
-            Ok(claimed) => claimed,
+        let claim = ledger::claim(&self.store.db, incarnation, workspace, project, due, now).await;
+        let Claim { taken: claimed, ended } = match claim {
+            Ok(claim) => claim,
             Err(error) => {
                 self.release(incarnation, ids, &error).await;
                 return Err(error);
             }
         };
-        let count = claimed.len();
+        ended.iter().for_each(|ended| self.tell(ended, now));
+        let (count, done) = (claimed.len(), claimed.len() + ended.len());
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
         let slot = |permit| Slot { permit: Some(permit), in_flight: self.in_flight.clone() };
         let mut claimed = claimed.into_iter().zip(permits.into_iter().map(slot)).peekable();
@@ -239,7 +246,13 @@ impl Delivery {
                 }
             });
         }
-        Ok(count)
+        Ok(done)
+    }
+
+    fn tell(&self, ended: &Ended, now: i64) {
+        let Ended { user, origin, template, status, reason } = ended;
+        metrics::counter!("segflow_messages_ended_total", "status" => status.name()).increment(1);
+        self.live.message(now, user, origin, format!("✗ {template} {}: {reason}", status.name()));
     }
 
     /// After a claim that failed: if its commit went through all the same, nobody would ever send these messages.
@@ -390,13 +403,12 @@ impl Delivery {
         let manifest = if by_current { &project.manifest } else { decided.manifest.as_ref() };
         code(deployment).await?;
 
-        let to = address(manifest.address.as_deref().unwrap_or("email"), &claimed.attributes);
-        let to = to.map_err(Outcome::Refused)?;
+        let to = claimed.to.clone().map_err(Outcome::Refused)?;
         let from = manifest.from.clone().ok_or_else(|| refused("the project names no sender"))?;
         let context = Json(serde_json::Value::Object(declared(&manifest.user, &claimed.attributes)).to_string());
         let request =
             Render { template: claimed.template.clone(), user: context.clone(), args: Json(claimed.args.clone()) };
-        let rendered = self.deploy.render(deployment, request).await.map_err(Outcome::Refused)?;
+        let mut rendered = self.deploy.render(deployment, request).await.map_err(Outcome::Refused)?;
         let sent = SentAs {
             deployment: deployment.clone(),
             context: context.0,
@@ -405,13 +417,16 @@ impl Delivery {
             subject: rendered.subject.clone(),
             body_hash: body_hash(&rendered),
         };
+        let signer = self.links.signer(&claimed.workspace, manifest).await;
+        let signer = signer.map_err(|error| http::unable(format!("no links could be made: {error}")))?;
         let (template, transaction) = (claimed.template.clone(), claimed.transaction);
-        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered };
+        let headers = links::fill(&mut rendered, &signer, manifest, &claimed.id, !transaction);
+        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered, headers };
         Ok((email, sent))
     }
 
     /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.
-    pub async fn try_out(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
+    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
         let provider = self.provider(workspace, &project).await?.map_err(Error::Conflict)?;
@@ -420,8 +435,10 @@ impl Delivery {
         let id = ids::derived("test", &[workspace, &to, &content.html, &system_now().to_string()]);
         let slot = provider.slots().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
+        let signer = self.links.signer(workspace, &project.manifest).await?;
+        let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
         // Somebody waits for it.
-        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content };
+        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
         let outcome = provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: provider.id().to_string(), outcome })
@@ -489,16 +506,4 @@ impl Delivery {
 fn free(provider: &dyn Provider, wanted: usize) -> Vec<OwnedSemaphorePermit> {
     let slots = provider.slots();
     std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()).take(wanted).collect()
-}
-
-/// The address of a user.
-fn address(attribute: &str, attributes: &Object) -> std::result::Result<String, String> {
-    match attributes.get(attribute) {
-        None | Some(serde_json::Value::Null) => Err(format!("no email address: attribute `{attribute}` is missing")),
-        Some(serde_json::Value::String(address)) => match address.parse::<lettre::Address>() {
-            Ok(_) => Ok(address.clone()),
-            Err(_) => Err(format!("no email address: attribute `{attribute}` is not one")),
-        },
-        Some(_) => Err(format!("no email address: attribute `{attribute}` is not a string")),
-    }
 }

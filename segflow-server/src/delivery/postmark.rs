@@ -43,6 +43,7 @@ impl Postmark {
             "TextBody": email.content.text,
             "Tag": email.template,
             "Metadata": { "segflow": email.id },
+            "Headers": email.headers.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
             "MessageStream": if email.transaction { &self.transactions } else { &self.campaigns },
         })
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use segflow_core::ledger::Outcome;
 use segflow_core::protocol::Rendered;
+use serde_json::Value;
 use tokio::sync::Semaphore;
+
+use crate::links::Headers;
 
 /// An email, ready to go.
 #[derive(Debug, Clone)]
@@ -21,6 +24,13 @@ pub struct Email {
     /// Of a transaction, rather than of a campaign.
     pub transaction: bool,
     pub content: Rendered,
+    /// Besides those that every email has. Each provider passes them on as they are.
+    pub headers: Headers,
+}
+
+/// The headers of an email as an object, which is how most take them.
+pub fn headers(email: &Email) -> Value {
+    email.headers.iter().map(|(name, value)| (name.to_string(), Value::from(value.as_str()))).collect()
 }
 
 /// What becomes of each of some emails, in their order.

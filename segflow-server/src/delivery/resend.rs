@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::http::{self, Place, keyed, misconfigured};
-use super::provider::{Email, Outcomes, Provider};
+use super::provider::{Email, Outcomes, Provider, headers};
 
 pub const ADDRESS: &str = "https://api.resend.com";
 
@@ -35,6 +35,7 @@ impl Resend {
             "subject": email.content.subject,
             "html": email.content.html,
             "text": email.content.text,
+            "headers": headers(email),
             "tags": [{ "name": "segflow", "value": email.id }],
         });
         let request = self.place.post("/emails").bearer_auth(&self.key).header("Idempotency-Key", &email.id);

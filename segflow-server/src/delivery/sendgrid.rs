@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::http::{self, Place};
-use super::provider::{Email, Outcomes, Provider};
+use super::provider::{Email, Outcomes, Provider, headers};
 use crate::clock::system_now;
 
 pub const ADDRESS: &str = "https://api.sendgrid.com";
@@ -65,6 +65,7 @@ fn body(email: &Email) -> Result<Value, String> {
     }
     Ok(json!({
         "personalizations": [{ "to": [{ "email": email.to }], "custom_args": { "segflow": email.id } }],
+        "headers": headers(email),
         "from": sender,
         "subject": email.content.subject,
         // In this order: RFC 2046 has the best one last, and SendGrid insists on it.

@@ -63,6 +63,7 @@ impl Ses {
             "Content": { "Simple": {
                 "Subject": text(&email.content.subject),
                 "Body": { "Html": text(&email.content.html), "Text": text(&email.content.text) },
+                "Headers": email.headers.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
             } },
             "EmailTags": [{ "Name": "segflow", "Value": email.id }],
         });

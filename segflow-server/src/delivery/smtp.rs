@@ -10,7 +10,7 @@ use lettre::Address;
 use lettre::message::dkim::{
     DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey,
 };
-use lettre::message::header::HeaderName;
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -249,7 +249,9 @@ impl AsciiOnly for Address {
 pub struct Signing(Arc<DkimConfig>);
 
 /// What a signature covers besides the body. Not `Content-Type`: lettre has it with the body, and would sign a missing one.
-const SIGNED: [&str; 6] = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+/// Of those that a message does not have, a signature says that nobody may add them.
+const SIGNED: [&str; 8] =
+    ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Unsubscribe", "List-Unsubscribe-Post"];
 
 impl Signing {
     /// `key` is RSA as PKCS#1 PEM, or Ed25519 in base64.
@@ -278,6 +280,9 @@ fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address
         .subject(&email.content.subject)
         .multipart(MultiPart::alternative_plain_html(email.content.text.clone(), email.content.html.clone()))
         .map_err(|e| format!("the email cannot be composed: {e}"))?;
+    for (name, value) in &email.headers {
+        message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.clone()));
+    }
     if let Some(signing) = signing {
         message.sign(&signing.0);
     }

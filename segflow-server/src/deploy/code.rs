@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use segflow_core::protocol::{Render, Rendered, Request, Response};
-use segflow_core::{Code, Plugin};
+use segflow_core::Code;
 
 use super::Deploy;
 use crate::store::{Error, Result, deployments};
@@ -32,20 +31,5 @@ impl Deploy {
         }
         codes.insert(id.to_string(), code.clone());
         Ok(code)
-    }
-}
-
-/// Renders on a thread that may block.
-pub async fn render(code: Code, request: Render) -> std::result::Result<Rendered, String> {
-    let call = move || answer(code.plugin.as_ref(), request);
-    tokio::task::spawn_blocking(call).await.map_err(|e| format!("rendering failed: {e}"))?
-}
-
-fn answer(plugin: &dyn Plugin, request: Render) -> std::result::Result<Rendered, String> {
-    match plugin.call(&Request::Render(request)) {
-        Ok(Response::Rendered(rendered)) => Ok(rendered),
-        Ok(Response::Refused(why)) => Err(why),
-        Ok(_) => Err("the plugin answered something else than an email".into()),
-        Err(error) => Err(error.to_string()),
     }
 }

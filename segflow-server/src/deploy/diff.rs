@@ -37,6 +37,7 @@ pub fn changes(old: Option<&Manifest>, new: &Manifest) -> Vec<Change> {
     compare!("transaction", transactions, id);
     compare!("template", templates, id);
     compare!("provider", providers, id);
+    compare!("topic", topics, id);
     all
 }
 

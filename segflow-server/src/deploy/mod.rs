@@ -5,6 +5,7 @@ mod content;
 mod diff;
 mod in_flight;
 mod plan;
+mod renders;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +14,16 @@ use std::sync::{Arc, Mutex};
 use segflow_core::project::Project;
 use segflow_core::protocol::{InFlight, Problem, Render, Rendered};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::links::Links;
 use crate::plugin::Host;
 use crate::secrets::Secrets;
 use crate::store::{self, Store, deployments, segments};
 
 pub use diff::Change;
 pub use in_flight::{Diverging, Moving};
+use renders::Renders;
 
 /// Pushes, and the code that has been pushed.
 #[derive(Clone)]
@@ -32,17 +34,21 @@ pub struct Deploy {
 pub(crate) struct Inner {
     store: Store,
     host: Host,
-    clock: Clock,
-    secrets: Secrets,
-    production: bool,
+    inputs: Inputs,
     wake: Arc<tokio::sync::Notify>,
     projects: Mutex<BTreeMap<String, Arc<Project>>>,
     codes: Mutex<BTreeMap<String, segflow_core::Code>>,
     /// Workspaces that got a new deployment since the engine last asked.
     pushed: Mutex<BTreeSet<String>>,
-    /// As many emails are rendered at once as there are cores. Each gives pages back to the kernel, which lets one thread at a time do
-    /// that: with a hundred threads they would wait for one another most of the time.
-    renders: Semaphore,
+    renders: Renders,
+}
+
+/// What a push is held against besides what is stored.
+pub struct Inputs {
+    pub clock: Clock,
+    pub secrets: Secrets,
+    pub links: Links,
+    pub production: bool,
 }
 
 /// How a push is meant.
@@ -134,26 +140,17 @@ impl From<store::Error> for PushError {
 pub const ALLOWED_WITHOUT_A_WORD: u64 = 1_000;
 
 impl Deploy {
-    pub fn new(
-        store: Store,
-        host: Host,
-        clock: Clock,
-        secrets: Secrets,
-        production: bool,
-        wake: Arc<tokio::sync::Notify>,
-    ) -> Deploy {
+    pub fn new(store: Store, host: Host, inputs: Inputs, wake: Arc<tokio::sync::Notify>) -> Deploy {
         Deploy {
             inner: Arc::new(Inner {
                 store,
                 host,
-                clock,
-                secrets,
-                production,
+                inputs,
                 wake,
                 projects: Mutex::default(),
                 codes: Mutex::default(),
                 pushed: Mutex::default(),
-                renders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+                renders: Renders::start(),
             }),
         }
     }
@@ -191,7 +188,6 @@ impl Deploy {
     /// Renders an email by the code of a deployment. An error is for the person who wrote the email.
     pub async fn render(&self, deployment: &str, request: Render) -> Result<Rendered, String> {
         let code = self.code(deployment).await.map_err(|e| e.to_string())?;
-        let _turn = self.inner.renders.acquire().await.map_err(|_| "the server is stopping".to_string())?;
-        code::render(code, request).await
+        self.inner.renders.render(code, request).await
     }
 }

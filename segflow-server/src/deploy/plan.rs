@@ -40,7 +40,7 @@ impl Deploy {
     pub async fn push(&self, workspace: &str, wasm: Bytes, options: PushOptions) -> Result<Plan, PushError> {
         let inner = &self.inner;
         let db = &inner.store.db;
-        let now = inner.clock.now();
+        let now = inner.inputs.clock.now();
         let sha = sha256(&wasm);
         let before = deployments::current(db, workspace).await?;
         let base = before.as_ref().map_or(0, |d| d.generation);
@@ -50,11 +50,11 @@ impl Deploy {
         // The same code again is nothing, unless it is to be brought to those on earlier code.
         let moves = options.in_flight.is_some_and(|policy| policy != InFlight::Pin);
         let same = before.as_ref().filter(|d| d.sha256 == sha && !moves);
-        let (manifest, plugin) = match same {
-            Some(d) => (d.manifest.clone(), None),
+        let (manifest, plugin, no_way_out) = match same {
+            Some(d) => (d.manifest.clone(), None, BTreeSet::new()),
             None => {
-                let (manifest, plugin) = self.describe(&sha, &wasm).await?;
-                (manifest, Some(plugin))
+                let (manifest, plugin, no_way_out) = self.describe(&sha, &wasm).await?;
+                (manifest, Some(plugin), no_way_out)
             }
         };
         if let Some(plugin) = &plugin {
@@ -69,7 +69,7 @@ impl Deploy {
         let since = diff::since(before.as_ref().map(|d| (&d.manifest, &d.since)), &manifest, generation);
         let deployment =
             same.map_or_else(|| ids::derived("dep", &[workspace, &generation.to_string(), &sha]), |d| d.id.clone());
-        let secrets = inner.secrets.of(workspace).await?;
+        let secrets = inner.inputs.secrets.of(workspace).await?;
         let mut plan = Plan {
             applied: false,
             changed: same.is_none(),
@@ -86,6 +86,10 @@ impl Deploy {
             emails_24h: None,
             warnings: validate::warnings(&manifest, |name| secrets.get(name).is_some()),
         };
+        plan.warnings.extend(validate::ways_out(&manifest, &no_way_out));
+        if inner.inputs.production {
+            plan.warnings.extend(validate::reachable(&manifest, inner.inputs.links.base(&manifest)));
+        }
         if !plan.changed {
             return Ok(plan);
         }
@@ -105,7 +109,7 @@ impl Deploy {
             return Ok(plan);
         }
         let allowed = options.allow_enter.unwrap_or(ALLOWED_WITHOUT_A_WORD);
-        if inner.production && plan.entering > allowed {
+        if inner.inputs.production && plan.entering > allowed {
             return Err(PushError::TooMany { entering: plan.entering });
         }
         let new = Deployment {
@@ -128,7 +132,12 @@ impl Deploy {
         Ok(plan)
     }
 
-    async fn describe(&self, sha: &str, wasm: &Bytes) -> Result<(Manifest, Arc<dyn Plugin>), PushError> {
+    /// What a module declares, and its emails without a link to unsubscribe.
+    async fn describe(
+        &self,
+        sha: &str,
+        wasm: &Bytes,
+    ) -> Result<(Manifest, Arc<dyn Plugin>, BTreeSet<String>), PushError> {
         let (inner, sha, wasm) = (self.inner.clone(), sha.to_string(), wasm.clone());
         let asking = tokio::task::spawn_blocking(move || {
             let module = inner.host.load(&sha, &wasm).map_err(|rejected| PushError::Refused {
@@ -137,8 +146,8 @@ impl Deploy {
                 problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
             })?;
             let mut manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
-            content::add(module.as_ref(), &mut manifest);
-            Ok((manifest, module as Arc<dyn Plugin>))
+            let no_way_out = content::add(module.as_ref(), &mut manifest);
+            Ok((manifest, module as Arc<dyn Plugin>, no_way_out))
         });
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?
     }

@@ -1,5 +1,6 @@
 //! All that is checked before a push changes anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use segflow_core::project;
@@ -27,6 +28,7 @@ pub fn describe(plugin: &dyn Plugin) -> Result<Manifest, Problem> {
 pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now: i64) -> Vec<Problem> {
     let mut problems = project::check(manifest);
     sender(manifest, &mut problems);
+    links(manifest, &mut problems);
     for segment in &manifest.segments {
         if let Rule::Sql(sql) = &segment.rule
             && let Err(why) = segments::check(db, sql, segment.every).await
@@ -61,6 +63,30 @@ fn sender(manifest: &Manifest, problems: &mut Vec<Problem>) {
     }
 }
 
+/// What emails lead to, and who has sent them.
+fn links(manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let mut say = |code: &str, message: String| {
+        problems.push(Problem { code: code.into(), message, place: Some("project".into()) });
+    };
+    if let Some(address) = &manifest.links_at {
+        let is_one = url::Url::parse(address).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if !is_one {
+            say("links_at", format!("`{address}` is not an address such as https://mail.shop.example"));
+        }
+    }
+    if let Some(address) = manifest.unsubscribe_by_mail.as_ref().filter(|address| !crate::address::is_one(address)) {
+        say("unsubscribe_by_mail", format!("`{address}` is not an email address"));
+    }
+    if manifest.postal.as_ref().is_some_and(|postal| postal.trim().is_empty()) {
+        say("postal", "the postal address is empty: leave `.postal(…)` out, or fill it in".into());
+    }
+}
+
 /// Runs a flow to its first wait, for a made-up user.
 fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: i64) -> Option<Problem> {
     let turn = Turn {
@@ -71,7 +97,7 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
         started_at: now,
         now,
         attributes: Json(sample(manifest).to_string()),
-        journal: vec![],
+        journal: Default::default(),
         completions: vec![],
     };
     let (code, message) = match plugin.call(&Request::Turn(turn)) {
@@ -133,4 +159,36 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
         }
     }
     warnings
+}
+
+/// Emails that go to many and have no link to unsubscribe, which many laws ask for.
+pub fn ways_out(manifest: &Manifest, no_way_out: &BTreeSet<String>) -> Option<String> {
+    if manifest.campaigns.is_empty() || manifest.postal.is_some() {
+        return None;
+    }
+    let answers = |id: &String| manifest.transactions.iter().any(|t| t.template == *id);
+    let without: Vec<String> = no_way_out.iter().filter(|id| !answers(id)).map(|id| format!("`{id}`")).collect();
+    let (emails, them) = if without.len() == 1 { ("email", "it") } else { ("emails", "them") };
+    (!without.is_empty()).then(|| {
+        format!(
+            "{emails} {} without a link to unsubscribe: put `<Unsubscribe>` into {them}, or `.postal(…)` on the project, which adds it",
+            without.join(", ")
+        )
+    })
+}
+
+/// Whether people can get to where emails lead.
+pub fn reachable(manifest: &Manifest, (base, is_known): (String, bool)) -> Option<String> {
+    if manifest.campaigns.is_empty() {
+        return None;
+    }
+    if !is_known {
+        return Some(format!(
+            "the links to unsubscribe lead to {base}, where only this machine gets: start the server with SEGFLOW_PUBLIC_URL, or say \
+             `.links_at(…)`; until then emails have no List-Unsubscribe"
+        ));
+    }
+    (!base.starts_with("https://")).then(|| {
+        format!("the links to unsubscribe lead to {base}: mail programs unsubscribe with one click over https only")
+    })
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use segflow_core::{
     Plugin, PluginError,
-    protocol::{Request, Response, decode, encode},
+    protocol::{Request, Response, decode, encode_request},
 };
 use wasmtime::{Engine, Extern, Instance, InstancePre, ModuleExport, Store};
 
@@ -54,7 +54,7 @@ struct Exports {
 
 impl Plugin for Module {
     fn call(&self, request: &Request) -> Result<Response, PluginError> {
-        let bytes = encode(request);
+        let bytes = encode_request(request);
         for _ in 0..self.runtime.budget.attempts {
             match self.attempt(request, &bytes) {
                 Ok(response) => return Ok(response),

@@ -173,7 +173,7 @@ fn an_answer_of_too_many_things_is_refused() {
         started_at: 0,
         now: 0,
         attributes: Json("{}".into()),
-        journal: vec![],
+        journal: Default::default(),
         completions: vec![],
     };
     let Err(PluginError::Trap(why)) = plugin.call(&Request::Turn(turn)) else { panic!("was taken") };

@@ -107,6 +107,9 @@ impl Row {
     pub fn blob(&self, at: usize) -> Result<Vec<u8>> {
         read_column!(self, at, Vec<u8>)
     }
+    pub fn opt_blob(&self, at: usize) -> Result<Option<Vec<u8>>> {
+        read_column!(self, at, Option<Vec<u8>>)
+    }
 }
 
 #[derive(Clone)]
@@ -154,6 +157,8 @@ impl Db {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
                 .statement_cache_capacity(400)
+                // A group's rows come in one go: with little room, reader and read-for wake each other for every one of them.
+                .row_buffer_size(1_024)
                 // What is deleted is overwritten: erasing a person means it.
                 .pragma("secure_delete", "ON")
                 .pragma("cache_size", "-32768")

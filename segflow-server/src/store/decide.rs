@@ -8,7 +8,7 @@ use segflow_core::enrollment::Enrollment;
 use segflow_core::ids;
 use segflow_core::ledger::{Message, Origin};
 use segflow_core::merge::{Object, merge};
-use segflow_core::protocol::{Guarantee, encode};
+use segflow_core::protocol::Guarantee;
 use segflow_core::step::{Decision, JobKind, MarkKind, Told};
 use serde_json::Value as Json;
 
@@ -312,7 +312,7 @@ pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i
 }
 
 fn enrollment_row(workspace: &str, user: &str, enrollment: &Enrollment, now: i64) -> (Vec<Value>, Option<Vec<Value>>) {
-    let mut tail = encode(&enrollment.journal[enrollment.chunked..].to_vec());
+    let mut tail = enrollment.journal.store(enrollment.chunked);
     let (mut chunks, mut chunk) = (enrollment.chunks, None);
     if tail.len() > TAIL {
         chunk = Some(args![&enrollment.id, chunks, std::mem::take(&mut tail)]);

@@ -7,11 +7,11 @@ use segflow_core::eval::EventFact;
 use segflow_core::ids::BUCKETS;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
-use segflow_core::protocol::{Entry, Reentry, Rule};
+use segflow_core::protocol::{Reentry, Rule};
 use segflow_core::step::{Fact, Needs, Past, User, What, Work, needs};
 
-use super::db::{Db, Value};
-use super::enrollments::{COLUMNS, decode_entries, read};
+use super::db::{Db, Row, Value};
+use super::enrollments::{COLUMNS, load_journal, read};
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
@@ -288,13 +288,10 @@ async fn load_enrollments(
         "SELECT {COLUMNS} FROM enrollments \
          WHERE workspace = ? AND user_id IN ({{}}) AND status IN ('active', 'parked', 'paused') ORDER BY started_at, id"
     );
-    for row in select_in(on, &sql, &args![workspace], ids).await? {
-        let mut enrollment = read(&row)?;
-        if enrollment.chunks > enrollment.first_chunk {
-            enrollment.journal = with_chunks(on, &enrollment).await?;
-        }
-        enrollment.chunked = enrollment.journal.len() - decode_entries(&row.blob(13)?)?.len();
-        if let Some(work) = work.get_mut(&row.text(0)?) {
+    let rows = select_in(on, &sql, &args![workspace], ids).await?;
+    let enrollments = load_whole(on, &rows).await?;
+    for (user, enrollment) in enrollments {
+        if let Some(work) = work.get_mut(&user) {
             work.enrollments.push(enrollment);
         }
     }
@@ -324,12 +321,7 @@ pub async fn in_flight(
     let mut on = On::Db(db);
     let users = load_users(&mut on, workspace, &ids).await?;
     let mut all = vec![];
-    for row in &rows {
-        let mut enrollment = read(row)?;
-        if enrollment.chunks > enrollment.first_chunk {
-            enrollment.journal = with_chunks(&mut on, &enrollment).await?;
-        }
-        let user = row.text(0)?;
+    for (user, enrollment) in load_whole(&mut on, &rows).await? {
         if let Some(work) = users.get(&user) {
             all.push((user, work.user.attributes.clone(), enrollment));
         }
@@ -337,13 +329,25 @@ pub async fn in_flight(
     Ok(all)
 }
 
-async fn with_chunks(on: &mut On<'_>, enrollment: &Enrollment) -> Result<Vec<Entry>> {
-    let sql = "SELECT entries FROM journal_chunks WHERE chunk >= ? AND enrollment IN ({}) ORDER BY chunk";
-    let mut all = vec![];
-    for row in select_in(on, sql, &args![enrollment.first_chunk], &args![&enrollment.id]).await? {
-        all.extend(decode_entries(&row.blob(0)?)?);
+/// The enrollments of rows of [`COLUMNS`], each with its user and all of its journal.
+async fn load_whole(on: &mut On<'_>, rows: &[Row]) -> Result<Vec<(String, Enrollment)>> {
+    let mut all = rows.iter().map(|row| Ok((row.text(0)?, read(row)?))).collect::<Result<Vec<_>>>()?;
+    let older = |e: &Enrollment| e.chunks > e.first_chunk;
+    let ids: Vec<Value> = all.iter().filter(|(_, e)| older(e)).map(|(_, e)| Value::from(&e.id)).collect();
+    let sql =
+        "SELECT enrollment, chunk, entries FROM journal_chunks WHERE enrollment IN ({}) ORDER BY enrollment, chunk";
+    let mut chunks: BTreeMap<String, Vec<(u32, Vec<u8>)>> = BTreeMap::new();
+    for row in select_in(on, sql, &[], &ids).await? {
+        chunks.entry(row.text(0)?).or_default().push((row.int(1)? as u32, row.blob(2)?));
     }
-    all.extend(enrollment.journal.iter().cloned());
+    for (_, enrollment) in all.iter_mut().filter(|(_, e)| older(e)) {
+        let parts = chunks.remove(&enrollment.id).unwrap_or_default();
+        // What belongs to a journal before is on its way out.
+        let of_this = parts.iter().filter(|(chunk, _)| *chunk >= enrollment.first_chunk).map(|(_, part)| part);
+        let tail = std::mem::replace(&mut enrollment.journal, load_journal(of_this)?);
+        enrollment.chunked = enrollment.journal.end();
+        enrollment.journal.append(&tail);
+    }
     Ok(all)
 }
 

@@ -1,7 +1,7 @@
 //! Enrollments as rows, and what somebody in charge does with one: pause, resume, restart, remove.
 
 use segflow_core::enrollment::{Enrollment, Status, Waiting};
-use segflow_core::protocol::{Entry, Json, decode, encode};
+use segflow_core::protocol::{Cut, Journal, Json, decode, encode};
 
 use super::db::{Db, Row, Tx};
 use super::decide::{cancel_messages, drop_jobs, write_enrollments_of};
@@ -28,7 +28,7 @@ pub fn read(row: &Row) -> Result<Enrollment> {
         started_at: row.int(10)?,
         hops: row.int(11)? as u32,
         pending: decode_pending(&row.blob(12)?)?,
-        journal: decode_entries(&row.blob(13)?)?,
+        journal: load_journal([&row.blob(13)?])?,
         chunks: row.int(14)? as u32,
         since: row.int(15)?,
         state: row.opt_text(16)?.map(Json),
@@ -36,16 +36,17 @@ pub fn read(row: &Row) -> Result<Enrollment> {
         by_hand: row.flag(18)?,
         bytes: row.int(19)? as u64,
         first_chunk: row.int(20)? as u32,
-        chunked: 0,
+        chunked: Cut::default(),
     })
 }
 
-/// Journal entries as they are stored.
-pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>> {
-    if bytes.is_empty() {
-        return Ok(vec![]);
+/// A journal from what is stored of it, the oldest part first.
+pub fn load_journal<'a>(parts: impl IntoIterator<Item = &'a Vec<u8>>) -> Result<Journal> {
+    let mut journal = Journal::default();
+    for part in parts {
+        journal.load(part).map_err(|e| Error::Internal(format!("a stored journal cannot be read: {e}")))?;
     }
-    decode(bytes).map_err(|e| Error::Internal(format!("a stored journal cannot be read: {e}")))
+    Ok(journal)
 }
 
 /// The form in which what is waited for is stored. The first one was JSON and began with `[`.

@@ -1,8 +1,10 @@
 //! Erasing a person: everything that says who it was goes, everything that is counted stays.
 
+use std::collections::BTreeSet;
+
 use super::db::{Db, Tx, Value};
 use super::many::run_in;
-use super::{Result, for_update};
+use super::{Result, consent, for_update};
 use crate::args;
 
 /// Why what was still under way has ended.
@@ -26,13 +28,17 @@ pub async fn erase(db: &Db, workspace: &str, user: &str, now: i64) -> Result<boo
     Ok(erased)
 }
 
-/// Locks in the order of all: the user, the enrollments, the messages; several of a kind by key.
+/// Locks in the order of all: the user, the addresses, the enrollments, the messages; several of a kind by key.
 async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<bool> {
     let lock = for_update(tx.kind());
-    let sql = format!("SELECT id FROM users WHERE workspace = ? AND id = ?{lock}");
-    if tx.row(sql, args![workspace, user]).await?.is_none() {
-        return Ok(false);
+    let sql = format!("SELECT email FROM users WHERE workspace = ? AND id = ?{lock}");
+    let Some(row) = tx.row(sql, args![workspace, user]).await? else { return Ok(false) };
+    let mut addresses: BTreeSet<String> = row.opt_text(0)?.into_iter().collect();
+    let sql = "SELECT DISTINCT recipient FROM messages WHERE workspace = ? AND user_id = ? AND recipient IS NOT NULL";
+    for row in tx.rows(sql, args![workspace, user]).await? {
+        addresses.insert(row.text(0)?);
     }
+    consent::forget(tx, workspace, &addresses).await?;
     let mine = |table: &str| format!("SELECT id FROM {table} WHERE workspace = ? AND user_id = ? ORDER BY id{lock}");
     let enrollments = ids(tx, &mine("enrollments"), workspace, user).await?;
     let messages = ids(tx, &mine("messages"), workspace, user).await?;

@@ -301,24 +301,37 @@ async fn known_events(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeSet<(Key, Stri
     }
     let mut known = BTreeSet::new();
     for (workspace, (users, ids)) in asked {
-        let users: Vec<Value> = users.into_iter().map(Value::from).collect();
-        let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
-        // Two lists in one statement: the first is spelt out here, the second by select_in.
-        for part in users.chunks(256) {
-            let size = part.len().next_power_of_two();
-            let sql = format!(
-                "SELECT user_id, id FROM events WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
-                vec!["?"; size].join(",")
-            );
-            let mut before = args![workspace];
-            before.extend(part.iter().cloned());
-            before.extend(std::iter::repeat_n(part[part.len() - 1].clone(), size - part.len()));
-            for row in select_in(&mut On::Tx(tx), &sql, &before, &ids).await? {
-                known.insert(((workspace.to_string(), row.text(0)?), row.text(1)?));
-            }
-        }
+        let stored = stored_events(tx, workspace, &users, &ids).await?;
+        known.extend(stored.into_iter().map(|(user, id)| ((workspace.to_string(), user), id)));
     }
     Ok(known)
+}
+
+/// Which of these users have events of these ids, and which.
+pub(super) async fn stored_events(
+    tx: &mut Tx,
+    workspace: &str,
+    users: &BTreeSet<&str>,
+    ids: &BTreeSet<&str>,
+) -> Result<BTreeSet<(String, String)>> {
+    let users: Vec<Value> = users.iter().copied().map(Value::from).collect();
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    let mut stored = BTreeSet::new();
+    // Two lists in one statement: the first is spelt out here, the second by select_in.
+    for part in users.chunks(256) {
+        let size = part.len().next_power_of_two();
+        let sql = format!(
+            "SELECT user_id, id FROM events WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
+            vec!["?"; size].join(",")
+        );
+        let mut before = args![workspace];
+        before.extend(part.iter().cloned());
+        before.extend(std::iter::repeat_n(part[part.len() - 1].clone(), size - part.len()));
+        for row in select_in(&mut On::Tx(tx), &sql, &before, &ids).await? {
+            stored.insert((row.text(0)?, row.text(1)?));
+        }
+    }
+    Ok(stored)
 }
 
 async fn write_users(tx: &mut Tx, users: BTreeMap<Key, Locked>, now: i64) -> Result<()> {

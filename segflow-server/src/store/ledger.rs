@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use segflow_core::ledger::{Outcome, Status, Transition, after, lost};
 use segflow_core::merge::Object;
+use segflow_core::project::Project;
 use segflow_core::protocol::Guarantee;
 
 use super::db::{Db, Tx, Value};
 use super::decide::parse_guarantee;
+use super::gate::{self, Ends, Gate, Verdict};
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::{Result, database_now, fence, for_update};
@@ -32,6 +34,8 @@ pub struct Claimed {
     pub attempt: u32,
     /// The recipient's attributes as they are now.
     pub attributes: Object,
+    /// And the address; an error says why there is none.
+    pub to: std::result::Result<String, String>,
     /// Of a transaction, rather than of a campaign.
     pub transaction: bool,
     /// The provider that may have it already and would know it again, and since when, ms UTC.
@@ -82,77 +86,122 @@ pub async fn next_due(db: &Db) -> Result<Option<i64>> {
     Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
-/// Takes messages to `sending`. The caller has a connection slot in hand for each. Those that something else has happened to in the
-/// meantime are left out.
-pub async fn claim(db: &Db, incarnation: &str, due: Vec<Due>, now: i64) -> Result<Vec<Claimed>> {
-    let (incarnation, due) = (incarnation.to_string(), Arc::new(due));
-    db.write(move |tx| Box::pin(claim_in(tx, incarnation.clone(), due.clone(), now))).await
+/// What a claim has done.
+#[derive(Debug, Default)]
+pub struct Claim {
+    /// To be sent now.
+    pub taken: Vec<Claimed>,
+    /// Those that are not sent, now or ever.
+    pub ended: Vec<Ended>,
 }
 
-async fn claim_in(tx: &mut Tx, incarnation: String, due: Arc<Vec<Due>>, now: i64) -> Result<Vec<Claimed>> {
-    fence::hold(tx, &incarnation).await?;
+/// A message that something has kept from being sent.
+#[derive(Debug)]
+pub struct Ended {
+    pub user: String,
+    /// The campaign or transaction.
+    pub origin: String,
+    pub template: String,
+    pub status: Status,
+    pub reason: String,
+}
+
+/// Takes messages of a workspace, whose project this is, to `sending`, unless something keeps them from being sent. The caller has a
+/// connection slot in hand for each. Those that something else has happened to in the meantime are left out.
+pub async fn claim(
+    db: &Db,
+    incarnation: &str,
+    workspace: &str,
+    project: &Arc<Project>,
+    due: Vec<Due>,
+    now: i64,
+) -> Result<Claim> {
+    let asked = Arc::new((incarnation.to_string(), workspace.to_string(), project.clone(), due));
+    db.write(move |tx| {
+        let asked = asked.clone();
+        Box::pin(async move {
+            let (incarnation, workspace, project, due) = asked.as_ref();
+            claim_in(tx, incarnation, workspace, project, due, now).await
+        })
+    })
+    .await
+}
+
+async fn claim_in(
+    tx: &mut Tx,
+    incarnation: &str,
+    workspace: &str,
+    project: &Project,
+    due: &[Due],
+    now: i64,
+) -> Result<Claim> {
+    fence::hold(tx, incarnation).await?;
     // Users before messages: whoever erases or unsubscribes a user comes either wholly before this claim or wholly after it.
-    let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for due in due.iter() {
-        users.entry(&due.workspace).or_default().insert(&due.user);
-    }
-    let mut recipients: BTreeMap<(String, String), (String, Object)> = BTreeMap::new();
-    for (workspace, ids) in users {
-        let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
-        let sql = format!(
-            "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
-            for_update(tx.kind())
-        );
-        for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &ids).await? {
-            recipients.insert((workspace.into(), row.text(0)?), (row.text(1)?, object(&row.text(2)?)?));
-        }
-    }
+    let users: BTreeSet<&str> = due.iter().map(|due| due.user.as_str()).collect();
+    let users: Vec<Value> = users.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, workspace, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
-         COALESCE(campaign, transaction_id), transaction_id IS NOT NULL, keyed_by, keyed_at FROM messages \
+        "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let mut recipients: BTreeMap<String, (String, Object)> = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await? {
+        recipients.insert(row.text(0)?, (row.text(1)?, object(&row.text(2)?)?));
+    }
+    let with_attributes = recipients.iter().map(|(user, (_, attributes))| (user.as_str(), attributes));
+    let gate = Gate::open(tx, workspace, project, with_attributes).await?;
+    let sql = format!(
+        "SELECT id, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
+         campaign, transaction_id, keyed_by, keyed_at FROM messages \
          WHERE due_at <= ? AND id IN ({{}}) AND status = 'pending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let ids: Vec<Value> = due.iter().map(|due| Value::from(&due.id)).collect();
-    let (mut claimed, mut taken, mut late) = (vec![], vec![], vec![]);
+    let (mut claim, mut taken, mut ends) = (Claim::default(), vec![], Ends::new());
     for row in select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await? {
-        let key = (row.text(1)?, row.text(2)?);
-        let Some((of, attributes)) = recipients.get(&key) else { continue };
-        if *of != row.text(3)? {
+        let (id, user, template) = (row.text(0)?, row.text(1)?, row.text(3)?);
+        let Some((of, attributes)) = recipients.get(&user) else { continue };
+        if *of != row.text(2)? {
             continue;
         }
-        if row.opt_int(8)?.is_some_and(|at| at <= now) {
-            late.push(Value::from(row.text(0)?));
+        let (campaign, transaction) = (row.opt_text(8)?, row.opt_text(9)?);
+        let verdict = match row.opt_int(7)?.is_some_and(|at| at <= now) {
+            true => Verdict::End(Status::Cancelled, "too late to be sent".into()),
+            false => gate.verdict(&user, campaign.as_deref()),
+        };
+        let is_transaction = transaction.is_some();
+        let origin = campaign.or(transaction).unwrap_or_default();
+        if let Verdict::End(status, reason) = verdict {
+            ends.entry((status, reason.clone())).or_default().push(Value::from(id));
+            claim.ended.push(Ended { user, origin, template, status, reason });
             continue;
         }
-        taken.push(Value::from(row.text(0)?));
-        claimed.push(Claimed {
-            id: row.text(0)?,
-            workspace: key.0,
-            user: key.1,
-            origin: row.text(9)?,
-            template: row.text(4)?,
-            deployment: row.text(5)?,
-            args: row.text(6)?,
-            attempt: row.int(7)? as u32 + 1,
+        taken.push(Value::from(&id));
+        claim.taken.push(Claimed {
+            id,
+            workspace: workspace.into(),
+            to: gate.to(&user),
+            user,
+            origin,
+            template,
+            deployment: row.text(4)?,
+            args: row.text(5)?,
+            attempt: row.int(6)? as u32 + 1,
             attributes: attributes.clone(),
-            transaction: row.flag(10)?,
-            keyed: match (row.opt_text(11)?, row.opt_int(12)?) {
+            transaction: is_transaction,
+            keyed: match (row.opt_text(10)?, row.opt_int(11)?) {
                 (Some(memory), Some(since)) => Some((memory, since)),
                 _ => None,
             },
         });
     }
-    let sql = "UPDATE messages SET status = 'cancelled', reason = 'too late to be sent', due_at = NULL, updated_at = ? \
-               WHERE id IN ({})";
-    run_in(tx, sql, &args![now], &late).await?;
+    gate::end(tx, ends, now).await?;
     let sql = format!(
         "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = {}, \
          updated_at = ? WHERE id IN ({{}})",
         database_now(tx.kind())
     );
-    run_in(tx, &sql, &args![&incarnation, now], &taken).await?;
-    Ok(claimed)
+    run_in(tx, &sql, &args![incarnation, now], &taken).await?;
+    Ok(claim)
 }
 
 /// Gives back messages whose claim may or may not have been committed: the connection was lost in between. The caller has made no

@@ -2,11 +2,13 @@
 //!
 //! Facts come in through [`ingest`], the engine reads work and commits decisions through [`engine`], delivery claims messages and
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
-//! rows, taken in one order everywhere: fence, workspace, users, enrollments, messages; several of a kind by key.
+//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages; several of a kind by key.
 
 pub mod behind;
 mod boundary;
+pub mod choice;
 pub mod clock;
+pub mod consent;
 pub mod db;
 pub mod decide;
 pub mod deployments;
@@ -14,10 +16,13 @@ pub mod engine;
 pub mod enrollments;
 pub mod erase;
 pub mod fence;
+pub mod gate;
+pub mod happened;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
 pub mod ledger;
+pub mod link_keys;
 pub mod many;
 pub mod read;
 pub mod runs;

@@ -165,7 +165,8 @@ pub fn dev(database: &Database) -> Config {
 }
 
 pub fn production(database: &Database) -> Config {
-    Config { cache: Some(plugins::compiled()), ..Config::production(database.url()) }
+    let public_url = Some("https://mail.segflow.example".into());
+    Config { cache: Some(plugins::compiled()), public_url, ..Config::production(database.url()) }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a production server follows this clock, so its tests do")]

@@ -33,6 +33,11 @@ pub fn senders(provider: &str) -> Vec<u8> {
     marked(built("senders", "tests/plugins/senders"), provider)
 }
 
+/// One of the variants of a project that asks what people want.
+pub fn letters(variant: &str) -> Vec<u8> {
+    marked(built("letters", "tests/plugins/letters"), variant)
+}
+
 fn marked(mut wasm: Vec<u8>, name: &str) -> Vec<u8> {
     let at = wasm.windows(MARK.len()).position(|w| w == MARK).expect("the mark is in the module");
     assert!(name.len() <= 8, "{name}");

@@ -1,10 +1,10 @@
 use segflow_core::enrollment::Waiting;
-use segflow_protocol::{Entry, decode};
+use segflow_protocol::Journal;
 
 use super::{Query, TimeAndId};
 use crate::args;
 use crate::store::db::{Db, Row};
-use crate::store::enrollments::decode_pending;
+use crate::store::enrollments::{decode_pending, load_journal};
 use crate::store::{Error, Result};
 
 /// An enrollment as it is shown. Times are ms UTC.
@@ -86,21 +86,14 @@ fn read_enrollment(row: &Row) -> Result<Enrollment> {
 }
 
 /// All that an enrollment has done, oldest first.
-pub async fn journal(db: &Db, workspace: &str, id: &str) -> Result<Vec<Entry>> {
+pub async fn journal(db: &Db, workspace: &str, id: &str) -> Result<Journal> {
     let sql = "SELECT journal, first_chunk, chunks FROM enrollments WHERE workspace = ? AND id = ?";
-    let Some(row) = db.read_one(sql, args![workspace, id]).await? else { return Ok(vec![]) };
+    let Some(row) = db.read_one(sql, args![workspace, id]).await? else { return Ok(Journal::default()) };
     let (tail, first, chunks) = (row.blob(0)?, row.int(1)?, row.int(2)?);
     // Chunks of one journal are only ever added, so those that this tail follows are still as they were.
     let sql = "SELECT entries FROM journal_chunks WHERE enrollment = ? AND chunk >= ? AND chunk < ? ORDER BY chunk";
     let older = if chunks > first { db.read(sql, args![id, first, chunks]).await? } else { vec![] };
-    let mut entries = vec![];
-    for part in older.iter().map(|row| row.blob(0)).chain([Ok(tail)]) {
-        let part = part?;
-        if !part.is_empty() {
-            let read: Vec<Entry> =
-                decode(&part).map_err(|e| Error::Internal(format!("the journal of {id} cannot be read: {e}")))?;
-            entries.extend(read);
-        }
-    }
-    Ok(entries)
+    let parts = older.iter().map(|row| row.blob(0)).chain([Ok(tail)]).collect::<Result<Vec<_>>>()?;
+    let journal = load_journal(&parts)?;
+    if journal.is_sound() { Ok(journal) } else { Err(Error::Internal(format!("the journal of {id} cannot be read"))) }
 }

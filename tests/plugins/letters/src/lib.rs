@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Six emails as a shop writes them. tests/vendors/letters.mjs has the same six for React Email; tests/vendors/letters.json is what both are
 //! rendered with.
 
@@ -28,10 +29,32 @@ pub struct Line {
     pub detail: String,
     pub count: u32,
     pub price: u32,
+=======
+//! What people want to be written to about, and when. Which variant a module is stands in sixteen bytes of it, which tests overwrite.
+
+use segflow::prelude::*;
+
+#[used]
+static MARK: [u8; 16] = *b"variant:--------";
+
+fn variant() -> &'static str {
+    let mark = std::hint::black_box(&MARK);
+    std::str::from_utf8(&mark["variant:".len()..]).unwrap_or_default().trim_end_matches('-')
+}
+
+#[derive(Debug, Clone, Attributes, Serialize, Deserialize)]
+pub struct Person {
+    pub email: String,
+    /// The campaign that the user is in.
+    #[serde(default)]
+    pub does: String,
+    pub time_zone: Option<String>,
+>>>>>>> main
 }
 
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
 pub struct Order {
+<<<<<<< HEAD
     pub number: String,
     pub lines: Vec<Line>,
     pub shipping: u32,
@@ -70,4 +93,95 @@ pub fn letters() -> Project<Customer> {
         .campaign(Campaign::new("all", all).enters(Segment::everyone("everyone")))
         .transaction("order", order)
         .provider(Capture)
+=======
+    pub number: u32,
+}
+
+#[email("letter")]
+pub fn letter(user: &Person, line: &str) -> Email {
+    html! {
+        <Subject>{line}</Subject>
+        <Text>"To " {&user.email} ": " {line}</Text>
+        <Text>
+            <Unsubscribe>"Unsubscribe"</Unsubscribe> " " <Preferences>"Preferences"</Preferences> " "
+            <OpenInBrowser>"Open in browser"</OpenInBrowser>
+        </Text>
+    }
+}
+
+/// Without a way out.
+#[email("bare")]
+pub fn bare(_user: &Person) -> Email {
+    html! {
+        <Subject>"Bare"</Subject>
+        <Body lang="de"><Text>"Hallo."</Text></Body>
+    }
+}
+
+#[email("receipt")]
+pub fn receipt(_user: &Person, order: &Order) -> Email {
+    html! {
+        <Subject>"Order " {order.number}</Subject>
+        <Text>"It is on its way."</Text>
+    }
+}
+
+/// One a day, for five days.
+async fn daily(flow: Flow<Person>) {
+    for day in 1..=5 {
+        flow.send(letter(&format!("day {day}"))).await;
+        flow.wait(days(1)).await;
+    }
+}
+
+async fn once(flow: Flow<Person>) {
+    flow.send(bare()).await;
+    flow.wait(days(1)).await;
+}
+
+fn news() -> Topic {
+    Topic::new("news", "News").about("What is new, every day.")
+}
+
+fn tips() -> Topic {
+    Topic::new("tips", "Tips").opt_in()
+}
+
+fn does(campaign: &str) -> Segment<Person> {
+    Segment::new(format!("does-{campaign}"), user::<Person>(|u| u.does.eq(campaign)))
+}
+
+fn german() -> Texts<&'static str> {
+    Texts {
+        unsubscribe: "Abmelden",
+        topic_question: "Möchten Sie „{topic}“ von {sender} nicht mehr bekommen?",
+        unsubscribed: "Sie sind abgemeldet",
+        preferences: "Was möchten Sie bekommen?",
+        ..Texts::english()
+    }
+}
+
+#[segflow::project]
+pub fn letters() -> Project<Person> {
+    let campaign = |id: &str| Campaign::new(id, daily).enters(does(id));
+    let project = Project::new("letters").from("The Letters <letters@segflow.example>").provider(Capture);
+    let project = match variant() {
+        "wrong" => project.topic(Topic::new("news", "Something else")),
+        "bad" => project.links_at("ftp://x").unsubscribe_by_mail("nobody").postal(" "),
+        // For those who want no choice.
+        "plain" => return project.campaign(campaign("plain")),
+        _ => project
+            .postal("Letters & Co\n1 High Street, London")
+            .unsubscribe_by_mail("stop@segflow.example")
+            .texts("de", german()),
+    };
+    project
+        .campaign(campaign("plain"))
+        .campaign(campaign("news").topic(news()).exits_on(events::<Unsubscribed>().filter(|u| u.topic.eq("news"))))
+        .campaign(campaign("tips").topic(tips()))
+        .campaign(campaign("sulk").pauses_on(events::<Unsubscribed>()))
+        .campaign(Campaign::new("bare", once).enters(does("bare")))
+        .campaign(Campaign::new("sorry", once).enters(Segment::new("gone", events::<Unsubscribed>().exists())))
+        .transaction("receipt", receipt)
+>>>>>>> main
 }

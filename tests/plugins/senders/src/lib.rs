@@ -26,6 +26,7 @@ pub fn hello(user: &Person) -> Email {
     html! {
         <Subject>"Grüße an " {&user.email}</Subject>
         <Text>"Schön, dass du da bist."</Text>
+        <Text><Unsubscribe>"Keine Post mehr"</Unsubscribe></Text>
     }
 }
 

@@ -1,0 +1,55 @@
+//! Events that the server itself reports: what became of messages, and what their readers did. Segments, flows and
+//! [`exits_on`](crate::Campaign::exits_on) take them like events of the project's own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Event;
+
+/// A user wants no more of a topic; without one, of anything but transactions.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # async fn monthly(_: Flow<Shopper>) {}
+/// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+/// let campaign = Campaign::new("monthly", monthly).enters(everyone()).exits_on(events::<Unsubscribed>());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$unsubscribed", own)]
+pub struct Unsubscribed {
+    pub topic: Option<String>,
+    /// The message by which it happened, if it was one.
+    pub message: Option<String>,
+    pub campaign: Option<String>,
+    pub template: Option<String>,
+    /// `one_click` by a mail program, `page`, `mail` or `api`.
+    pub via: String,
+}
+
+/// A user wants a topic; without one, messages at all, having unsubscribed before.
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$subscribed", own)]
+pub struct Subscribed {
+    pub topic: Option<String>,
+    pub message: Option<String>,
+    pub campaign: Option<String>,
+    pub template: Option<String>,
+    pub via: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use segflow_protocol::own;
+
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn they_are_called_as_the_server_calls_them_and_no_project_declares_them() {
+        assert_eq!([Unsubscribed::NAME, Subscribed::NAME], [own::UNSUBSCRIBED, own::SUBSCRIBED]);
+        assert!(schema::declared_events().iter().all(|event| !event.name.starts_with('$')));
+        let told = serde_json::json!({"topic": null, "message": "msg_1", "campaign": "news", "template": "letter", "via": "page"});
+        let read: Unsubscribed = serde_json::from_value(told).expect("as the server tells it");
+        assert_eq!(read.campaign.as_deref(), Some("news"));
+    }
+}

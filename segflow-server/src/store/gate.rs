@@ -1,0 +1,90 @@
+//! What may keep a message from being sent, looked at in the transaction that takes it to `sending`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use segflow_core::consent::{About, Consent};
+use segflow_core::ledger::Status;
+use segflow_core::merge::Object;
+use segflow_core::project::Project;
+
+use super::db::{Tx, Value};
+use super::many::run_in;
+use super::{Result, consent};
+use crate::address::{self, Hash};
+use crate::args;
+
+/// What is known of the recipients of some messages, all of one workspace. It stays so until the transaction ends.
+pub struct Gate<'a> {
+    project: &'a Project,
+    recipients: BTreeMap<String, Recipient>,
+}
+
+/// Where a user is to be written to.
+pub struct Recipient {
+    /// An error says why there is no address.
+    pub to: std::result::Result<String, String>,
+    consent: Consent,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Send,
+    /// It is not sent, now or ever.
+    End(Status, String),
+}
+
+impl<'a> Gate<'a> {
+    /// Looks at users, given with their attributes. The caller has locked them.
+    pub async fn open<'u>(
+        tx: &mut Tx,
+        workspace: &str,
+        project: &'a Project,
+        users: impl Iterator<Item = (&'u str, &'u Object)>,
+    ) -> Result<Gate<'a>> {
+        let key = consent::key(tx, workspace).await?;
+        let attribute = project.manifest.address.as_deref().unwrap_or("email");
+        let mut found: Vec<(&str, std::result::Result<String, String>, Option<Hash>)> = vec![];
+        for (user, attributes) in users {
+            let to = address::of(attribute, attributes);
+            let hash = to.as_ref().ok().map(|to| key.hash(to));
+            found.push((user, to, hash));
+        }
+        let hashes: BTreeSet<Hash> = found.iter().filter_map(|(_, _, hash)| hash.clone()).collect();
+        let known = consent::hold(tx, workspace, &hashes).await?;
+        let consent = |hash: Option<Hash>| hash.and_then(|hash| known.get(&hash).cloned()).unwrap_or_default();
+        let recipient = |(user, to, hash): (&str, _, _)| (user.into(), Recipient { to, consent: consent(hash) });
+        Ok(Gate { project, recipients: found.into_iter().map(recipient).collect() })
+    }
+
+    /// Where a user is to be written to.
+    pub fn to(&self, user: &str) -> std::result::Result<String, String> {
+        let unknown = || Err("no email address: the user is gone".into());
+        self.recipients.get(user).map_or_else(unknown, |recipient| recipient.to.clone())
+    }
+
+    /// What becomes of a message to a user: of this campaign, or of a transaction.
+    pub fn verdict(&self, user: &str, campaign: Option<&str>) -> Verdict {
+        let Some(recipient) = self.recipients.get(user) else { return Verdict::Send };
+        let about = match campaign {
+            Some(campaign) => About::Campaign(self.project.topic_of(campaign)),
+            None => About::Transaction,
+        };
+        match recipient.consent.forbids(about) {
+            Some(reason) => Verdict::End(Status::Suppressed, reason),
+            None => Verdict::Send,
+        }
+    }
+}
+
+/// Messages that are not sent, by what becomes of them and why.
+pub type Ends = BTreeMap<(Status, String), Vec<Value>>;
+
+/// Writes down what is not sent.
+pub async fn end(tx: &mut Tx, ends: Ends, now: i64) -> Result<()> {
+    let sql = "UPDATE messages SET status = ?, reason = ?, due_at = NULL, updated_at = ? WHERE id IN ({})";
+    for ((status, reason), ids) in ends {
+        run_in(tx, sql, &args![status.name(), reason, now], &ids).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Events that the server itself reports: what became of messages, and what their readers did. Each is stored with its inbox row in the
+//! transaction of what it tells of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use segflow_core::ids;
+use segflow_core::merge::Object;
+use serde_json::Value as Json;
+
+use super::db::{Tx, Value};
+use super::inbox::INBOX;
+use super::ingest::{EVENTS, stored_events};
+use super::many::{On, insert, select_in};
+use super::{Result, for_update};
+use crate::args;
+
+/// Something that happened to a user.
+#[derive(Debug, Clone)]
+pub struct Happened {
+    pub user: String,
+    /// Of the message that it is about: an earlier user of that id, who was erased, is not told of. `None`: whoever it is now.
+    pub incarnation: Option<String>,
+    pub name: &'static str,
+    /// The same for the same thing, so that it counts once.
+    pub id: String,
+    pub attributes: Object,
+    /// ms UTC.
+    pub at: i64,
+}
+
+/// Stores what happened to users who are there, each of it once; how many were stored. Locks the users, in their order. Whoever decides
+/// is to be woken after the commit.
+pub async fn report(tx: &mut Tx, workspace: &str, all: &[Happened], now: i64) -> Result<usize> {
+    let users: BTreeSet<&str> = all.iter().map(|happened| happened.user.as_str()).collect();
+    let users: Vec<Value> = users.into_iter().map(Value::from).collect();
+    let sql = format!(
+        "SELECT id, incarnation FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        for_update(tx.kind())
+    );
+    let mut there = BTreeMap::new();
+    for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await? {
+        there.insert(row.text(0)?, row.text(1)?);
+    }
+    let is_there = |h: &&Happened| {
+        there.get(&h.user).is_some_and(|now| h.incarnation.as_ref().is_none_or(|incarnation| incarnation == now))
+    };
+    let all: Vec<&Happened> = all.iter().filter(is_there).collect();
+    let (users, ids) = all.iter().map(|happened| (happened.user.as_str(), happened.id.as_str())).unzip();
+    let mut known = stored_events(tx, workspace, &users, &ids).await?;
+    let (mut events, mut inbox) = (vec![], vec![]);
+    for happened in all {
+        let Happened { user, name, id, attributes, at, .. } = happened;
+        if !known.insert((user.clone(), id.clone())) {
+            continue;
+        }
+        let attributes = Json::Object(attributes.clone()).to_string();
+        events.push(args![workspace, user, id, *name, attributes, *at, now]);
+        inbox.push(args![ids::bucket(workspace, user), workspace, user, id, Option::<String>::None, 0, false]);
+    }
+    let stored = events.len();
+    insert(tx, &EVENTS, events).await?;
+    insert(tx, &INBOX, inbox).await?;
+    Ok(stored)
+}
