@@ -32,5 +32,5 @@ mysql:
 pictures:
     cargo run --package segflow-cli --bin segflow -- emails examples/components --out target/pictures/components
     cargo run --package segflow-cli --bin segflow -- emails examples/storefront --out target/pictures/storefront
-    SEGFLOW_PICTURES={{ justfile_directory() }}/target/pictures/letters cargo test --package letters --test react_email
-    cd "${SEGFLOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/segflow}/vendors/letters" && node docs.mjs {{ justfile_directory() }}/target/pictures/components {{ justfile_directory() }}/target/pictures/storefront {{ justfile_directory() }}/target/pictures/letters {{ justfile_directory() }}/docs/pictures
+    SEGFLOW_PICTURES={{ justfile_directory() }}/target/pictures/six cargo test --package six --test react_email
+    cd "${SEGFLOW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/segflow}/vendors/six" && node docs.mjs {{ justfile_directory() }}/target/pictures/components {{ justfile_directory() }}/target/pictures/storefront {{ justfile_directory() }}/target/pictures/six {{ justfile_directory() }}/docs/pictures

@@ -373,7 +373,8 @@ fn argument(input: &FnArg) -> Result<Argument> {
         ty => ty,
     };
     if quote!(#inside).into_iter().any(|token| matches!(token, TokenTree::Punct(sign) if sign.as_char() == '&')) {
-        let message = "the arguments of an email are stored: inside of another type stands a value, as in `Option<String>`";
+        let message =
+            "the arguments of an email are stored: inside of another type stands a value, as in `Option<String>`";
         return Err(Error::new_spanned(&typed.ty, message));
     }
     let is_user = pat.ident == "user" || pat.ident == "_user";

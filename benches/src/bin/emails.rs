@@ -22,7 +22,7 @@ const TIMES: usize = 20_000;
 async fn main() -> Result<()> {
     let requests = requests()?;
     let natively = tokio::task::block_in_place(|| natively(&requests))?;
-    let wasm = project::module("tests/plugins/letters").await?;
+    let wasm = project::module("tests/plugins/six").await?;
     tokio::task::block_in_place(|| through_a_plugin(&wasm, &requests))?;
     tokio::task::block_in_place(|| beside_react_email(&natively))?;
     of_fifty().await
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
 
 /// The six emails with what they are rendered with.
 fn requests() -> Result<Vec<Render>> {
-    let data: Value = serde_json::from_str(letters::DATA)?;
+    let data: Value = serde_json::from_str(six::DATA)?;
     let emails = data["emails"].as_object().context("emails")?;
     let user = Json(data["user"].to_string());
     let one = |(name, args): (&String, &Value)| Render {
@@ -53,7 +53,7 @@ fn target(name: &str, natively: bool) -> &'static str {
 /// With reading user and arguments, as a plugin does it.
 fn natively(requests: &[Render]) -> Result<BTreeMap<String, Duration>> {
     title("rendering, natively: JSON in, subject, HTML and text out");
-    let project = letters::letters();
+    let project = six::six();
     let mut natively = BTreeMap::new();
     for request in requests {
         let (mut times, size) = measure(request, |request| Ok(respond(&project, Request::Render(request.clone()))))?;
@@ -102,8 +102,8 @@ fn measure(request: &Render, mut render: impl FnMut(&Render) -> Result<Response>
 
 /// The same six emails in Node, one after the other in one process that is warm.
 fn beside_react_email(natively: &BTreeMap<String, Duration>) -> Result<()> {
-    let source = database::workspace().join("tests/vendors/letters");
-    let home = peers::installed("letters", &source.join("package.json"), |folder| {
+    let source = database::workspace().join("tests/vendors/six");
+    let home = peers::installed("six", &source.join("package.json"), |folder| {
         peers::output(Command::new("npm").args(peers::NPM).current_dir(folder), "");
     });
     for file in ["bench.mjs", "letters.mjs", "data.json"] {

@@ -1,35 +1,3 @@
-<<<<<<< HEAD
-//! Six emails as a shop writes them. tests/vendors/letters.mjs has the same six for React Email; tests/vendors/letters.json is what both are
-//! rendered with.
-
-use segflow::prelude::*;
-
-mod account;
-mod orders;
-mod parts;
-mod shop;
-
-pub use account::{reset, welcome};
-pub use orders::order;
-pub use shop::{digest, vip, winback};
-
-/// What both are rendered with: the user, and the arguments of each.
-pub const DATA: &str = include_str!("../../../vendors/letters/data.json");
-
-#[derive(Debug, Clone, Attributes, Serialize, Deserialize)]
-pub struct Customer {
-    pub name: String,
-    pub email: String,
-}
-
-/// In cents.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Line {
-    pub name: String,
-    pub detail: String,
-    pub count: u32,
-    pub price: u32,
-=======
 //! What people want to be written to about, and when. Which variant a module is stands in sixteen bytes of it, which tests overwrite.
 
 use segflow::prelude::*;
@@ -49,51 +17,10 @@ pub struct Person {
     #[serde(default)]
     pub does: String,
     pub time_zone: Option<String>,
->>>>>>> main
 }
 
 #[derive(Debug, Clone, Event, Serialize, Deserialize)]
 pub struct Order {
-<<<<<<< HEAD
-    pub number: String,
-    pub lines: Vec<Line>,
-    pub shipping: u32,
-    pub tax: u32,
-    pub address: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Product {
-    pub name: String,
-    pub price: u32,
-    pub picture: String,
-    pub link: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Story {
-    pub title: String,
-    pub author: String,
-    pub minutes: u32,
-    pub words: String,
-    pub link: String,
-}
-
-async fn all(flow: Flow<Customer>) {
-    flow.send(welcome()).await;
-    flow.send(winback(vec![])).await;
-    flow.send(vip("CUP-20".into(), 20)).await;
-    flow.send(digest("June".into(), vec![])).await;
-}
-
-#[segflow::project]
-pub fn letters() -> Project<Customer> {
-    Project::new("letters")
-        .from("Kiln & Cup <hello@kiln.example>")
-        .campaign(Campaign::new("all", all).enters(Segment::everyone("everyone")))
-        .transaction("order", order)
-        .provider(Capture)
-=======
     pub number: u32,
 }
 
@@ -183,5 +110,4 @@ pub fn letters() -> Project<Person> {
         .campaign(Campaign::new("bare", once).enters(does("bare")))
         .campaign(Campaign::new("sorry", once).enters(Segment::new("gone", events::<Unsubscribed>().exists())))
         .transaction("receipt", receipt)
->>>>>>> main
 }

@@ -1,6 +1,6 @@
 //! The six emails beside what React Email makes of the same six, in a real Chromium.
 //!
-//! Pictures of both: `SEGFLOW_PICTURES=folder cargo test -p letters --test react_email`.
+//! Pictures of both: `SEGFLOW_PICTURES=folder cargo test -p six --test react_email`.
 
 mod common;
 

@@ -1,4 +1,4 @@
-// The six emails of tests/plugins/letters, as one writes them with React Email.
+// The six emails of tests/plugins/six, as one writes them with React Email.
 import {
   Body, Button, Column, Container, Head, Heading, Hr, Html, Img, Link, Preview, Row, Section, Tailwind, Text, pixelBasedPreset,
 } from "@react-email/components";

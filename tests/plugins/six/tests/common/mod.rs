@@ -10,12 +10,12 @@ use serde_json::Value;
 
 /// The emails by name, rendered as a server renders them.
 pub fn rendered() -> Vec<(String, Rendered)> {
-    let data: Value = serde_json::from_str(letters::DATA).expect("JSON");
+    let data: Value = serde_json::from_str(six::DATA).expect("JSON");
     let emails = data["emails"].as_object().expect("emails");
     let render = |(name, args): (&String, &Value)| {
         let render =
             Render { template: name.clone(), user: Json(data["user"].to_string()), args: Json(args.to_string()) };
-        match respond(&letters::letters(), Request::Render(render)) {
+        match respond(&six::six(), Request::Render(render)) {
             Response::Rendered(rendered) => (name.clone(), rendered),
             other => panic!("{name}: {other:?}"),
         }
@@ -25,8 +25,8 @@ pub fn rendered() -> Vec<(String, Rendered)> {
 
 /// The folder of the scripts, in which Node finds React Email and Chromium.
 pub fn home() -> PathBuf {
-    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vendors/letters");
-    let home = peers::installed("letters", &source.join("package.json"), |folder| {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vendors/six");
+    let home = peers::installed("six", &source.join("package.json"), |folder| {
         peers::output(Command::new("npm").args(peers::NPM).current_dir(folder), "");
         // It unpacks itself, once.
         let unpack = "import c from '@sparticuz/chromium'; await c.executablePath()";
