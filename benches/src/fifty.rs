@@ -114,7 +114,9 @@ pub fn email(user: &Person, percent: u32, things: Vec<String>) -> Email {
                 <Row class="mb-2"><Column>{thing}</Column><Column class="w-20 text-right">{n}</Column></Row>
             }
             <Hr class="my-6 border-stone-200"/>
-            <Button href="https://shop.example/NUMBER" class="bg-teal-700 text-white font-semibold rounded-lg px-7 py-3.5">"See number NUMBER"</Button>
+            <Button href="https://shop.example/NUMBER" class="bg-teal-700 text-white font-semibold rounded-lg px-7 py-3.5">
+                "See number NUMBER"
+            </Button>
         </Letter>
     }
 }

@@ -9,7 +9,9 @@ pub fn button(_user: &Reader) -> Email {
     html! {
         <Subject>"Button"</Subject>
         <Ground>
-            <Section class="mb-3"><Button href="https://shop.example" class="bg-brand text-white font-semibold rounded-lg px-6 py-3">"See your order"</Button></Section>
+            <Section class="mb-3">
+                <Button href="https://shop.example" class="bg-brand text-white font-semibold rounded-lg px-6 py-3">"See your order"</Button>
+            </Section>
             <Button href="https://shop.example" class="w-full border border-slate-300 text-slate-900 rounded-lg px-6 py-3">"The whole width"</Button>
         </Ground>
     }
@@ -48,7 +50,12 @@ pub fn code(_user: &Reader) -> Email {
 pub fn raw(_user: &Reader) -> Email {
     html! {
         <Subject>"Raw"</Subject>
-        <Ground><Raw html="<table width='100%' cellpadding='12' style='background:#fef3c7'><tr><td>HTML as it is</td></tr></table>" text="HTML as it is"/></Ground>
+        <Ground>
+            <Raw
+                html="<table width='100%' cellpadding='12' style='background:#fef3c7'><tr><td>HTML as it is</td></tr></table>"
+                text="HTML as it is"
+            />
+        </Ground>
     }
 }
 
