@@ -18,7 +18,7 @@ pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Entry, Happened, OpKind, ReadDelta, identity};
 pub use manifest::{
     Argument, Campaign, Dkim, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind,
-    Reentry, Rule, Segment, Template, Transaction, Trigger, Type,
+    Reentry, Route, Rule, Segment, Stream, Template, Transaction, Trigger, Type,
 };
 pub use samples::{Sample, Samples};
 pub use turn::{

@@ -22,6 +22,7 @@ mod page;
 mod params;
 mod path;
 mod problem;
+mod providers;
 mod secrets;
 mod segments;
 mod tasks;
@@ -50,6 +51,8 @@ pub struct Api {
     pub secrets: Secrets,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
+    /// Whether no mail leaves.
+    pub captures: bool,
     pub metrics: PrometheusHandle,
     /// Whether this server takes traffic: false while it starts and while it drains.
     pub ready: Arc<AtomicBool>,
@@ -69,6 +72,7 @@ pub fn router(api: Api) -> Router {
         .merge(keys::routes())
         .merge(me::routes())
         .merge(messages::routes())
+        .merge(providers::routes())
         .merge(secrets::routes())
         .merge(segments::routes())
         .merge(tasks::routes())

@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod keys;
 pub mod ledger;
 pub mod many;
+pub mod providers;
 pub mod read;
 pub mod runs;
 pub mod secrets;
