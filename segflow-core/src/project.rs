@@ -206,6 +206,19 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
     ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
     ids(&mut say, "topic", manifest.topics.iter().map(|t| t.id.as_str()));
+    for provider in &manifest.providers {
+        let mut bad = |message: &str| say("bad_route", format!("provider {}", provider.id), message.into());
+        let route = &provider.route;
+        if route.weight == 0 {
+            bad("a weight is 1 or more: without any message it need not be declared");
+        }
+        if route.per_second == Some(0) {
+            bad("`.per_second(0)` would let nothing through");
+        }
+        if route.per_day == Some(0) {
+            bad("`.per_day(0)` would let nothing through");
+        }
+    }
 
     let segments: Vec<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
     let templates: Vec<&str> = manifest.templates.iter().map(|t| t.id.as_str()).collect();

@@ -86,7 +86,7 @@ impl Loops {
     async fn deliver(self: Arc<Self>) -> Result<()> {
         loop {
             let (begun, pause) = match self.delivery.tick().await {
-                Ok(begun) => (begun, POLL),
+                Ok(begun) => (begun, self.delivery.quiet().map_or(POLL, |quiet| quiet.min(POLL))),
                 Err(error) => (0, self.survive(error)?),
             };
             if begun > 0 && !self.stop.is_cancelled() {

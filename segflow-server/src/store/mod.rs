@@ -24,6 +24,7 @@ pub mod keys;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod providers;
 pub mod read;
 pub mod runs;
 pub mod secrets;
