@@ -107,6 +107,9 @@ impl Row {
     pub fn blob(&self, at: usize) -> Result<Vec<u8>> {
         read_column!(self, at, Vec<u8>)
     }
+    pub fn opt_blob(&self, at: usize) -> Result<Option<Vec<u8>>> {
+        read_column!(self, at, Option<Vec<u8>>)
+    }
 }
 
 #[derive(Clone)]
