@@ -18,8 +18,8 @@ use super::made_up::{self, Dice, User};
 use super::{bought, expr, project, worked};
 use crate::harness::*;
 
+all![what_is_summed_up_gives_what_the_events_give];
 both![
-    what_is_summed_up_gives_what_the_events_give,
     an_event_of_one_with_many_reads_few_rows,
     windows_of_one_with_many_open_and_close_on_time,
     flows_ask_about_many_events,
@@ -147,7 +147,7 @@ async fn bought_often(app: &App, user: &str, many: i64, every: i64, ago: i64) {
     let digits = digits.join(" UNION ALL ");
     let (id, value) = match app.server().store().db.kind() {
         Kind::Sqlite => ("'old-' || n", "'{\"value\":' || (n % 7) || '}'"),
-        Kind::MySql => ("CONCAT('old-', n)", "CONCAT('{\"value\":', n % 7, '}')"),
+        _ => ("CONCAT('old-', n)", "CONCAT('{\"value\":', n % 7, '}')"),
     };
     let sql = format!(
         "INSERT INTO events (workspace, user_id, id, name, attributes, occurred_at, received_at) \
@@ -203,7 +203,7 @@ async fn windows_of_one_with_many_open_and_close_on_time(db: Database) {
     let app = App::start(&db).await;
     let mut dice = Dice(11);
     let mut exprs: Vec<Expr> = vec![];
-    while exprs.len() < 8 {
+    while exprs.len() < 5 {
         let expr = dice.expr(1, &[]);
         // Those that time changes.
         if asked(&expr).iter().any(|asked| asked.events.within.is_some()) {
@@ -233,19 +233,19 @@ async fn windows_of_one_with_many_open_and_close_on_time(db: Database) {
         app.post("/v1/batch", json!({ "batch": batch })).await.ok();
         app.settle().await;
     };
-    tell(&mut user, now, 500).await;
+    tell(&mut user, now, 400).await;
     let (mut seen, mut before) = (0, vec![]);
-    for round in 0..12 {
+    for round in 0..8 {
         tell(&mut user, now, 1).await;
         let holds = |n: &usize| made_up::holds(&exprs[*n], &user, &[], now);
         let expected: Vec<String> = (0..exprs.len()).filter(holds).map(|n| format!("s{n}")).collect();
         assert_eq!(app.segments("ada").await, expected, "round {round}: {exprs:?}");
         seen += usize::from(round > 0 && expected != before);
         before = expected;
-        app.advance("31h").await;
-        now += 31 * 3_600_000;
+        app.advance("9h").await;
+        now += 9 * 3_600_000;
     }
-    assert!(seen > 3, "{seen} changes");
+    assert!(seen > 1, "{seen} changes");
     assert!(db.count("SELECT COUNT(*) FROM tallies").await > 2);
 }
 
