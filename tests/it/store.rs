@@ -1,4 +1,4 @@
-//! The store by itself: one contract, two databases, always two workspaces with the same ids.
+//! The store by itself: one contract, all databases, always two workspaces with the same ids.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use segflow_server::store::{Error, Store, deployments, erase, fence};
 
 use crate::harness::*;
 
-both![
+all![
     facts_of_one_moment_keep_their_order,
     a_decision_holds_or_is_dropped,
     a_decision_about_somebody_else_of_the_same_id_is_dropped,
