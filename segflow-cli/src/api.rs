@@ -228,6 +228,14 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/link-keys/{}", segment(id)?)).idempotent()).await
     }
 
+    pub async fn providers(&self) -> Result<Vec<Value>> {
+        self.all("/providers").await
+    }
+
+    pub async fn retry_provider(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::POST, format!("/providers/{}/retry", segment(id)?)).idempotent()).await
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }

@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod links;
 mod login;
+mod providers;
 mod push;
 mod secret;
 mod segment;
@@ -112,6 +113,8 @@ enum Verb {
     Enrollment(enrollment::Enrollment),
     /// Show a segment, explain it for a user, list its members, hold everybody against it
     Segment(segment::Segment),
+    /// Show how each provider is, and ask one again that is left alone
+    Providers(providers::Providers),
     /// Report an event of a user
     Emit(emit::Emit),
     /// Add a user, or merge attributes into the one that exists
@@ -187,6 +190,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Enroll(verb) => verb.run(&context).await,
         Verb::Enrollment(verb) => verb.run(&context).await,
         Verb::Segment(verb) => verb.run(&context).await,
+        Verb::Providers(verb) => verb.run(&context).await,
         Verb::Emit(verb) => verb.run(&context).await,
         Verb::Add(verb) => verb.run(&context).await,
         Verb::Update(verb) => verb.run(&context).await,

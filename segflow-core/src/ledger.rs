@@ -4,6 +4,7 @@ use segflow_protocol::{Guarantee, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::ids;
+use crate::route::breaker::BUSY;
 
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,6 +125,9 @@ pub struct Transition {
 /// How often a message is tried before it is given up.
 pub const MAX_ATTEMPTS: u32 = 10;
 
+/// How often the pause of a message is doubled whose provider is in trouble: up to about five minutes.
+const UNABLE_DOUBLED: u32 = 6;
+
 /// The longest reason that is kept, in characters; providers say more than anybody reads.
 const MAX_REASON: usize = 500;
 
@@ -142,14 +146,18 @@ pub fn after(outcome: &Outcome, message: &str, attempt: u32, guarantee: Guarante
         Outcome::Accepted { .. } => end(Status::Sent, None),
         Outcome::Refused(why) => end(Status::Refused, Some(short(why))),
         Outcome::Retry(why) => again(why),
-        // However long it lasts: it is nothing that the message could be refused for.
+        // However long it lasts: it is nothing that the message could be refused for. A provider that is in trouble for longer is left
+        // alone by its breaker; the message only has to be there when it is well again.
         Outcome::Unable { why, pause } => {
             // At least a second, and not all of them at once.
             let asked = |pause: i64| {
                 let spread = ids::random(ids::seed(message), u64::from(attempt)) % (pause.max(0) as u64 / 4 + 1_000);
                 pause.max(1_000).saturating_add(spread as i64)
             };
-            let pause = pause.map_or_else(|| backoff(message, attempt), asked);
+            let pause = match pause {
+                Some(pause) if *pause <= BUSY => asked(*pause),
+                _ => backoff(message, attempt.min(UNABLE_DOUBLED)),
+            };
             Transition { status: Status::Pending, reason: Some(short(why)), due_at: Some(now.saturating_add(pause)) }
         }
         Outcome::Ambiguous(why) => lost(why, message, attempt, guarantee, now),
@@ -208,12 +216,16 @@ mod tests {
         let down = |pause| Outcome::Unable { why: "down".into(), pause };
         let much_later = after(&down(None), "msg_1", 50, Guarantee::AtMostOnce, 0);
         assert_eq!(much_later.status, Status::Pending);
-        assert!((3_600_000..4_500_000).contains(&much_later.due_at.expect("due")));
+        assert!((320_000..400_000).contains(&much_later.due_at.expect("due")));
         let asked =
             |message: &str, pause| after(&down(Some(pause)), message, 1, Guarantee::AtMostOnce, 1).due_at.expect("due");
         assert!((7_001..9_751).contains(&asked("msg_1", 7_000)), "as long as it asked for, and a little");
         assert!((1_001..2_001).contains(&asked("msg_1", 0)), "never at once");
         assert_ne!(asked("msg_1", 7_000), asked("msg_2", 7_000), "nor all at the same instant");
+        assert!(
+            (10_001..12_501).contains(&asked("msg_1", 86_400_000)),
+            "for longer it is the provider that is left alone"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
 //! - [`consent`]: whether an address may be written to, and about what.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
+//! - [`route`]: which provider a message leaves by: breakers, allowances, priorities and weights.
 //! - [`memory`]: a store, clock and provider in memory, for tests and the simulator.
 //!
 //! A plugin needs the turn machine alone; the engine's half is not built for it.
@@ -26,6 +27,8 @@ pub mod memory;
 pub mod merge;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod route;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod step;
 pub mod words;

@@ -2,15 +2,16 @@
 //! decided about something that has changed since is dropped, and outcomes are accepted late.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::enrollment::{self, Enrollment};
-use crate::eval::EventFact;
+use crate::eval::{Asked, EventFact, Layout, Loaded, apart};
 use crate::ledger::{self, Message, Outcome, Status, Transition};
 use crate::merge::{Object, changed, merge};
 use crate::project::Project;
-use crate::step::{Decision, Fact, Job, Mark, Stop, Told, User, What, Work, needs, step};
+use crate::step::{Decision, Fact, Job, Mark, Needs, Stop, Told, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
 use segflow_protocol::Json;
 
@@ -59,6 +60,8 @@ pub struct Memory {
     pub sql: BTreeMap<String, BTreeSet<String>>,
     /// Arms that are chosen beforehand, by name of a split or experiment.
     pub arms: BTreeMap<String, String>,
+    /// With more events of one name than this, all but about so many are summed up.
+    pub apart: Option<usize>,
     /// What flows logged: user, campaign, line.
     pub logs: Vec<(String, String, String)>,
 }
@@ -234,7 +237,7 @@ impl Memory {
     }
 
     /// Reads all that a step of this user works on, and the events that it asked for besides.
-    pub fn load(&self, user: &str, more: &BTreeSet<String>, now: i64) -> Option<(Work, crate::step::Needs)> {
+    pub fn load(&self, user: &str, more: &[Asked], now: i64) -> Option<(Work, Needs)> {
         let record = self.users.get(user)?;
         let facts = self.inbox.values().filter(|(of, _)| of == user).map(|(_, fact)| fact.clone()).collect();
         let mut work = Work {
@@ -254,15 +257,34 @@ impl Memory {
             past.keys.extend(enrollment.key.clone());
         }
         let needs = needs(&self.project, &work, now);
-        for name in needs.events.iter().chain(more) {
-            let events = record.events.iter().filter(|(_, of, _)| of == name);
-            work.history.insert(name.clone(), events.map(|(.., fact)| fact.clone()).collect());
+        let names: BTreeSet<&String> = needs.events.iter().chain(more.iter().map(|asked| &asked.events.name)).collect();
+        for name in names {
+            let events = record.events.iter().filter(|(_, of, _)| of == name).map(|(.., fact)| fact.clone()).collect();
+            work.history.extend(self.loaded(name, events, more, now));
         }
         for &index in &needs.sql {
             let id = &self.project.manifest.segments[index].id;
             work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)));
         }
         Some((work, needs))
+    }
+
+    /// One by one, or summed up as a server does it, with so many apart as there may be.
+    fn loaded(&self, name: &str, mut events: Vec<EventFact>, more: &[Asked], now: i64) -> Vec<Loaded> {
+        let layouts = self.project.layouts(name, more);
+        let Some(most) = self.apart.filter(|most| events.len() > *most && !layouts.is_empty()) else {
+            return vec![Loaded::full(name, events)];
+        };
+        events.sort_by_key(|event| event.occurred_at);
+        let (old, new) = events.split_at(apart(&events, most));
+        let ends = new.first().map_or(i64::MAX, |event| event.occurred_at);
+        let summed = |layout: Arc<Layout>| {
+            let bounds = layout.bounds(now);
+            let all = layout.sum_up(i64::MIN, ends, old, most.max(1), self.project.event_fields(name)).into_iter();
+            let all = all.map(|stretch| if stretch.holds_one_of(&bounds) { stretch } else { stretch.tallies_only() });
+            Loaded { name: name.into(), events: new.to_vec(), summed: Some((layout, all.collect())) }
+        };
+        layouts.into_iter().map(summed).collect()
     }
 
     /// Commits a decision, whole. `false`: something it was about has changed since, and nothing was done.
@@ -379,14 +401,14 @@ impl Memory {
                 return Ok(());
             }
             for user in busy {
-                let mut more = BTreeSet::new();
+                let mut more = vec![];
                 while let Some((work, needs)) = self.load(&user, &more, now) {
                     match step(&self.project, work, &needs, plugins, now) {
                         Ok(decision) => {
                             self.commit(decision, now);
                             break;
                         }
-                        Err(Stop::Missing(names)) => more.extend(names),
+                        Err(Stop::Missing(asked)) => more.extend(asked),
                         Err(Stop::Plugin(error)) => return Err(error),
                     }
                 }

@@ -1,12 +1,13 @@
 //! A manifest, checked and indexed for the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use segflow_protocol::{
     Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Topic, Transaction, Trigger, is_own,
 };
 
-use crate::eval::{Dependencies, dependencies};
+use crate::eval::{Asked, Dependencies, Layout, asked, dependencies};
 use crate::ids;
 use crate::merge::{Object, Path};
 use crate::words::distance;
@@ -28,6 +29,8 @@ pub struct Project {
     /// Indexes into `manifest.segments`, those a segment depends on first.
     order: Vec<usize>,
     dependencies: Vec<Dependencies>,
+    /// By name of an event: what the segments ask about it.
+    layouts: BTreeMap<String, Arc<Layout>>,
 }
 
 /// Why a re-evaluation is asked for.
@@ -61,6 +64,7 @@ impl Project {
             })
             .collect();
         let order = in_order(&manifest, &dependencies).unwrap_or_default();
+        let layouts = layouts(&manifest);
         let in_flight = BTreeMap::new();
         Project {
             deployment: deployment.into(),
@@ -71,6 +75,7 @@ impl Project {
             in_flight,
             order,
             dependencies,
+            layouts,
         }
     }
 
@@ -151,9 +156,37 @@ impl Project {
         self.manifest.transactions.iter().filter(move |t| t.event == event)
     }
 
-    pub fn event_fields(&self, name: &str) -> &[Field] {
-        self.manifest.events.iter().find(|e| e.name == name).map_or(&[], |e| e.fields.as_slice())
+    /// What is to be kept of the events of a name for all that the segments ask about them, and for these questions besides.
+    pub fn layouts(&self, name: &str, more: &[Asked]) -> Vec<Arc<Layout>> {
+        let more = || more.iter().filter(|asked| asked.events.name == name);
+        let known = self.layouts.get(name).map(|known| Arc::new(known.with_windows(more())));
+        let mut layouts: Vec<Arc<Layout>> = known.into_iter().collect();
+        for asked in more() {
+            if !layouts.iter().any(|layout| layout.answers(asked.of())) {
+                layouts.push(Arc::new(Layout::new([asked], self.event_fields(name))));
+            }
+        }
+        layouts
     }
+
+    pub fn event_fields(&self, name: &str) -> &[Field] {
+        fields(&self.manifest, name)
+    }
+}
+
+fn layouts(manifest: &Manifest) -> BTreeMap<String, Arc<Layout>> {
+    let mut by_name: BTreeMap<String, Vec<Asked>> = BTreeMap::new();
+    for segment in &manifest.segments {
+        if let Rule::Expr(expr) = &segment.rule {
+            asked(expr).into_iter().for_each(|asked| by_name.entry(asked.events.name.clone()).or_default().push(asked));
+        }
+    }
+    let fields = |name: &str| fields(manifest, name);
+    by_name.into_iter().map(|(name, asked)| (name.clone(), Arc::new(Layout::new(&asked, fields(&name))))).collect()
+}
+
+fn fields<'a>(manifest: &'a Manifest, event: &str) -> &'a [Field] {
+    manifest.events.iter().find(|e| e.name == event).map_or(&[], |e| e.fields.as_slice())
 }
 
 /// Those of a user's attributes that a project declares.
@@ -206,6 +239,19 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
     ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
     ids(&mut say, "topic", manifest.topics.iter().map(|t| t.id.as_str()));
+    for provider in &manifest.providers {
+        let mut bad = |message: &str| say("bad_route", format!("provider {}", provider.id), message.into());
+        let route = &provider.route;
+        if route.weight == 0 {
+            bad("a weight is 1 or more: without any message it need not be declared");
+        }
+        if route.per_second == Some(0) {
+            bad("`.per_second(0)` would let nothing through");
+        }
+        if route.per_day == Some(0) {
+            bad("`.per_day(0)` would let nothing through");
+        }
+    }
 
     let segments: Vec<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
     let templates: Vec<&str> = manifest.templates.iter().map(|t| t.id.as_str()).collect();

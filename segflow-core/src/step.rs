@@ -13,7 +13,7 @@ use segflow_protocol::{Field, Json, Rule, Task, Webhook};
 use serde_json::Value;
 
 use crate::enrollment::{Enrollment, Status};
-use crate::eval::{self, EventFact, Facts};
+use crate::eval::{self, Asked, Facts, History, Loaded, Of};
 use crate::ledger::{Message, Origin};
 use crate::merge::{Object, Path};
 use crate::project::{Project, Touch};
@@ -97,8 +97,8 @@ pub struct Work {
     pub enrollments: Vec<Enrollment>,
     /// By campaign.
     pub past: BTreeMap<String, Past>,
-    /// By name, the stored events that [`needs`] or a [`Stop::Missing`] asked for; an entry for each name, also without events.
-    pub history: BTreeMap<String, Vec<EventFact>>,
+    /// The stored events that [`needs`] or a [`Stop::Missing`] asked for; an entry for each name, also without events.
+    pub history: Vec<Loaded>,
     /// By name of a split or experiment, arms that are chosen already.
     pub arms: BTreeMap<String, String>,
     /// By segment, the verdicts of raw SQL that [`needs`] asked for.
@@ -226,12 +226,12 @@ pub enum MarkKind {
 }
 
 /// Why a step could not be taken. Nothing is decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Stop {
     /// A plugin could not be run now: the step is to be tried again.
     Plugin(PluginError),
-    /// A flow asks about events of these names, which [`Work::history`] does not have: the step is to be taken anew with them.
-    Missing(BTreeSet<String>),
+    /// A flow asks about events that [`Work::history`] does not have: the step is to be taken anew with them.
+    Missing(Vec<Asked>),
 }
 
 impl From<PluginError> for Stop {
@@ -244,7 +244,10 @@ impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Stop::Plugin(error) => error.fmt(f),
-            Stop::Missing(names) => write!(f, "the events {names:?} were not loaded"),
+            Stop::Missing(asked) => {
+                let names: Vec<&str> = asked.iter().map(|asked| asked.events.name.as_str()).collect();
+                write!(f, "the events {} were not loaded", names.join(", "))
+            }
         }
     }
 }
@@ -397,8 +400,9 @@ impl Facts for View<'_> {
     fn attributes(&self) -> &Object {
         &self.step.work.user.attributes
     }
-    fn events(&self, name: &str) -> &[EventFact] {
-        self.step.work.history.get(name).map_or(&[], Vec::as_slice)
+    fn history(&self, of: Of<'_>) -> History<'_> {
+        let loaded = self.step.work.history.iter().find(|loaded| loaded.answers(of));
+        loaded.map_or(History::full(&[]), Loaded::history)
     }
     fn in_segment(&self, id: &str) -> bool {
         self.step.work.members.contains(id)

@@ -254,6 +254,67 @@ pub struct Argument {
 pub struct Provider {
     pub id: String,
     pub kind: ProviderKind,
+    #[serde(default, skip_serializing_if = "Route::is_plain")]
+    pub route: Route,
+}
+
+/// Which messages a provider gets, beside the others of the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    /// The lowest is asked first; the others, when all of it cannot be asked.
+    #[serde(skip_serializing_if = "is_one")]
+    pub priority: u32,
+    /// Its part, beside others of the same priority.
+    #[serde(skip_serializing_if = "is_one")]
+    pub weight: u32,
+    /// Those of one kind alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Stream>,
+    /// The most messages in a second, and in any 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<u32>,
+}
+
+impl Default for Route {
+    fn default() -> Route {
+        Route { priority: 1, weight: 1, only: None, per_second: None, per_day: None }
+    }
+}
+
+impl Route {
+    fn is_plain(&self) -> bool {
+        *self == Route::default()
+    }
+
+    pub fn takes(&self, stream: Stream) -> bool {
+        self.only.is_none_or(|only| only == stream)
+    }
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// Where messages come from. A person waits for those of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Transactions,
+    Campaigns,
+}
+
+impl Stream {
+    pub const ALL: [Stream; 2] = [Stream::Transactions, Stream::Campaigns];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Transactions => "transactions",
+            Stream::Campaigns => "campaigns",
+        }
+    }
 }
 
 /// How a provider is spoken to. What is called a secret here is the name of one: the server has its value. `url` is a secret that holds

@@ -6,18 +6,70 @@
 //! Project::<Shopper>::new("shop").provider(Postmark::token("POSTMARK_TOKEN"));
 //! ```
 
-use segflow_protocol::{self as protocol, Dkim, ProviderKind};
+use segflow_protocol::{self as protocol, Dkim, ProviderKind, Stream};
 
 /// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`] or [`Endpoint`].
 #[derive(Debug, Clone)]
 pub struct Provider(pub(crate) protocol::Provider);
 
-/// What can be said of any provider.
+/// What can be said of any provider: which messages it gets beside the others of the project, and how many.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # let project = Project::<Shopper>::new("shop");
+/// project
+///     .provider(Ses::region("eu-central-1", "SES_KEY_ID", "SES_KEY"))
+///     .provider(Postmark::token("POSTMARK_TOKEN").priority(2).per_day(10_000));
+/// ```
 pub trait Route: Into<Provider> {
     /// A name of its own, for the second of a kind. The first is called as its kind is: `postmark`.
     fn named(self, id: impl Into<String>) -> Provider {
         let mut provider = self.into();
         provider.0.id = id.into();
+        provider
+    }
+
+    /// The lowest number is asked first, 1 if nothing is said. Another comes into it when all of the first are in trouble, or have used
+    /// up their day.
+    fn priority(self, priority: u32) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.priority = priority;
+        provider
+    }
+
+    /// Its part beside others of the same priority, 1 if nothing is said: with 3 and 1, three messages of four go through the first.
+    fn weight(self, weight: u32) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.weight = weight;
+        provider
+    }
+
+    /// Only messages of transactions, for which a person waits.
+    fn transactions_only(self) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.only = Some(Stream::Transactions);
+        provider
+    }
+
+    /// Only messages of campaigns.
+    fn campaigns_only(self) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.only = Some(Stream::Campaigns);
+        provider
+    }
+
+    /// No more messages than this in a second, over all servers. What a provider says of itself counts as well.
+    fn per_second(self, messages: u32) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.per_second = Some(messages);
+        provider
+    }
+
+    /// No more messages than this in any 24 hours, over all servers. Campaigns leave a twentieth of it to transactions.
+    fn per_day(self, messages: u32) -> Provider {
+        let mut provider = self.into();
+        provider.0.route.per_day = Some(messages);
         provider
     }
 }
@@ -166,7 +218,7 @@ macro_rules! elsewhere {
 elsewhere!(Postmark Ses SendGrid Resend);
 
 fn provider(id: &str, kind: ProviderKind) -> Provider {
-    Provider(protocol::Provider { id: id.into(), kind })
+    Provider(protocol::Provider { id: id.into(), kind, route: protocol::Route::default() })
 }
 
 impl From<Capture> for Provider {
@@ -244,5 +296,9 @@ mod tests {
         // As it stands in databases: what is not said is not there.
         let told = serde_json::to_value(&all[5].0).expect("JSON");
         assert_eq!(told, json!({"id": "second", "kind": {"resend": {"key": "I"}}}));
+        let routed = Capture.priority(2).weight(3).campaigns_only().per_second(14).per_day(50_000).named("bulk");
+        let route = json!({"priority": 2, "weight": 3, "only": "campaigns", "per_second": 14, "per_day": 50_000});
+        let told = serde_json::to_value(&routed.0).expect("JSON");
+        assert_eq!(told, json!({"id": "bulk", "kind": "capture", "route": route}));
     }
 }

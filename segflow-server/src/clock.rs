@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Instant;
 
 /// The business clock: the system's, or a virtual one that only moves when it is told to.
 #[derive(Clone)]
@@ -44,6 +45,38 @@ impl Clock {
     }
 }
 
+/// The time that all servers go by where they share something: the database's, or the virtual one where there is one.
+pub struct Shared {
+    clock: Clock,
+    /// What time it was when, µs.
+    known: Mutex<(Instant, i64)>,
+}
+
+impl Shared {
+    pub fn new(clock: Clock) -> Shared {
+        Shared { clock, known: Mutex::new((monotonic(), system_now() * 1_000)) }
+    }
+
+    /// The database, when asked, said that it was `now`, in ms.
+    pub fn learn(&self, asked: Instant, now: i64) {
+        *self.known.lock().expect("no panic while held") = (asked, now * 1_000);
+    }
+
+    /// µs UTC.
+    pub fn micros(&self) -> i64 {
+        if self.clock.is_virtual() {
+            return self.clock.now() * 1_000;
+        }
+        let (at, then) = *self.known.lock().expect("no panic while held");
+        then.saturating_add(at.elapsed().as_micros() as i64)
+    }
+
+    /// ms UTC.
+    pub fn now(&self) -> i64 {
+        self.micros().div_euclid(1_000)
+    }
+}
+
 /// The system's wall clock, ms UTC.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub(crate) fn system_now() -> i64 {
@@ -62,8 +95,8 @@ fn jump() -> i64 {
 
 /// The operational clock, for leases, call time-outs and measurements.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
-pub(crate) fn monotonic() -> std::time::Instant {
-    std::time::Instant::now()
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// RFC 3339 UTC with milliseconds where there are any.

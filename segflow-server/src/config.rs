@@ -46,6 +46,8 @@ pub struct Config {
     /// What seals and opens stored secrets: 64 hex digits each, with commas between them, the one that seals first. Without any, a
     /// development server has one of its own, and a production server stores no secrets.
     pub secret_keys: Option<String>,
+    /// In [`Mode::Dev`] too, mail leaves by the project's providers: for tests that play time with them.
+    pub dev_sends: bool,
     /// The capture provider; tests keep a handle on it to script it.
     pub capture: Arc<Capture>,
     /// How long a server that has stopped answering keeps its users. MySQL only: SQLite has one server.
@@ -77,6 +79,7 @@ impl Config {
             events: None,
             secrets: BTreeMap::new(),
             secret_keys: None,
+            dev_sends: false,
             capture: Arc::default(),
             lease: Duration::from_secs(10),
             grace: crate::delivery::smtp::CALL,

@@ -19,8 +19,9 @@ use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
 use crate::store::behind::{Behind, Wanted};
 use crate::store::decide::{self, Group};
+use crate::store::history::{Detail, Reading};
 use crate::store::ledger::Due;
-use crate::store::{Error, Result, Store, engine as rows};
+use crate::store::{Error, Result, Store, engine as rows, tallies};
 
 /// The most users in one commit. Whoever has just reported something waits for the tick that is under way, so it must not take long.
 const GROUP: usize = 128;
@@ -170,10 +171,12 @@ impl Engine {
 
     async fn work_for(&self, incarnation: &str, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
         let project = self.deploy.project(workspace).await?;
-        let (mut users, mut more, mut worked) = (users.clone(), BTreeSet::new(), false);
+        let (mut users, mut more, mut worked) = (users.clone(), vec![], false);
+        let detail = Detail::Keeping(tallies::SIZES);
+        let reading = Reading { db: &self.store.db, project: &project, workspace, now, detail };
         // Those whose flows ask about events that were not loaded are decided about anew, with them.
         while !users.is_empty() {
-            let loaded = rows::load(&self.store.db, &project, workspace, &users, &more, now).await?;
+            let loaded = rows::load(&reading, &users, &more).await?;
             if loaded.work.is_empty() && loaded.orphans.is_empty() {
                 break;
             }
@@ -184,8 +187,8 @@ impl Engine {
             for (user, result) in decide_all(project.clone(), loaded.work, codes, now).await? {
                 match result {
                     Ok(decision) => decisions.push(decision),
-                    Err(Stop::Missing(names)) => {
-                        more.extend(names);
+                    Err(Stop::Missing(asked)) => {
+                        more.extend(asked);
                         users.insert(user);
                     }
                     Err(Stop::Plugin(error)) => {

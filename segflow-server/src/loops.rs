@@ -17,12 +17,15 @@ use crate::drive::{Advance, Trial, Wishes};
 use crate::engine::Engine;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
-use crate::segments::Segments;
+use crate::segments::{Segments, Went};
 use crate::store::{Error, Result, Store, clock as stored, deployments, ledger};
 use crate::webhooks::Webhooks;
 
 /// How often the loops look for what became due, or what another server stored, without being woken.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How long is waited for the engine to work off what it was told about a whole segment.
+const BACKLOG: Duration = Duration::from_millis(20);
 
 /// How long a loop waits after the database failed it.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -86,7 +89,7 @@ impl Loops {
     async fn deliver(self: Arc<Self>) -> Result<()> {
         loop {
             let (begun, pause) = match self.delivery.tick().await {
-                Ok(begun) => (begun, POLL),
+                Ok(begun) => (begun, self.delivery.quiet().map_or(POLL, |quiet| quiet.min(POLL))),
                 Err(error) => (0, self.survive(error)?),
             };
             if begun > 0 && !self.stop.is_cancelled() {
@@ -134,7 +137,8 @@ impl Loops {
     async fn go_through(self: Arc<Self>) -> Result<()> {
         loop {
             let pause = match self.segments.tick().await {
-                Ok(true) if !self.stop.is_cancelled() => continue,
+                Ok(Went::On) if !self.stop.is_cancelled() => continue,
+                Ok(Went::Nowhere) => BACKLOG,
                 // A virtual clock's hours end where it stops.
                 Ok(_) if self.clock.is_virtual() => POLL,
                 Ok(_) => match self.segments.keep_sizes().await {

@@ -11,8 +11,8 @@ use segflow_core::protocol::Rule;
 use crate::clock::Clock;
 use crate::deploy::Deploy;
 use crate::ownership::{Held, Ownership};
-use crate::store::runs::{self, How, Run};
-use crate::store::{Error, Result, Store, deployments};
+use crate::store::runs::{self, How, Run, Verdicts};
+use crate::store::{Error, Result, Store, deployments, segments};
 
 /// An hour in ms.
 const HOUR: i64 = 3_600_000;
@@ -26,6 +26,19 @@ pub struct Segments {
     wake: Arc<tokio::sync::Notify>,
     /// By workspace: the hour whose sizes were kept last.
     kept: Mutex<BTreeMap<String, i64>>,
+    /// What a query about all has answered, as long as its verdicts are being told.
+    asked: Mutex<Option<(Run, Arc<Verdicts>)>>,
+}
+
+/// What a tick has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Went {
+    /// One chunk further.
+    On,
+    /// Nowhere: the engine has to work off what it was told first, or everybody's news would stand behind it.
+    Nowhere,
+    /// Nothing is due.
+    Home,
 }
 
 impl Segments {
@@ -36,34 +49,44 @@ impl Segments {
         ownership: Arc<Ownership>,
         wake: Arc<tokio::sync::Notify>,
     ) -> Segments {
-        Segments { store, deploy, clock, ownership, wake, kept: Mutex::default() }
+        Segments { store, deploy, clock, ownership, wake, kept: Mutex::default(), asked: Mutex::default() }
     }
 
     /// Runs ticks until nothing is due. Returns whether there was anything.
     pub async fn drain(&self) -> Result<bool> {
         let mut worked = false;
-        while self.tick().await? {
+        while self.tick().await? == Went::On {
             worked = true;
         }
         Ok(worked)
     }
 
-    /// Goes one chunk further with a run that is due. `false`: there is none.
-    pub async fn tick(&self) -> Result<bool> {
+    /// Goes on with a run that is due.
+    pub async fn tick(&self) -> Result<Went> {
         let Held { incarnation, buckets } = self.ownership.held();
         if buckets.is_empty() {
-            return Ok(false);
+            return Ok(Went::Home);
         }
         let (db, now) = (&self.store.db, self.clock.now());
-        let Some(run) = runs::due(db, &buckets, now).await? else { return Ok(false) };
-        let project = self.deploy.project(&run.workspace).await?;
-        let Some(how) = how(&project, &run) else {
-            runs::put_off(db, &run, now).await?;
-            return Ok(true);
+        let Some(run) = runs::due(db, &buckets, now).await? else {
+            *self.asked.lock().expect("no panic while held") = None;
+            return Ok(Went::Home);
         };
+        let project = self.deploy.project(&run.workspace).await?;
         let ends_here = |error: &Error| error.is_away() || matches!(error, Error::Fenced);
-        let mut done = runs::go_on(db, &incarnation, &run, &how, now).await;
-        if let (How::Scoped(_), Err(error)) = (&how, &done)
+        let (how, mut done) = match self.how(&project, &run, now).await {
+            Ok(Some(How::Whole(_))) if runs::is_enough(db, &buckets).await? => return Ok(Went::Nowhere),
+            Ok(Some(how)) => {
+                let done = runs::go_on(db, &incarnation, &run, &how, now).await;
+                (Some(how), done)
+            }
+            Ok(None) => {
+                runs::put_off(db, &run, now).await?;
+                return Ok(Went::On);
+            }
+            Err(error) => (None, Err(error)),
+        };
+        if let (Some(How::Scoped(_)), Err(error)) = (&how, &done)
             && !ends_here(error)
         {
             // One user's data can be enough for it: the engine asks about these users in smaller groups, and the run goes on behind them.
@@ -79,7 +102,32 @@ impl Segments {
                 runs::put_off(db, &run, now).await?;
             }
         }
-        Ok(true)
+        Ok(Went::On)
+    }
+
+    /// `None`: there is no such segment any more.
+    async fn how(&self, project: &Project, run: &Run, now: i64) -> Result<Option<How>> {
+        let Some(index) = project.manifest.segments.iter().position(|s| s.id == run.segment) else { return Ok(None) };
+        Ok(Some(match &project.manifest.segments[index].rule {
+            Rule::Expr(_) => How::Everybody,
+            Rule::Sql(sql) if project.depends_on(index).other_users => How::Whole(self.verdicts(run, sql, now).await?),
+            Rule::Sql(sql) => How::Scoped(sql.clone()),
+        }))
+    }
+
+    /// Asked once for all chunks of a run.
+    async fn verdicts(&self, run: &Run, sql: &str, now: i64) -> Result<Arc<Verdicts>> {
+        let known = |asked: &Option<(Run, Arc<Verdicts>)>| {
+            let (of, verdicts) = asked.as_ref()?;
+            of.is_one_with(run).then(|| verdicts.clone())
+        };
+        if let Some(verdicts) = known(&self.asked.lock().expect("no panic while held")) {
+            return Ok(verdicts);
+        }
+        let members = segments::everyone(&self.store.db, &run.workspace, sql, now).await?;
+        let verdicts = Arc::new(Verdicts { members: members.into_iter().collect(), rule: ids::seed(sql) });
+        *self.asked.lock().expect("no panic while held") = Some((run.clone(), verdicts.clone()));
+        Ok(verdicts)
     }
 
     /// Keeps the sizes of this hour, if nobody has yet.
@@ -103,13 +151,4 @@ impl Segments {
     pub async fn next_due(&self) -> Result<Option<i64>> {
         runs::next_due(&self.store.db).await
     }
-}
-
-fn how(project: &Project, run: &Run) -> Option<How> {
-    let index = project.manifest.segments.iter().position(|s| s.id == run.segment)?;
-    Some(match &project.manifest.segments[index].rule {
-        Rule::Expr(_) => How::Everybody,
-        Rule::Sql(sql) if project.depends_on(index).other_users => How::Whole { sql: sql.clone() },
-        Rule::Sql(sql) => How::Scoped(sql.clone()),
-    })
 }

@@ -80,6 +80,7 @@ impl Server {
         let stop = CancellationToken::new();
         let live = Live::new(config.events.clone());
         let production = config.mode == Mode::Production;
+        let captures = !production && !config.dev_sends;
         let keys = match &config.secret_keys {
             None if !production => Secrets::dev_key(&store).await?,
             keys => keys.clone().unwrap_or_default(),
@@ -109,7 +110,7 @@ impl Server {
             secrets.clone(),
             links.clone(),
             config.capture.clone(),
-            !production,
+            captures,
             ready_to_send.clone(),
         )?);
         let webhooks = Arc::new(Webhooks::new(
@@ -144,6 +145,7 @@ impl Server {
             secrets,
             links,
             production,
+            captures,
             metrics: prometheus(),
             ready: ready.clone(),
         };
@@ -241,6 +243,7 @@ impl Server {
         if tokio::time::timeout(DRAIN, self.delivery.settle()).await.is_err() {
             tracing::warn!("some messages were still being sent; they are accounted for at the next start");
         }
+        self.delivery.leave().await;
         if tokio::time::timeout(DRAIN, self.webhooks.settle()).await.is_err() {
             tracing::warn!("some webhooks were still being called; they are called again at the next start");
         }

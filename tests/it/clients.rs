@@ -83,6 +83,8 @@ fn boto3_understands_the_fake_of_ses() {
         let names = asked(ses::CASES);
         let told = clients::boto(&fake.url, ses::KEY_ID, ses::KEY, ses::REGION, &names).await;
         assert_eq!(told["ada"], json!({ "id": "ses-1" }), "{told}");
+        assert_eq!(told["account"]["MaxSendRate"], f64::from(ses::RATE), "{told}");
+        assert_eq!(told["account"]["Max24HourSend"], f64::from(ses::QUOTA), "{told}");
         assert_eq!(fake.taken()[0].id, "msg_ada");
         for (name, error, status) in [
             ("invalid", "BadRequestException", 400),

@@ -158,7 +158,7 @@ async fn killed_at_random(db: Database, servers: usize) {
 fn the_database_may_die() {
     alone(async {
         let mut mysqld = Mysqld::start().await;
-        let db = Database::on(&mysqld.url).await;
+        let db = Database::on(Kind::MySql, &mysqld.url).await;
         let smtp = Smtp::start().await;
         let segflow = surroundings(&db, &smtp);
         let process = Process::start(serve(&segflow)).await;

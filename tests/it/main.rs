@@ -24,6 +24,7 @@ mod promises;
 mod providers;
 mod raw_sql;
 mod refused_pushes;
+mod routing;
 mod secrets;
 mod segments;
 mod servers;

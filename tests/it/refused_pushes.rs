@@ -5,11 +5,11 @@ use segflow_protocol::{ABI_VERSION, Response, encode};
 use crate::harness::made::{self, Made, module, wat};
 use crate::harness::*;
 
+all![sql_that_is_not_one_select];
 both![
     what_is_not_a_plugin,
     what_a_manifest_can_get_wrong,
     all_problems_at_once,
-    sql_that_is_not_one_select,
     flows_that_do_not_reach_their_first_wait,
     a_user_may_not_be_made_to_wait_by_a_refused_push,
 ];

@@ -1,12 +1,13 @@
-//! The store by itself: one contract, two databases, always two workspaces with the same ids.
+//! The store by itself: one contract, all databases, always two workspaces with the same ids.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use segflow_core::ledger::{Message, Origin, Outcome};
+use segflow_core::route::Lane;
 use segflow_core::step::Decision;
-use segflow_protocol::{Guarantee, Json};
+use segflow_protocol::{Guarantee, Json, Stream};
 use segflow_server::store::db::Db;
 use segflow_server::store::decide::{self, Group};
 use segflow_server::store::ingest::{Fact, Stored, What};
@@ -15,7 +16,7 @@ use segflow_server::store::{Error, Store, deployments, erase, fence};
 
 use crate::harness::*;
 
-both![
+all![
     facts_of_one_moment_keep_their_order,
     a_decision_holds_or_is_dropped,
     a_decision_about_somebody_else_of_the_same_id_is_dropped,
@@ -150,7 +151,7 @@ impl Bench {
 }
 
 fn report(id: &str, attempt: u32, outcome: Outcome) -> Report {
-    Report { id: id.into(), attempt, outcome, provider: "p".into(), memory: None, sent: None }
+    Report { id: id.into(), attempt, outcome, provider: "p".into(), memory: None, others: None, sent: None }
 }
 
 fn accepted() -> Outcome {
@@ -233,9 +234,12 @@ async fn a_message_is_claimed_once(db: Database) {
     let bench = bench(&db).await;
     let ids = bench.due(&bench.pending(Guarantee::AtMostOnce).await).await;
     let everywhere: BTreeSet<u16> = (0..64).collect();
-    let due = ledger::due(&bench.store.db, &everywhere, 1, 10).await.expect("read");
-    assert_eq!(due.len(), 2);
-    assert_eq!(ledger::due(&bench.store.db, &everywhere, 0, 10).await.expect("read").len(), 0, "not before its time");
+    let lanes = ledger::lanes(&bench.store.db).await.expect("read");
+    assert_eq!(lanes, WORKSPACES.map(|workspace| Lane::new(Stream::Transactions, workspace)));
+    for lane in &lanes {
+        let due = async |now| ledger::due(&bench.store.db, lane, &everywhere, now, 10).await.expect("read").len();
+        assert_eq!((due(1).await, due(0).await), (1, 0), "not before its time");
+    }
     let claims: Vec<_> = (0..4)
         .map(|_| {
             let (db, server, ids) = (bench.store.db.clone(), bench.server.clone(), ids.clone());

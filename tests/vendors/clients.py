@@ -22,6 +22,10 @@ def ses(url, key_id, key, region, *names):
         config=Config(retries={"total_max_attempts": 1}),
     )
     told = {}
+    try:
+        told["account"] = client.get_account()["SendQuota"]
+    except ClientError as error:
+        told["account"] = error.response["Error"]["Code"]
     for name in names:
         text = {"Data": "Hello", "Charset": "UTF-8"}
         try:

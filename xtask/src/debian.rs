@@ -11,17 +11,17 @@ use anyhow::{Context, Result, bail};
 use crate::cache;
 use crate::run::{self, Interrupt, run_quietly, tied, works};
 
-/// Unpacks `packages` of Debian's unstable suite and their dependencies, libc and its loader included, into `root`.
+/// Unpacks `packages` of a suite of Debian's and their dependencies, libc and its loader included, into `root`.
 ///
 /// apt works here as on a machine where nothing is installed, in folders of its own below `work`. It takes the mirror, its keys and the
 /// proxy from the machine's apt configuration, checks signatures as always, and needs no rights.
-pub fn unpack(packages: &[&str], root: &Path, work: &Path, interrupt: &Interrupt) -> Result<()> {
+pub fn unpack(packages: &[&str], suite: &str, root: &Path, work: &Path, interrupt: &Interrupt) -> Result<()> {
     for tool in ["apt-get", "apt-config", "dpkg-deb"] {
         if !works(tool, &["--version"]) {
             bail!("`{tool}` is not there: this is no Debian machine");
         }
     }
-    let mirrors = sources::mirrors(Path::new("/etc/apt"))?;
+    let mirrors = sources::mirrors(Path::new("/etc/apt"), suite)?;
     if mirrors.is_empty() {
         bail!("no mirror of Debian found in /etc/apt/sources.list and /etc/apt/sources.list.d");
     }
@@ -38,7 +38,7 @@ pub fn unpack(packages: &[&str], root: &Path, work: &Path, interrupt: &Interrupt
             Err(error) => failures.push(format!("with the mirror from {}: {error:#}", mirror.found_in.display())),
         }
     }
-    bail!("cannot download {} from Debian's unstable suite, {}", packages.join(", "), failures.join("; "))
+    bail!("cannot download {} from Debian's {suite} suite, {}", packages.join(", "), failures.join("; "))
 }
 
 fn download(packages: &[&str], mirror: &sources::Mirror, work: &Path, log: &Path, interrupt: &Interrupt) -> Result<()> {
@@ -46,7 +46,7 @@ fn download(packages: &[&str], mirror: &sources::Mirror, work: &Path, log: &Path
         fs::create_dir_all(work.join(folder))?;
     }
     fs::write(work.join("status"), "")?;
-    let list = work.join(format!("unstable.{}", mirror.extension));
+    let list = work.join(format!("mirror.{}", mirror.extension));
     fs::write(&list, &mirror.text)?;
     let configuration = work.join("apt.conf");
     fs::write(&configuration, configure(work, &list)?)?;

@@ -20,10 +20,12 @@ Usage:
   cargo xtask test                   everything: formatting, lints, documentation tests, all tests on SQLite and MySQL
   cargo xtask test -- [NEXTEST ARGS] only the tests that match, for example: cargo xtask test -- -p segflow-core journal
   cargo xtask mysql                  start a throwaway MySQL server, print its URL, keep it until Ctrl-C
+  cargo xtask mariadb                the same with MariaDB
 
 Environment:
   SEGFLOW_TEST_MYSQL  a MySQL server (8.4 or later) that the tests may use, such as mysql://root@127.0.0.1:3306;
                       without it one is started: in Docker where that runs, otherwise from Debian's packages
+  SEGFLOW_TEST_MARIADB  the same for MariaDB (10.11 or later); where none can be had, its tests are left out
   SEGFLOW_CACHE       where downloads are kept; else $XDG_CACHE_HOME/segflow, else ~/.cache/segflow
 ";
 
@@ -47,7 +49,8 @@ fn chore() -> Result<()> {
     match args.as_slice() {
         ["test"] => test::everything(&Interrupt::watch()?),
         ["test", "--", filter @ ..] => test::matching(filter, &Interrupt::watch()?),
-        ["mysql"] => mysql::serve(&Interrupt::watch()?),
+        ["mysql"] => mysql::serve(&mysql::MYSQL, &Interrupt::watch()?),
+        ["mariadb"] => mysql::serve(&mysql::MARIADB, &Interrupt::watch()?),
         [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -1,6 +1,7 @@
-//! A real MySQL server for the tests: one that is named, or one of our own, which is thrown away afterwards.
+//! Real servers for the tests, of MySQL and of MariaDB: one that is named, or one of our own, which is thrown away afterwards.
 //! A database that belongs to the machine is never looked for.
 
+mod brand;
 mod docker;
 mod greeting;
 mod unpacked;
@@ -15,18 +16,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::run::{Interrupt, Interrupted};
-
-/// For tests: small, and as durable as in production.
-const OPTIONS: [&str; 5] = [
-    "--innodb-buffer-pool-size=256M",
-    "--innodb-flush-log-at-trx-commit=1",
-    "--max-connections=500",
-    "--mysqlx=OFF",
-    "--skip-log-bin",
-];
+use brand::Brand;
+pub use brand::{MARIADB, MYSQL};
 
 /// Where a server comes from.
-pub enum Source {
+pub struct Source {
+    brand: &'static Brand,
+    way: Way,
+}
+
+enum Way {
     Named(String),
     Docker,
     Unpacked(unpacked::Mysqld),
@@ -53,10 +52,10 @@ trait Running {
     }
 }
 
-/// `cargo xtask mysql`: prints the URL of a server. A line `restart` on its input kills the server and starts it again; the URL is printed
+/// `cargo xtask mysql` and `cargo xtask mariadb`: prints the URL of a server. A line `restart` on its input kills the server and starts it again; the URL is printed
 /// when it answers.
-pub fn serve(interrupt: &Interrupt) -> Result<()> {
-    let mut server = Source::find(interrupt)?.start(interrupt)?;
+pub fn serve(brand: &'static Brand, interrupt: &Interrupt) -> Result<()> {
+    let mut server = Source::find(brand, interrupt)?.start(interrupt)?;
     println!("{}", server.url);
     eprintln!("xtask: Ctrl-C ends it and throws its data away");
     let (send, told) = mpsc::channel();
@@ -65,7 +64,7 @@ pub fn serve(interrupt: &Interrupt) -> Result<()> {
         if told.try_recv().is_ok_and(|line| line.trim() == "restart") {
             let Some(running) = &mut server.running else { bail!("{} is not ours to kill", server.url) };
             running.restart()?;
-            greeted(running.as_mut(), interrupt)?;
+            greeted(brand, running.as_mut(), interrupt)?;
             println!("{}", server.url);
         }
         match interrupt.pause() {
@@ -73,28 +72,30 @@ pub fn serve(interrupt: &Interrupt) -> Result<()> {
             other => other?,
         }
         if let Some(running) = &mut server.running {
-            running.check("the MySQL server has ended")?;
+            running.check("the server has ended")?;
         }
     }
 }
 
 impl Source {
     /// Chooses, and downloads what that needs.
-    pub fn find(interrupt: &Interrupt) -> Result<Self> {
-        if let Some(url) = env::var("SEGFLOW_TEST_MYSQL").ok().filter(|url| !url.is_empty()) {
-            return Ok(Self::Named(url));
+    pub fn find(brand: &'static Brand, interrupt: &Interrupt) -> Result<Self> {
+        let of = |way| Self { brand, way };
+        let Brand { name, variable, needs, .. } = brand;
+        if let Some(url) = env::var(variable).ok().filter(|url| !url.is_empty()) {
+            return Ok(of(Way::Named(url)));
         }
-        let docker = match docker::ready(interrupt) {
-            Ok(()) => return Ok(Self::Docker),
+        let docker = match docker::ready(brand, interrupt) {
+            Ok(()) => return Ok(of(Way::Docker)),
             Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(error) => error,
         };
-        match unpacked::Mysqld::find_or_download(interrupt) {
-            Ok(mysqld) => Ok(Self::Unpacked(mysqld)),
+        match unpacked::Mysqld::find_or_download(brand, interrupt) {
+            Ok(mysqld) => Ok(of(Way::Unpacked(mysqld))),
             Err(error) if error.is::<Interrupted>() => Err(error),
             Err(error) => bail!(
-                "the tests need a MySQL server, 8.4 or later, and there are three ways to one:\n\
-                 - SEGFLOW_TEST_MYSQL: not set. Set it to a server that tests may use, such as mysql://root@127.0.0.1:3306\n\
+                "the tests need a {name} server, {needs}, and there are three ways to one:\n\
+                 - {variable}: not set. Set it to a server that tests may use, such as mysql://root@127.0.0.1:3306\n\
                  - Docker: {docker:#}\n\
                  - Debian's packages: {error:#}"
             ),
@@ -102,52 +103,48 @@ impl Source {
     }
 
     pub fn start(self, interrupt: &Interrupt) -> Result<Server> {
-        let started = Instant::now();
-        let server = match self {
-            Self::Named(url) => named(url)?,
-            Self::Docker => ours(docker::Container::start(free_port()?)?, interrupt)?,
-            Self::Unpacked(mysqld) => ours(mysqld.start(free_port()?)?, interrupt)?,
+        let (started, brand) = (Instant::now(), self.brand);
+        let server = match self.way {
+            Way::Named(url) => named(brand, url)?,
+            Way::Docker => ours(brand, docker::Container::start(brand, free_port()?)?, interrupt)?,
+            Way::Unpacked(mysqld) => ours(brand, mysqld.start(free_port()?)?, interrupt)?,
         };
-        eprintln!("xtask: MySQL at {} after {:.1} s", server.url, started.elapsed().as_secs_f64());
+        eprintln!("xtask: {} at {} after {:.1} s", brand.name, server.url, started.elapsed().as_secs_f64());
         Ok(server)
     }
 }
 
-fn named(url: String) -> Result<Server> {
-    let address = greeting::address_of(&url).with_context(|| {
-        format!("SEGFLOW_TEST_MYSQL is `{url}`, and has to be like mysql://user:password@host:3306")
-    })?;
-    let version =
-        greeting::read(address).with_context(|| format!("no MySQL server answers at SEGFLOW_TEST_MYSQL={url}"))?;
-    greeting::check(&version).with_context(|| format!("SEGFLOW_TEST_MYSQL={url} is the wrong server"))?;
+fn named(brand: &Brand, url: String) -> Result<Server> {
+    let variable = brand.variable;
+    let address = greeting::address_of(&url)
+        .with_context(|| format!("{variable} is `{url}`, and has to be like mysql://user:password@host:3306"))?;
+    let version = greeting::read(address).with_context(|| format!("no server answers at {variable}={url}"))?;
+    brand.check(&version).with_context(|| format!("{variable}={url} is the wrong server"))?;
     Ok(Server { url, running: None })
 }
 
 /// Waits until the server greets, as the one that was wanted.
-fn ours(mut running: impl Running + 'static, interrupt: &Interrupt) -> Result<Server> {
-    greeted(&mut running, interrupt)?;
+fn ours(brand: &Brand, mut running: impl Running + 'static, interrupt: &Interrupt) -> Result<Server> {
+    greeted(brand, &mut running, interrupt)?;
     let url = format!("mysql://root@127.0.0.1:{}", running.port());
     Ok(Server { url, running: Some(Box::new(running)) })
 }
 
-fn greeted(running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
+fn greeted(brand: &Brand, running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
     let port = running.port();
     let deadline = Instant::now() + Duration::from_secs(180);
     let version = loop {
         interrupt.pause()?;
-        running.check("the MySQL server did not start")?;
+        running.check("the server did not start")?;
         match greeting::read(SocketAddr::from(([127, 0, 0, 1], port))) {
             Ok(version) => break version,
             Err(error) if Instant::now() > deadline => {
-                bail!(
-                    "the MySQL server did not answer within 3 minutes: {error:#}; the end of its log:\n{}",
-                    running.log()
-                )
+                bail!("the server did not answer within 3 minutes: {error:#}; the end of its log:\n{}", running.log())
             }
             Err(_) => {}
         }
     };
-    greeting::check(&version)
+    brand.check(&version)
 }
 
 /// A port that was free a moment ago.

@@ -6,29 +6,70 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::mysql::Source;
-use crate::run::{self, Interrupt, shown, tied};
+use crate::mysql::{MARIADB, MYSQL, Server, Source};
+use crate::run::{self, Interrupt, Interrupted, shown, tied};
 use crate::wasm;
 
 /// All phases. The first that fails ends it. The tests come last, so that the last lines tell how many there were.
 pub fn everything(interrupt: &Interrupt) -> Result<()> {
     wasm::ensure(interrupt)?;
-    let mysql = Source::find(interrupt)?;
+    let sources = Sources::find(interrupt)?;
     phase(cargo().args(["fmt", "--all", "--check"]), interrupt)?;
     phase(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), interrupt)?;
     phase(&mut build(), interrupt)?;
-    let server = mysql.start(interrupt)?;
-    phase(cargo().args(["test", "--doc", "--workspace"]).env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)?;
-    phase(tests().arg("--workspace").env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)
+    let servers = sources.start(interrupt)?;
+    phase(servers.named_to(cargo().args(["test", "--doc", "--workspace"])), interrupt)?;
+    phase(servers.named_to(tests().arg("--workspace")), interrupt)
 }
 
 /// Only the tests that the arguments of nextest choose.
 pub fn matching(filter: &[&str], interrupt: &Interrupt) -> Result<()> {
     wasm::ensure(interrupt)?;
-    let mysql = Source::find(interrupt)?;
+    let sources = Sources::find(interrupt)?;
     phase(&mut build(), interrupt)?;
-    let server = mysql.start(interrupt)?;
-    phase(tests().args(filter).env("SEGFLOW_TEST_MYSQL", &server.url), interrupt)
+    let servers = sources.start(interrupt)?;
+    phase(servers.named_to(tests().args(filter)), interrupt)
+}
+
+/// MySQL, and MariaDB where it can be had.
+struct Sources {
+    mysql: Source,
+    mariadb: Option<Source>,
+}
+
+impl Sources {
+    fn find(interrupt: &Interrupt) -> Result<Self> {
+        let mysql = Source::find(&MYSQL, interrupt)?;
+        let mariadb = match Source::find(&MARIADB, interrupt) {
+            Err(error) if !error.is::<Interrupted>() => {
+                eprintln!("xtask: the tests on MariaDB are left out: {error:#}");
+                None
+            }
+            found => Some(found?),
+        };
+        Ok(Self { mysql, mariadb })
+    }
+
+    fn start(self, interrupt: &Interrupt) -> Result<Servers> {
+        let mysql = self.mysql.start(interrupt)?;
+        let mariadb = self.mariadb.map(|mariadb| mariadb.start(interrupt)).transpose()?;
+        Ok(Servers { mysql, mariadb })
+    }
+}
+
+struct Servers {
+    mysql: Server,
+    mariadb: Option<Server>,
+}
+
+impl Servers {
+    fn named_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env(MYSQL.variable, &self.mysql.url);
+        match &self.mariadb {
+            Some(mariadb) => command.env(MARIADB.variable, &mariadb.url),
+            None => command,
+        }
+    }
 }
 
 /// With the tests, whose dependencies ask for features that the binaries alone do not: built apart, wasmtime would be built twice.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use segflow_protocol::{Cond, Events, Expr, Field, Measure, Test, TimeTest, Which};
 use serde_json::Value;
 
-use super::{EventFact, Facts, Flips, condition, expression, look_up, measured, select};
+use super::{EventFact, Facts, Flips, Of, condition, expression, look_up, number};
 use crate::merge::Object;
 
 /// How many events are shown.
@@ -23,10 +23,11 @@ pub struct Explained {
     pub parts: Vec<Explained>,
 }
 
-/// The whole of it, also the parts that did not matter.
+/// The whole of it, also the parts that did not matter. The events have to be there one by one.
 pub fn explain(expr: &Expr, facts: &impl Facts) -> Explained {
     let mut flips = Flips { now: facts.now(), next: None };
     let holds = expression(expr, facts, &mut flips);
+    let counted = |of: Of<'_>| facts.history(of).counted(of, facts.event_fields(&of.events.name), facts.now());
     let leaf = |because: String, events: Vec<EventFact>| Explained {
         says: leaf(expr),
         holds,
@@ -46,8 +47,8 @@ pub fn explain(expr: &Expr, facts: &impl Facts) -> Explained {
         Expr::User(cond) => attributes(cond, facts.attributes(), facts.user_fields()),
         Expr::Segment(id) => leaf(if holds { "a member" } else { "not a member" }.to_string() + " of " + id, vec![]),
         Expr::Measure { events, measure, .. } => {
-            let counted = select(events, facts, &mut flips);
-            let number = measured(measure, &counted, facts.event_fields(&events.name));
+            let counted = counted(Of::number(events, measure));
+            let number = number(events, measure, facts);
             let events = counted_in_words(counted.len());
             let because = match (measure, number) {
                 (Measure::Count, _) => format!("there {} {events}", if counted.len() == 1 { "is" } else { "are" }),
@@ -57,7 +58,7 @@ pub fn explain(expr: &Expr, facts: &impl Facts) -> Explained {
             leaf(because, newest(counted))
         }
         Expr::When { events, which, .. } => {
-            let mut counted = select(events, facts, &mut flips);
+            let mut counted = counted(Of::moment(events));
             counted.sort_by_key(|event| event.occurred_at);
             let decides = match which {
                 Which::First => counted.first(),

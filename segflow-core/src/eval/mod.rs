@@ -16,44 +16,47 @@
 //! | `one_of [x, y]` | `eq` one of them |
 //! | `contains x` | a string that has `x` in it, or an array with an element that `eq x` |
 //!
-//! Integers compare exactly, however large; an integer and a fraction compare as 64-bit floats.
+//! Numbers compare by their value, exactly, however large.
 //!
 //! An event has *happened* when its `occurred_at` is not after now. `within d` keeps those with `occurred_at > now − d`.
 //! `count` of none is 0; `sum` of none is 0; values that are not numbers do not count in `sum`, `min` and `max`; `min` and `max`
-//! of none are missing. `older_than d` holds when the first (or last) one occurred at or before `now − d`; what never happened is not
+//! of none are missing. A sum of whole numbers is whole; any other is the 64-bit float nearest to the exact sum, in whatever order or
+//! parts it was added up. `older_than d` holds when the first (or last) one occurred at or before `now − d`; what never happened is not
 //! older, unless `or_never` is said. `within d` on a first or last holds when it occurred after `now − d`, never for what never happened,
 //! unless `or_never` is said.
 
 mod depends;
 mod explain;
+mod history;
+mod number;
+mod stretch;
+mod sum;
+mod tally;
 mod value;
 
+#[cfg(test)]
+mod summed;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod truth;
 
-use segflow_protocol::{Cond, Events, Expr, Field, Measure, TimeTest, Which};
+use segflow_protocol::{Cond, Expr, Field, TimeTest, Which};
 use serde_json::Value;
 
 use crate::merge::Object;
 pub use depends::{Dependencies, Reads, dependencies};
 pub use explain::{Explained, explain, rule};
+pub use history::{Asked, EventFact, History, Loaded, Of, asked, number};
+pub use stretch::{Layout, Stretch, apart};
+use tally::Tally;
 pub use value::test;
-
-/// One event as the evaluator sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventFact {
-    /// ms UTC.
-    pub occurred_at: i64,
-    pub attributes: Object,
-}
 
 /// All that a verdict can depend on.
 pub trait Facts {
     fn attributes(&self) -> &Object;
-    /// All stored events of a name, in any order.
-    fn events(&self, name: &str) -> &[EventFact];
+    /// The stored events from which this can be answered.
+    fn history(&self, of: Of<'_>) -> History<'_>;
     fn in_segment(&self, id: &str) -> bool;
     /// The declared attributes, for their defaults.
     fn user_fields(&self) -> &[Field];
@@ -100,14 +103,13 @@ fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
         Expr::User(cond) => condition(cond, facts.attributes(), facts.user_fields()),
         Expr::Segment(id) => facts.in_segment(id),
         Expr::Measure { events, measure, is } => {
-            let happened = select(events, facts, flips);
-            test(is, measured(measure, &happened, facts.event_fields(&events.name)).as_ref())
+            test(is, happened(Of::number(events, measure), facts, flips).measured(measure).as_ref())
         }
         Expr::When { events, which, is, or_never } => {
-            let times = select(events, facts, flips).into_iter().map(|e| e.occurred_at);
+            let tally = happened(Of::moment(events), facts, flips);
             let time = match which {
-                Which::First => times.min(),
-                Which::Last => times.max(),
+                Which::First => tally.first,
+                Which::Last => tally.last,
             };
             let Some(time) = time else { return *or_never };
             let (TimeTest::OlderThan(age) | TimeTest::Within(age)) = is;
@@ -118,47 +120,13 @@ fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
     }
 }
 
-/// The events that have happened, fit the filter and lie within the window.
-fn select<'a>(events: &Events, facts: &'a impl Facts, flips: &mut Flips) -> Vec<&'a EventFact> {
-    let fields = facts.event_fields(&events.name);
-    let mut selected = vec![];
-    for event in facts.events(&events.name) {
-        if events.filter.as_ref().is_some_and(|filter| !condition(filter, &event.attributes, fields)) {
-            continue;
-        }
-        if event.occurred_at > flips.now {
-            flips.at(event.occurred_at);
-            continue;
-        }
-        if let Some(within) = events.within {
-            let leaves = event.occurred_at.saturating_add(within);
-            if leaves <= flips.now {
-                continue;
-            }
-            flips.at(leaves);
-        }
-        selected.push(event);
-    }
-    selected
-}
-
-fn measured(measure: &Measure, events: &[&EventFact], fields: &[Field]) -> Option<Value> {
-    let values = |path: &[String]| -> Vec<Value> {
-        let found = events.iter().filter_map(|e| look_up(path, &e.attributes, fields));
-        found.filter(|v| v.is_number()).cloned().collect()
-    };
-    match measure {
-        Measure::Count => Some(Value::from(events.len())),
-        Measure::Sum(path) => Some(value::sum(&values(path))),
-        Measure::Min(path) => values(path).into_iter().reduce(|a, b| if value::less(&b, &a) { b } else { a }),
-        Measure::Max(path) => values(path).into_iter().reduce(|a, b| if value::less(&a, &b) { b } else { a }),
-    }
-}
-
-/// A number over the events that have happened; `None` when there is none.
-pub fn number(events: &Events, measure: &Measure, facts: &impl Facts) -> Option<Value> {
-    let mut flips = Flips { now: facts.now(), next: None };
-    measured(measure, &select(events, facts, &mut flips), facts.event_fields(&events.name))
+/// The events that have happened, fit the filter and lie within the window, summed up. The next of those to come changes that, and so
+/// does the first to leave the window.
+fn happened(of: Of<'_>, facts: &impl Facts, flips: &mut Flips) -> Tally {
+    let (tally, next) = facts.history(of).tally(of, facts.event_fields(&of.events.name), facts.now());
+    let leaves = tally.first.zip(of.events.within).map(|(first, within)| first.saturating_add(within));
+    next.into_iter().chain(leaves).for_each(|instant| flips.at(instant));
+    tally
 }
 
 /// Whether a condition holds for one JSON object.

@@ -19,8 +19,8 @@ impl Facts for World {
     fn attributes(&self) -> &Object {
         &self.attributes
     }
-    fn events(&self, name: &str) -> &[EventFact] {
-        self.events.get(name).map_or(&[], Vec::as_slice)
+    fn history(&self, of: Of<'_>) -> History<'_> {
+        History::full(self.events.get(&of.events.name).map_or(&[], Vec::as_slice))
     }
     fn in_segment(&self, id: &str) -> bool {
         self.segments.iter().any(|s| s == id)

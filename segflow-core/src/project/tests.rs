@@ -1,5 +1,5 @@
 use segflow_protocol::{
-    Argument, Cond, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Segment, Test, Which,
+    Argument, Cond, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Route, Segment, Test, Which,
 };
 use segflow_protocol::{TimeTest, Type};
 use serde_json::json;
@@ -59,7 +59,7 @@ fn sound() -> Manifest {
         transactions: vec![transaction("confirm", "order")],
         templates: vec![template("order", &["order"]), template("hello", &[])],
         events: vec![Event { name: "purchase".into(), fields: vec![] }],
-        providers: vec![Provider { id: "main".into(), kind: ProviderKind::Capture }],
+        providers: vec![Provider { id: "main".into(), kind: ProviderKind::Capture, route: Route::default() }],
         ..Manifest::default()
     }
 }
@@ -97,6 +97,9 @@ fn every_problem_is_found_and_names_its_place() {
     problem(|m| m.templates.push(template("hello", &[])), "duplicate_id", "template hello", "two templates");
     problem(|m| m.events.push(m.events[0].clone()), "duplicate_id", "event purchase", "two events");
     problem(|m| m.providers.push(m.providers[0].clone()), "duplicate_id", "provider main", "two providers");
+    problem(|m| m.providers[0].route.weight = 0, "bad_route", "provider main", "a weight is 1 or more");
+    problem(|m| m.providers[0].route.per_second = Some(0), "bad_route", "provider main", "`.per_second(0)`");
+    problem(|m| m.providers[0].route.per_day = Some(0), "bad_route", "provider main", "`.per_day(0)`");
     problem(|m| m.segments.push(segment(" ", Expr::Everyone)), "empty_id", "segment  ", "needs an id");
     let long = "é".repeat(128);
     let place = format!("template {long}");

@@ -1,7 +1,5 @@
 //! Who enters a campaign, who leaves it, and what a push does with those who are in it.
 
-use std::collections::BTreeSet;
-
 use segflow_protocol::{Campaign, InFlight, Mode, Reentry, Trigger};
 use serde_json::Value;
 
@@ -255,12 +253,4 @@ fn key_at(path: &[String], attributes: &crate::merge::Object) -> Option<String> 
     }
     // A key is a column with an index.
     .map(|key| if key.len() > 255 { format!("{:016x}", ids::seed(&key)) } else { key })
-}
-
-/// Names that are asked about and were not loaded.
-pub(super) fn missing<'a>(
-    names: impl IntoIterator<Item = &'a String>,
-    loaded: impl Fn(&str) -> bool,
-) -> BTreeSet<String> {
-    names.into_iter().filter(|name| !loaded(name)).cloned().collect()
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::enrollment::Status;
+use crate::eval::EventFact;
 use crate::flow::{self, Flow};
 use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
@@ -155,7 +156,7 @@ impl World {
 
     /// One step of the user, committed.
     fn step(&mut self, now: i64) -> Decision {
-        let (work, needs) = self.memory.load("ada", &BTreeSet::new(), now).expect("there is a user");
+        let (work, needs) = self.memory.load("ada", &[], now).expect("there is a user");
         let decision = step(self.memory.project(), work, &needs, &|_| Ok(self.code.clone()), now).expect("it runs");
         assert!(self.memory.commit(decision.clone(), now));
         decision
@@ -413,7 +414,7 @@ fn a_timer_of_a_segment_that_is_no_more_goes_with_the_next_step() {
     let mut world = World::new(&[("all", Expr::Everyone)], &[], &[], &[]);
     world.update(json!({}));
     world.drain(NOW);
-    let (mut work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
+    let (mut work, needs) = world.memory.load("ada", &[], NOW).expect("there");
     work.flips.insert("gone".into(), NOW);
     let none = |_: &str| Err(PluginError::Unavailable("no turn is due".into()));
     let decision = step(world.memory.project(), work, &needs, &none, NOW).expect("decided");
@@ -427,7 +428,7 @@ fn only_what_news_can_touch_is_loaded() {
     world.update(json!({}));
     world.drain(NOW);
     world.update(json!({"on": true}));
-    let (work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
+    let (work, needs) = world.memory.load("ada", &[], NOW).expect("there");
     assert_eq!((needs.segments.as_slice(), needs.events.len(), work.history.len()), (&[1][..], 0, 0));
 }
 
@@ -488,19 +489,15 @@ fn a_commit_refuses_what_was_decided_about_something_else() {
     let fresh = || {
         let mut world = World::new(&segments, &campaigns, &[], &[("vip", mail)]);
         world.update(json!({"on": true}));
-        let (work, needs) = world.memory.load("ada", &BTreeSet::new(), NOW).expect("there");
+        let (work, needs) = world.memory.load("ada", &[], NOW).expect("there");
         let code = world.code.clone();
         let decision = step(world.memory.project(), work, &needs, &|_| Ok(code.clone()), NOW).expect("runs");
         (world, decision)
     };
     let refused = |mut world: World, decision: Decision, why: &str| {
-        let before = (format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len());
+        let before = (format!("{:?}", world.memory.load("ada", &[], NOW)), world.messages().len());
         assert!(!world.memory.commit(decision, NOW), "{why}");
-        assert_eq!(
-            (format!("{:?}", world.memory.load("ada", &BTreeSet::new(), NOW)), world.messages().len()),
-            before,
-            "{why}"
-        );
+        assert_eq!((format!("{:?}", world.memory.load("ada", &[], NOW)), world.messages().len()), before, "{why}");
     };
     let (mut world, decision) = fresh();
     assert!(world.memory.commit(decision.clone(), NOW));

@@ -3,10 +3,9 @@
 use segflow_protocol::{Ask, Effect, Events, Expr, Guarantee, Json, MAX_OPS_PER_TURN, Measure, Waits};
 use serde_json::Value;
 
-use super::campaigns::missing;
 use super::{Job, JobKind, Mark, MarkKind, Step, Stop, Told, View, What};
 use crate::enrollment::{Arrival, TurnResult};
-use crate::eval;
+use crate::eval::{self, Asked, Of};
 use crate::ledger::{Message, Origin};
 use crate::merge::{Object, merge};
 use crate::{Plugins, ids};
@@ -92,13 +91,13 @@ impl Step<'_> {
             Ask::Segment { id, expr: None } => Value::Bool(self.work.members.contains(id)),
             Ask::Segment { expr: Some(expr), .. } => {
                 let expr: Expr = expr.read().expect("a wait that cannot be read is refused when it begins");
-                self.has(eval::dependencies(&expr).event_names())?;
+                self.has(eval::asked(&expr))?;
                 Value::Bool(eval::evaluate(&expr, &View { step: self }).holds)
             }
             Ask::Number { events, measure } => {
                 let events: Events = events.read().expect("a wait that cannot be read is refused when it begins");
                 let measure: Measure = measure.read().expect("a wait that cannot be read is refused when it begins");
-                self.has([&events.name])?;
+                self.has(vec![Of::number(&events, &measure).kept()])?;
                 eval::number(&events, &measure, &View { step: self }).unwrap_or(Value::Null)
             }
             Ask::Arm { name, arms, experiment } => {
@@ -123,10 +122,10 @@ impl Step<'_> {
         Ok(Json(value.to_string()))
     }
 
-    /// Whether the events of these names are loaded.
-    fn has<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> Result<(), Stop> {
-        let missing = missing(names, |name| self.work.history.contains_key(name));
-        if missing.is_empty() { Ok(()) } else { Err(Stop::Missing(missing)) }
+    /// Whether the events that are asked about are loaded.
+    fn has(&self, mut asked: Vec<Asked>) -> Result<(), Stop> {
+        asked.retain(|asked| !self.work.history.iter().any(|loaded| loaded.answers(asked.of())));
+        if asked.is_empty() { Ok(()) } else { Err(Stop::Missing(asked)) }
     }
 
     fn effects(&mut self, index: usize, result: TurnResult) {

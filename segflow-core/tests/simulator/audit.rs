@@ -77,7 +77,7 @@ impl Audit {
     /// A decision was committed; `now` are the user's enrollments just before.
     pub fn committed(&mut self, memory: &Memory, now: &Enrollments, taking: &Taking<'_>, known: &Known) {
         let Taking { project, work, decision, at, before, .. } = *taking;
-        let (stored, _) = memory.load(&decision.user, &BTreeSet::new(), at).expect("the user is there");
+        let (stored, _) = memory.load(&decision.user, &[], at).expect("the user is there");
         equal(&stored.user.incarnation, &work.user.incarnation, "nothing is decided about who was erased");
         equal(&stored.user.seq, &(work.user.seq + decision.consumed.len() as i64), "a user's seq is dense");
         let mut history = self.histories.remove(&decision.user).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_core::eval::{EventFact, Facts, evaluate};
+use segflow_core::eval::{EventFact, Facts, History, Of, evaluate};
 use segflow_core::memory::Memory;
 use segflow_core::merge::{Object, changed, merge};
 use segflow_core::project::{Project, Touch};
@@ -52,10 +52,11 @@ impl Facts for View<'_> {
     fn attributes(&self) -> &Object {
         self.attributes
     }
-    fn events(&self, name: &str) -> &[EventFact] {
+    fn history(&self, of: Of<'_>) -> History<'_> {
+        let name = &of.events.name;
         let all = self.events.get(name).map_or(&[][..], Vec::as_slice);
         let count = self.counts.map_or(all.len(), |counts| counts.get(name).copied().unwrap_or(0));
-        &all[..count]
+        History::full(&all[..count])
     }
     fn in_segment(&self, id: &str) -> bool {
         self.members.contains(id)

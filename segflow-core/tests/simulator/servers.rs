@@ -1,11 +1,11 @@
 //! Servers that decide and send. What they hold is a snapshot: others may be faster, they may die, and what they had on its way may
 //! still arrive.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use segflow_core::PluginError;
-use segflow_core::eval::EventFact;
+use segflow_core::eval::{Asked, EventFact};
 use segflow_core::ledger::Outcome;
 use segflow_core::memory::Row;
 use segflow_core::merge::Object;
@@ -90,17 +90,18 @@ impl World {
             Some(code) => Ok(code.clone()),
             None => Err(PluginError::Unavailable(format!("no deployment {deployment}"))),
         };
-        let mut more = BTreeSet::new();
+        let mut more = vec![];
         let (work, decision) = loop {
             let Some((work, needs)) = self.memory.load(user, &more, at) else { return };
             self.trace.lock().expect("not poisoned").clear();
             match step(&project, work.clone(), &needs, &plugins, at) {
                 Ok(decision) => break (work, decision),
-                Err(Stop::Missing(names)) => {
-                    let new = names.iter().all(|name| !work.history.contains_key(name));
-                    holds(new && !names.is_empty(), "only what is not there is missing", || format!("{names:?}"));
+                Err(Stop::Missing(asked)) => {
+                    let is_new = |asked: &Asked| !work.history.iter().any(|loaded| loaded.answers(asked.of()));
+                    let new = asked.iter().all(is_new) && !asked.is_empty();
+                    holds(new, "only what is not there is missing", || format!("{asked:?}"));
                     *self.audit.seen.entry("events loaded later".into()).or_default() += 1;
-                    more.extend(names);
+                    more.extend(asked);
                 }
                 Err(Stop::Plugin(_)) => return,
             }
@@ -132,7 +133,7 @@ impl World {
 
     /// What a decision about a user could change.
     fn stored(&self, user: &str) -> impl PartialEq + std::fmt::Debug + use<> {
-        let work = self.memory.load(user, &BTreeSet::new(), self.now);
+        let work = self.memory.load(user, &[], self.now);
         let work = work.map(|(work, _)| (work.user, work.facts, work.members, work.flips));
         let rows = (self.memory.messages().count(), self.memory.jobs().count(), self.memory.marks().len());
         (work, audit::of_user(&self.memory, user), rows)
@@ -140,7 +141,7 @@ impl World {
 
     /// Whether something a decision is about is no longer as it was read.
     fn has_changed(&self, held: &Held) -> bool {
-        let Some((now, _)) = self.memory.load(&held.decision.user, &BTreeSet::new(), held.at) else { return true };
+        let Some((now, _)) = self.memory.load(&held.decision.user, &[], held.at) else { return true };
         let user = &held.work.user;
         let stored = |id: &str| self.memory.enrollments().find(|(_, e)| e.id == id).map_or(0, |(_, e)| e.version);
         (&now.user.incarnation, now.user.seq) != (&user.incarnation, user.seq)

@@ -168,6 +168,11 @@ impl World {
             audit: Audit::default(),
             script,
         };
+        // Where it makes no difference it must not: the other run of the same seed sums nothing up.
+        world.memory.apart = match mode {
+            Mode::Smooth | Mode::Alone => None,
+            _ => [None, Some(0), Some(2)][seed as usize / 3 % 3],
+        };
         if world.script.chance(10) {
             world.audit.preset.insert("subject".into(), "b".into());
             world.memory.arms = world.audit.preset.clone();
@@ -258,7 +263,7 @@ impl World {
             (e.id.clone(), standing)
         });
         let members = self.known.keys().filter_map(|user| {
-            let (work, _) = self.memory.load(user, &BTreeSet::new(), self.now)?;
+            let (work, _) = self.memory.load(user, &[], self.now)?;
             Some((user.clone(), work.members))
         });
         let mut logs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();

@@ -25,6 +25,7 @@ mod pages;
 mod params;
 mod path;
 mod problem;
+mod providers;
 mod secrets;
 mod segments;
 mod suppressions;
@@ -56,6 +57,8 @@ pub struct Api {
     pub links: Links,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
+    /// Whether no mail leaves.
+    pub captures: bool,
     pub metrics: PrometheusHandle,
     /// Whether this server takes traffic: false while it starts and while it drains.
     pub ready: Arc<AtomicBool>,
@@ -77,6 +80,7 @@ pub fn router(api: Api) -> Router {
         .merge(link_keys::routes())
         .merge(me::routes())
         .merge(messages::routes())
+        .merge(providers::routes())
         .merge(secrets::routes())
         .merge(segments::routes())
         .merge(suppressions::routes())

@@ -20,6 +20,7 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{App, check};
 use crate::clock::rfc3339;
+use crate::store::history::{Detail, Reading};
 use crate::store::{behind, engine as rows, read, runs, segments};
 
 pub fn routes() -> Router<App> {
@@ -97,8 +98,12 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
     let (segment, on) = (&project.manifest.segments[index], project.depends_on(index));
     let (db, workspace, now) = (&app.store.db, &by.workspace, app.now());
     let users = BTreeSet::from([user.to_string()]);
-    let names: BTreeSet<String> = on.event_names().cloned().collect();
-    let loaded = rows::look(db, &project, workspace, &users, &names, now).await?;
+    let asked = match &segment.rule {
+        Rule::Expr(expr) => eval::asked(expr),
+        Rule::Sql(_) => vec![],
+    };
+    let reading = Reading { db, project: &project, workspace, now, detail: Detail::OneByOne };
+    let loaded = rows::look(&reading, &users, &asked).await?;
     let (work, _) = loaded.work.into_iter().next().ok_or_else(|| Problem::not_found("user", user))?;
     let since = read::memberships(db, workspace, user, None, i64::MAX).await?;
     let since = since.iter().find(|m| m.segment == id).map(|m| m.since);

@@ -1,11 +1,10 @@
 //! The provider of development and tests: keeps what it is given, and behaves badly where it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use segflow_core::ledger::Outcome;
-use tokio::sync::Semaphore;
 
 use super::provider::{Email, Outcomes, Provider};
 
@@ -22,8 +21,8 @@ pub enum Act {
 }
 
 /// Keeps all mail. What it is scripted to do it does once per entry, then it accepts again.
+#[derive(Default)]
 pub struct Capture {
-    slots: Arc<Semaphore>,
     script: Mutex<BTreeMap<String, VecDeque<Act>>>,
     /// Ids of messages in the order in which they were accepted, whether the caller learnt it or not.
     accepted: Mutex<Vec<String>>,
@@ -31,12 +30,6 @@ pub struct Capture {
 
 /// How many messages it takes at once.
 const SLOTS: usize = 128;
-
-impl Default for Capture {
-    fn default() -> Capture {
-        Capture { slots: Arc::new(Semaphore::new(SLOTS)), script: Mutex::default(), accepted: Mutex::default() }
-    }
-}
 
 impl Capture {
     /// Adds to what happens with messages to an address.
@@ -83,12 +76,8 @@ impl Capture {
 }
 
 impl Provider for Capture {
-    fn id(&self) -> &str {
-        "captured"
-    }
-
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn most(&self) -> usize {
+        SLOTS
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

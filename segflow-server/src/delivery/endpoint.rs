@@ -3,29 +3,25 @@
 //! 2xx is accepted, with `{"id": …}` if it likes; 400 and 422 refuse the message; 401, 403, 404, 429 and 503, and that it has moved, are
 //! the endpoint's own trouble. Anything else is not certain.
 
-use std::sync::Arc;
-
 use segflow_core::ledger::Outcome;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
-use super::http::{self, Place, keyed};
+use super::http::{Place, keyed};
 use super::provider::{Email, Outcomes, Provider, headers};
+use super::told::Told;
 
 /// Calls at one time.
 const SLOTS: usize = 32;
 
 pub struct Endpoint {
-    id: String,
     place: Place,
     token: Option<String>,
     knows_keys: bool,
-    slots: Arc<Semaphore>,
 }
 
 impl Endpoint {
-    pub fn new(id: &str, place: Place, token: Option<String>, knows_keys: bool) -> Endpoint {
-        Endpoint { id: id.into(), place, token, knows_keys, slots: Arc::new(Semaphore::new(SLOTS)) }
+    pub fn new(place: Place, token: Option<String>, knows_keys: bool) -> Endpoint {
+        Endpoint { place, token, knows_keys }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -49,7 +45,7 @@ impl Endpoint {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let answer = http::call(request.json(&body)).await?;
+        let answer = self.place.call(request.json(&body)).await?;
         if answer.is_success() {
             return Ok(Outcome::Accepted { provider_id: answer.json()["id"].as_str().map(String::from) });
         }
@@ -62,12 +58,12 @@ impl Provider for Endpoint {
         self.knows_keys.then(|| self.place.account(self.token.as_deref().unwrap_or_default()))
     }
 
-    fn id(&self) -> &str {
-        &self.id
+    fn most(&self) -> usize {
+        SLOTS
     }
 
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn told(&self) -> Option<&Told> {
+        Some(self.place.told())
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -1,5 +1,6 @@
 //! What providers over HTTP share: how they are called, and what an answer says about a message when the provider says nothing better.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -9,6 +10,8 @@ use segflow_core::ledger::Outcome;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
+
+use super::told::Told;
 
 /// The longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -27,6 +30,8 @@ const TOLD: usize = 300;
 pub struct Place {
     client: Client,
     base: Url,
+    /// What was heard from there.
+    told: Arc<Told>,
 }
 
 impl Place {
@@ -36,7 +41,7 @@ impl Place {
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err("not an address such as https://HOST".into());
         }
-        Ok(Place { client, base })
+        Ok(Place { client, base, told: Arc::default() })
     }
 
     /// The address of a path below it; itself for an empty one.
@@ -50,6 +55,21 @@ impl Place {
 
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(self.at(path))
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.at(path))
+    }
+
+    /// Makes a call here. Without an answer, what that says about what was to be sent.
+    pub async fn call(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
+        let answer = call(request).await?;
+        self.told.heed(&answer);
+        Ok(answer)
+    }
+
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// An account here, without telling where that is or what opens it.
@@ -67,8 +87,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Makes a call. Without an answer, what that says about what was to be sent.
-pub async fn call(request: RequestBuilder) -> Result<Answer, Outcome> {
+async fn call(request: RequestBuilder) -> Result<Answer, Outcome> {
     let mut response = match request.timeout(ANSWER).send().await {
         Ok(response) => response,
         // The address may have a secret in it.

@@ -11,10 +11,13 @@ mod provider;
 mod registry;
 mod reporter;
 mod resend;
+mod router;
 mod sendgrid;
 mod ses;
 pub mod sigv4;
 pub mod smtp;
+mod told;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +28,8 @@ use futures_util::future::join_all;
 use segflow_core::ids::{self, BUCKETS};
 use segflow_core::ledger::Outcome;
 use segflow_core::project::{Project, declared};
-use segflow_core::protocol::{Json, Render, Rendered};
+use segflow_core::protocol::{Json, Render, Rendered, Stream};
+use segflow_core::route::Lane;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::clock::{Clock, monotonic, system_now};
@@ -44,9 +48,14 @@ pub use capture::Capture;
 pub use provider::{Email, Outcomes, Provider};
 use registry::Registry;
 use reporter::Reporter;
+use router::{Room, Router};
+use way::{Opening, Way};
 
 /// The most messages in one claim.
 const CLAIM: usize = 128;
+
+/// The most lanes in one tick, once it has come to those of campaigns.
+const LANES: usize = 4;
 
 /// How often the database is looked through for what is due, while there is enough to do that was decided here.
 const LOOK: Duration = Duration::from_millis(200);
@@ -66,20 +75,65 @@ pub struct Delivery {
     clock: Clock,
     ownership: Arc<Ownership>,
     live: Live,
-    secrets: Secrets,
     links: Links,
-    /// Where all mail goes that is not to leave: everything in development.
-    capture: Arc<Capture>,
-    capture_all: bool,
-    registry: Registry,
+    router: Router,
     reporter: Reporter,
     /// What was decided here.
     ready: Arc<Ready>,
     in_flight: Arc<InFlight>,
-    /// When the database was last looked through.
-    turnstile: tokio::sync::Mutex<Option<Instant>>,
+    turnstile: tokio::sync::Mutex<Turn>,
     /// The bucket that the next tick begins with.
     first: AtomicU16,
+}
+
+/// How a tick goes on where the last one stopped.
+#[derive(Default)]
+struct Turn {
+    /// When the database was last looked through to the end.
+    looked: Option<Instant>,
+    /// The lane of a campaign that was the last one to be served.
+    last: Option<Lane>,
+}
+
+impl Turn {
+    /// Transactions, then campaigns from where it goes on.
+    fn in_turn(&self, lanes: Vec<Lane>) -> Vec<Lane> {
+        let (mut lanes, mut campaigns): (Vec<Lane>, Vec<Lane>) =
+            lanes.into_iter().partition(|lane| lane.stream == Stream::Transactions);
+        let done = self.last.as_ref().map_or(0, |last| campaigns.partition_point(|lane| lane <= last));
+        campaigns.rotate_left(done);
+        lanes.append(&mut campaigns);
+        lanes
+    }
+
+    /// Whether a tick has served enough lanes, with this one.
+    fn is_enough(&mut self, lane: &Lane, served: usize) -> bool {
+        if lane.stream == Stream::Transactions || served < LANES {
+            return false;
+        }
+        self.last = Some(lane.clone());
+        true
+    }
+}
+
+/// By workspace.
+type Projects = BTreeMap<String, Arc<Project>>;
+
+/// Where messages are to be had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Decided here a moment ago.
+    Told,
+    /// In the database.
+    Looked,
+}
+
+/// By which way messages leave, and from which lane.
+struct Leaving {
+    project: Arc<Project>,
+    lane: Lane,
+    way: Way,
+    probe: bool,
 }
 
 /// Counts what is being sent.
@@ -122,17 +176,14 @@ impl Delivery {
     ) -> anyhow::Result<Delivery> {
         Ok(Delivery {
             reporter: Reporter::start(store.clone(), clock.clone()),
+            router: Router::new(store.clone(), secrets, Registry::new(capture)?, clock.clone(), capture_all),
             ready,
             store,
             deploy,
             clock,
             ownership,
             live,
-            secrets,
             links,
-            registry: Registry::new(capture.clone())?,
-            capture,
-            capture_all,
             in_flight: Arc::default(),
             turnstile: tokio::sync::Mutex::default(),
             first: AtomicU16::new(0),
@@ -140,107 +191,170 @@ impl Delivery {
     }
 
     /// Hands some of the messages that are due to their providers; how many. Their outcomes come later.
+    ///
+    /// A tick is short, so that transactions, which come first in each, never wait for long: of campaigns' lanes it takes a few, and the
+    /// next tick goes on with the next ones.
     pub async fn tick(self: &Arc<Self>) -> Result<usize> {
-        let mut looked = self.turnstile.lock().await;
+        let mut turn = self.turnstile.lock().await;
         let now = self.clock.now();
-        let Held { incarnation, buckets } = self.ownership.held();
-        if buckets.is_empty() {
+        let held = self.ownership.held();
+        if held.buckets.is_empty() {
             return Ok(0);
         }
-        // From time to time the database comes first, however much is decided here: what is tried again must have its turn.
-        if looked.is_some_and(|at| at.elapsed() < LOOK) {
-            // Some may have been found by looking, and sent: then the next ones.
-            loop {
-                let told = self.ready.take(CLAIM, &buckets);
-                if told.is_empty() {
-                    break;
-                }
-                let (begun, left) = self.begin(&incarnation, told, now).await?;
-                let none_free = !left.is_empty();
-                self.ready.give_back(left);
-                if begun > 0 || none_free {
-                    return Ok(begun);
-                }
+        self.router.refresh().await?;
+        let (mut begun, mut lanes, mut projects) = (0, 0, Projects::new());
+        for lane in turn.in_turn(self.ready.lanes()) {
+            let project = self.project(&mut projects, &lane).await?;
+            let here = self.begin(&held, &project, &lane, Source::Told, now).await?.0;
+            lanes += usize::from(here > 0);
+            begun += here;
+            if turn.is_enough(&lane, lanes) {
+                break;
             }
         }
-        *looked = Some(monotonic());
-        let due = self.due(buckets, now).await?;
-        // What is left is not remembered: the next look finds it again, and again, as long as no slot is free.
-        let (begun, _) = self.begin(&incarnation, due, now).await?;
+        // From time to time the database is looked through, however much is decided here: what is tried again must have its turn.
+        if begun > 0 && turn.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(begun);
+        }
+        let (looked, mut lanes, mut more) = (monotonic(), 0, false);
+        for lane in turn.in_turn(ledger::lanes(&self.store.db).await?) {
+            let project = self.project(&mut projects, &lane).await?;
+            let (here, full) = self.begin(&held, &project, &lane, Source::Looked, now).await?;
+            lanes += usize::from(here > 0);
+            // What was decided here comes by itself.
+            (begun, more) = (begun + here, more || (full && !self.ready.has(&lane)));
+            if turn.is_enough(&lane, lanes) {
+                more = true;
+                break;
+            }
+        }
+        // Where more was found than there was time for, the next tick looks again.
+        turn.looked = (!more).then_some(looked);
         Ok(begun)
     }
 
-    /// Begins to send, each workspace's messages through its provider: how many, and those for which no slot was free.
-    async fn begin(self: &Arc<Self>, incarnation: &str, due: Vec<Due>, now: i64) -> Result<(usize, Vec<Due>)> {
-        let mut by_workspace: BTreeMap<String, Vec<Due>> = BTreeMap::new();
-        for due in due {
-            by_workspace.entry(due.workspace.clone()).or_default().push(due);
+    /// The project of a lane's workspace, once for each tick.
+    async fn project(&self, known: &mut Projects, lane: &Lane) -> Result<Arc<Project>> {
+        if let Some(project) = known.get(&lane.workspace) {
+            return Ok(project.clone());
         }
-        let (mut begun, mut left) = (0, vec![]);
-        for (workspace, mut due) in by_workspace {
-            let project = self.deploy.project(&workspace).await?;
-            match self.provider(&workspace, &project).await? {
-                Ok(provider) => {
-                    let permits = free(provider.as_ref(), due.len());
-                    left.extend(due.split_off(permits.len()));
-                    begun += self.hand_over(incarnation, &workspace, &project, provider, permits, due, now).await?;
-                }
-                Err(why) => {
-                    tracing::warn!(workspace, messages = due.len(), "messages wait: {why}");
+        let project = self.deploy.project(&lane.workspace).await?;
+        known.insert(lane.workspace.clone(), project.clone());
+        Ok(project)
+    }
+
+    /// Begins to send messages of a lane: how many, and whether there may be more that could be sent.
+    async fn begin(
+        self: &Arc<Self>,
+        held: &Held,
+        project: &Arc<Project>,
+        lane: &Lane,
+        source: Source,
+        now: i64,
+    ) -> Result<(usize, bool)> {
+        let gate = match self.router.room(lane, project).await? {
+            Room::For(gate) => gate,
+            Room::None => return Ok((0, false)),
+            // The look finds them again, when a provider is.
+            Room::Closed => {
+                self.ready.forget(lane);
+                return Ok((0, false));
+            }
+            Room::Never(why) => {
+                let due = self.due(lane, source, &held.buckets, CLAIM, now).await?;
+                if !due.is_empty() {
+                    tracing::warn!(lane.workspace, messages = due.len(), "messages wait: {why}");
                     let ids = due.into_iter().map(|due| due.id).collect();
                     ledger::postpone(&self.store.db, ids, now.saturating_add(POSTPONED), why).await?;
                 }
+                return Ok((0, false));
             }
-        }
-        Ok((begun, left))
+        };
+        let room = gate.room(CLAIM);
+        let due = self.due(lane, source, &held.buckets, room, now).await?;
+        let full = due.len() == room;
+        let openings = gate.open(due.len());
+        let begun = self.hand_over(&held.incarnation, project, lane, openings, due, now).await?;
+        Ok((begun, full))
     }
 
-    /// Some messages that are due. Each look begins with another bucket: when more is due than can be sent, all have their turn.
-    async fn due(&self, mut buckets: BTreeSet<u16>, now: i64) -> Result<Vec<Due>> {
-        let first = self.first.fetch_add(1, Ordering::Relaxed) % BUCKETS;
-        let from_there = buckets.split_off(&first);
-        let mut due = ledger::due(&self.store.db, &from_there, now, CLAIM).await?;
-        let left = CLAIM.saturating_sub(due.len());
-        if left > 0 {
-            due.extend(ledger::due(&self.store.db, &buckets, now, left).await?);
+    /// Some messages of a lane that are due. Each look begins with another bucket: when more is due than can be sent, all have their turn.
+    async fn due(
+        &self,
+        lane: &Lane,
+        source: Source,
+        buckets: &BTreeSet<u16>,
+        most: usize,
+        now: i64,
+    ) -> Result<Vec<Due>> {
+        if source == Source::Told {
+            return Ok(self.ready.take(lane, most, buckets));
         }
+        let first = self.first.fetch_add(1, Ordering::Relaxed) % BUCKETS;
+        let (before, from_there): (BTreeSet<u16>, BTreeSet<u16>) = buckets.iter().partition(|bucket| **bucket < first);
+        let mut due = ledger::due(&self.store.db, lane, &from_there, now, most).await?;
+        let left = most.saturating_sub(due.len());
+        if left > 0 {
+            due.extend(ledger::due(&self.store.db, lane, &before, now, left).await?);
+        }
+        // In pieces, a list may have brought more than was asked for.
+        due.truncate(most);
         Ok(due)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a tick has in its hands")]
     async fn hand_over(
         self: &Arc<Self>,
         incarnation: &str,
-        workspace: &str,
         project: &Arc<Project>,
-        provider: Arc<dyn Provider>,
-        permits: Vec<OwnedSemaphorePermit>,
+        lane: &Lane,
+        openings: Vec<Opening>,
         due: Vec<Due>,
         now: i64,
     ) -> Result<usize> {
         if due.is_empty() {
             return Ok(0);
         }
+        let (mut proven, mut lost) = (vec![], vec![]);
+        for opening in openings {
+            // Another server may have been first.
+            let to = if self.router.prove(&opening).await? { &mut proven } else { &mut lost };
+            to.push(opening);
+        }
+        close(lane, lost);
+        let due: Vec<Due> = due.into_iter().take(proven.len()).collect();
         let ids = due.iter().map(|due| due.id.clone()).collect();
-        let claim = ledger::claim(&self.store.db, incarnation, workspace, project, due, now).await;
+        let claim = ledger::claim(&self.store.db, incarnation, &lane.workspace, project, due, now).await;
         let Claim { taken: claimed, ended } = match claim {
             Ok(claim) => claim,
             Err(error) => {
+                self.close_proven(lane, proven).await;
                 self.release(incarnation, ids, &error).await;
                 return Err(error);
             }
         };
         ended.iter().for_each(|ended| self.tell(ended, now));
         let (count, done) = (claimed.len(), claimed.len() + ended.len());
+        let unused = proven.split_off(count);
+        self.close_proven(lane, unused).await;
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
-        let slot = |permit| Slot { permit: Some(permit), in_flight: self.in_flight.clone() };
-        let mut claimed = claimed.into_iter().zip(permits.into_iter().map(slot)).peekable();
-        while claimed.peek().is_some() {
-            let (claimed, slots): (Vec<Claimed>, Vec<Slot>) = claimed.by_ref().take(provider.batch()).unzip();
-            let (this, project, provider) = (self.clone(), project.clone(), provider.clone());
-            let incarnation = incarnation.to_string();
+        let mut rest = claimed.into_iter().zip(proven).peekable();
+        while let Some((_, first)) = rest.peek() {
+            let (way, probe) = (first.way.clone(), first.probe);
+            // Those of a probe come first, and each is one.
+            let most = if probe { 1 } else { way.made.provider.batch() };
+            let mut batch = vec![];
+            while batch.len() < most
+                && let Some(next) = rest.next_if(|(_, opening)| opening.way.key == way.key && opening.probe == probe)
+            {
+                batch.push(next);
+            }
+            let (claimed, openings): (Vec<Claimed>, Vec<Opening>) = batch.into_iter().unzip();
+            let slot = |opening: Opening| Slot { permit: Some(opening.permit), in_flight: self.in_flight.clone() };
+            let slots: Vec<Slot> = openings.into_iter().map(slot).collect();
+            let leaving = Leaving { project: project.clone(), lane: lane.clone(), way, probe };
+            let (this, incarnation) = (self.clone(), incarnation.to_string());
             tokio::spawn(async move {
-                let reports = this.attempt(incarnation, project, provider, claimed.clone()).await;
+                let reports = this.attempt(incarnation, leaving, claimed.clone()).await;
                 for ((claimed, report), slot) in claimed.into_iter().zip(reports).zip(slots) {
                     this.conclude(claimed, report, slot).await;
                 }
@@ -255,6 +369,14 @@ impl Delivery {
         self.live.message(now, user, origin, format!("✗ {template} {}: {reason}", status.name()));
     }
 
+    /// Gives back room that is not needed, and the right to prove a provider with it.
+    async fn close_proven(&self, lane: &Lane, unused: Vec<Opening>) {
+        for opening in unused.iter().filter(|opening| opening.probe) {
+            self.router.unproven(&opening.way).await;
+        }
+        close(lane, unused);
+    }
+
     /// After a claim that failed: if its commit went through all the same, nobody would ever send these messages.
     async fn release(&self, incarnation: &str, ids: Vec<String>, error: &Error) {
         if matches!(error, Error::Fenced) {
@@ -267,21 +389,16 @@ impl Delivery {
     }
 
     /// Sends in a task of its own: even if that should panic, the messages have an outcome.
-    async fn attempt(
-        self: &Arc<Self>,
-        incarnation: String,
-        project: Arc<Project>,
-        provider: Arc<dyn Provider>,
-        claimed: Vec<Claimed>,
-    ) -> Vec<Report> {
-        let (this, handed, name) = (self.clone(), claimed.clone(), provider.id().to_string());
-        let sending = tokio::spawn(async move { this.send(&incarnation, &project, provider.as_ref(), &handed).await });
+    async fn attempt(self: &Arc<Self>, incarnation: String, leaving: Leaving, claimed: Vec<Claimed>) -> Vec<Report> {
+        let (this, handed, name) = (self.clone(), claimed.clone(), leaving.way.key.id.clone());
+        let sending = tokio::spawn(async move { this.send(&incarnation, &leaving, &handed).await });
         let failed = |claimed: Claimed| Report {
             id: claimed.id,
             attempt: claimed.attempt,
             outcome: Outcome::Ambiguous("the server failed while sending".into()),
             provider: name.clone(),
             memory: None,
+            others: None,
             sent: None,
         };
         sending.await.unwrap_or_else(|_| claimed.into_iter().map(failed).collect())
@@ -315,15 +432,11 @@ impl Delivery {
     }
 
     /// Renders claimed messages and hands them to the provider, all in one call: what became of each, in their order.
-    async fn send(
-        &self,
-        incarnation: &str,
-        project: &Project,
-        provider: &dyn Provider,
-        claimed: &[Claimed],
-    ) -> Vec<Report> {
+    async fn send(&self, incarnation: &str, leaving: &Leaving, claimed: &[Claimed]) -> Vec<Report> {
+        let Leaving { project, lane, way, probe } = leaving;
+        let provider = way.made.provider.as_ref();
         let memory = provider.memory();
-        let rendering = claimed.iter().map(|claimed| self.prepare(project, provider, claimed));
+        let rendering = claimed.iter().map(|claimed| self.prepare(project, way, claimed));
         let rendered = join_all(rendering).await;
         // This process was stopped, or away from the database, for so long that the messages may be another server's by now.
         let may_begin = self.ownership.may_begin(incarnation);
@@ -331,11 +444,21 @@ impl Delivery {
             true => rendered.iter().flatten().map(|(email, _)| email.clone()).collect(),
             false => vec![],
         };
-        let mut outcomes = match emails.as_slice() {
+        let outcomes = match emails.as_slice() {
             [] => vec![],
             emails => provider.send(emails).await,
+        };
+        if !outcomes.is_empty() {
+            self.router.hear(way, &outcomes, *probe).await;
+        } else if *probe {
+            self.router.unproven(way).await;
         }
-        .into_iter();
+        let is_unable = |outcome: &Outcome| matches!(outcome, Outcome::Unable { .. });
+        let others = match outcomes.iter().any(is_unable) {
+            true => self.router.others(lane, project, &way.key).await.unwrap_or_default(),
+            false => None,
+        };
+        let mut outcomes = outcomes.into_iter();
         let conclude = |(claimed, rendered): (&Claimed, std::result::Result<(Email, SentAs), Outcome>)| {
             let (outcome, sent) = match rendered {
                 Ok(_) if !may_begin => {
@@ -351,8 +474,9 @@ impl Delivery {
                 id: claimed.id.clone(),
                 attempt: claimed.attempt,
                 outcome,
-                provider: provider.id().into(),
+                provider: way.key.id.clone(),
                 memory: memory.clone(),
+                others,
                 sent,
             }
         };
@@ -363,18 +487,18 @@ impl Delivery {
     async fn prepare(
         &self,
         project: &Project,
-        provider: &dyn Provider,
+        way: &Way,
         claimed: &Claimed,
     ) -> std::result::Result<(Email, SentAs), Outcome> {
         if let Some((memory, since)) = &claimed.keyed {
             // Only where the message is known again, and only for as long as it is.
-            if provider.memory().as_ref() != Some(memory) {
+            if way.made.provider.memory().as_ref() != Some(memory) {
                 return Err(Outcome::Ambiguous(
                     "perhaps accepted by a provider that is not the project's any more".into(),
                 ));
             }
             if self.clock.now() - since > KEYED {
-                return Err(Outcome::Ambiguous(format!("perhaps accepted by {}, a day ago", provider.id())));
+                return Err(Outcome::Ambiguous(format!("perhaps accepted by {}, a day ago", way.key.id)));
             }
         }
         self.email(project, claimed).await.map_err(|outcome| match outcome {
@@ -429,35 +553,20 @@ impl Delivery {
     pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
-        let provider = self.provider(workspace, &project).await?.map_err(Error::Conflict)?;
+        let ways = self.router.ways(workspace, &project, Stream::Transactions).await?.map_err(Error::Conflict)?;
+        let way = self.router.first(ways).ok_or_else(|| Error::Conflict("the project has no provider".into()))?;
         let from = project.manifest.from.clone();
         let from = from.ok_or_else(|| Error::Conflict("the project names no sender".into()))?;
         let id = ids::derived("test", &[workspace, &to, &content.html, &system_now().to_string()]);
-        let slot = provider.slots().acquire_owned().await;
+        let slot = way.made.slots.clone().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
         let signer = self.links.signer(workspace, &project.manifest).await?;
         let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
         // Somebody waits for it.
         let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
-        let outcome = provider.send(&[email]).await.pop().unwrap_or_else(silent);
-        Ok(Tried { id, provider: provider.id().to_string(), outcome })
-    }
-
-    /// The provider of a project. An error is what has to be done first.
-    async fn provider(
-        &self,
-        workspace: &str,
-        project: &Project,
-    ) -> Result<std::result::Result<Arc<dyn Provider>, String>> {
-        if self.capture_all {
-            return Ok(Ok(self.capture.clone()));
-        }
-        let Some(declared) = project.manifest.providers.first() else {
-            return Ok(Err("the project declares no provider: add `.provider(…)` and push".into()));
-        };
-        let secrets = self.secrets.of(workspace).await?;
-        Ok(self.registry.get(workspace, declared, |name| secrets.get(name)))
+        let outcome = way.made.provider.send(&[email]).await.pop().unwrap_or_else(silent);
+        Ok(Tried { id, provider: way.key.id, outcome })
     }
 
     /// Waits until the tick that is under way has ended: what was no longer held before is claimed by nobody after.
@@ -476,34 +585,51 @@ impl Delivery {
         }
     }
 
-    /// Waits until a slot may be free again.
+    /// Waits until something may go on: a slot is free, or it is known what a provider takes.
     pub async fn freed(&self) {
-        self.in_flight.freed.notified().await;
+        tokio::select! {
+            () = self.in_flight.freed.notified() => {}
+            () = self.router.freed.notified() => {}
+        }
     }
 
     /// Sends all that is due now, and waits for the outcomes. Returns whether there was anything.
     pub async fn drain(self: &Arc<Self>) -> Result<bool> {
         let mut worked = false;
         loop {
-            // With slots in use there may have been none for what is due.
-            let busy = self.in_flight.count.load(Ordering::SeqCst) > 0;
+            // With slots in use there may have been none for what is due; and what comes of it may be due at once.
+            let busy = || self.in_flight.count.load(Ordering::SeqCst) > 0;
+            let before = busy();
             let begun = self.tick().await?;
+            let during = busy();
             self.settle().await;
-            if begun == 0 && !busy {
+            if begun == 0 && !before && !during {
                 return Ok(worked);
             }
             worked |= begun > 0;
         }
     }
 
-    /// The earliest instant at which a message is due.
+    /// The next instant at which a message is due, or may go on that is. Of a virtual clock; the other does not stop.
     pub async fn next_due(&self) -> Result<Option<i64>> {
-        ledger::next_due(&self.store.db).await
+        let due = ledger::next_due(&self.store.db, self.clock.now()).await?;
+        Ok(due.into_iter().chain(self.router.next()).min())
+    }
+
+    /// For how long nothing changes by itself that is known of here.
+    pub fn quiet(&self) -> Option<Duration> {
+        self.router.quiet()
+    }
+
+    /// After the last tick.
+    pub async fn leave(&self) {
+        self.router.leave().await;
     }
 }
 
-/// As many of a provider's slots as are wanted and free.
-fn free(provider: &dyn Provider, wanted: usize) -> Vec<OwnedSemaphorePermit> {
-    let slots = provider.slots();
-    std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()).take(wanted).collect()
+/// Gives back room that is not needed.
+fn close(lane: &Lane, unused: Vec<Opening>) {
+    for opening in unused {
+        opening.way.close(1, lane.stream);
+    }
 }

@@ -1,13 +1,11 @@
 //! Postmark: up to 500 emails in one call, and an answer for each.
 
-use std::sync::Arc;
-
 use segflow_core::ledger::Outcome;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::http::{self, Place, misconfigured, unable};
+use super::http::{Place, misconfigured, unable};
 use super::provider::{Email, Outcomes, Provider};
+use super::told::Told;
 use crate::clock::monotonic;
 
 pub const ADDRESS: &str = "https://api.postmarkapp.com";
@@ -19,19 +17,17 @@ const BATCH: usize = 500;
 const ALONE: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub struct Postmark {
-    id: String,
     place: Place,
     token: String,
     transactions: String,
     campaigns: String,
-    slots: Arc<Semaphore>,
 }
 
 impl Postmark {
     /// `streams` are those of transactions and of campaigns.
-    pub fn new(id: &str, place: Place, token: String, streams: (&str, &str)) -> Postmark {
+    pub fn new(place: Place, token: String, streams: (&str, &str)) -> Postmark {
         let (transactions, campaigns) = (streams.0.to_string(), streams.1.to_string());
-        Postmark { id: id.into(), place, token, transactions, campaigns, slots: Arc::new(Semaphore::new(BATCH)) }
+        Postmark { place, token, transactions, campaigns }
     }
 
     fn body(&self, email: &Email) -> Value {
@@ -52,7 +48,7 @@ impl Postmark {
     async fn call(&self, emails: &[Email]) -> Result<Vec<Outcome>, Outcome> {
         let body: Vec<Value> = emails.iter().map(|email| self.body(email)).collect();
         let request = self.place.post("/email/batch").header("X-Postmark-Server-Token", &self.token);
-        let answer = http::call(request.header("accept", "application/json").json(&body)).await?;
+        let answer = self.place.call(request.header("accept", "application/json").json(&body)).await?;
         if !answer.is_success() {
             let why = answer.tell("Postmark does not take it");
             return Err(match answer.json()["ErrorCode"].as_i64() {
@@ -112,16 +108,16 @@ fn said(code: i64, why: String) -> Outcome {
 }
 
 impl Provider for Postmark {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn most(&self) -> usize {
+        BATCH
     }
 
     fn batch(&self) -> usize {
         BATCH
+    }
+
+    fn told(&self) -> Option<&Told> {
+        Some(self.place.told())
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

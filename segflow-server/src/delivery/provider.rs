@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use segflow_core::ledger::Outcome;
 use segflow_core::protocol::Rendered;
+use segflow_core::route::Limits;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+
+use super::told::Told;
 
 use crate::links::Headers;
 
@@ -36,13 +37,13 @@ pub fn headers(email: &Email) -> Value {
 /// What becomes of each of some emails, in their order.
 pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;
 
+/// How much an account may send; an error is why that could not be learnt.
+pub type Allowance<'a> = Pin<Box<dyn Future<Output = Result<Limits, String>> + Send + 'a>>;
+
 /// A way out. Never fails: whatever happens is an [`Outcome`], and what is not certain is ambiguous.
 pub trait Provider: Send + Sync {
-    /// As the ledger names it.
-    fn id(&self) -> &str;
-
-    /// One permit per message that may be under way at once.
-    fn slots(&self) -> Arc<Semaphore>;
+    /// The most messages that may be under way at once. Of more than one, the last is kept for transactions.
+    fn most(&self) -> usize;
 
     /// The most emails that it takes in one call.
     fn batch(&self) -> usize {
@@ -52,6 +53,21 @@ pub trait Provider: Send + Sync {
     /// What knows messages again by their keys, if anything does: the account at the place, without telling either. Only there is a
     /// message asked for again that may have been accepted.
     fn memory(&self) -> Option<String> {
+        None
+    }
+
+    /// How much it takes, as long as neither the project nor the provider has said so.
+    fn usual(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// What it has said about that with its answers, if it does.
+    fn told(&self) -> Option<&Told> {
+        None
+    }
+
+    /// Asks it, where it can be asked.
+    fn allowance(&self) -> Option<Allowance<'_>> {
         None
     }
 

@@ -2,30 +2,29 @@
 //!
 //! Its batches are not used: there the key is one of the whole batch, which would have to be the same when it is tried again.
 
-use std::sync::Arc;
-
 use segflow_core::ledger::Outcome;
+use segflow_core::route::Limits;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
-use super::http::{self, Place, keyed, misconfigured};
+use super::http::{Place, keyed, misconfigured};
 use super::provider::{Email, Outcomes, Provider, headers};
+use super::told::Told;
 
 pub const ADDRESS: &str = "https://api.resend.com";
 
 /// Calls at one time.
 const SLOTS: usize = 8;
 
+const PER_SECOND: u32 = 2;
+
 pub struct Resend {
-    id: String,
     place: Place,
     key: String,
-    slots: Arc<Semaphore>,
 }
 
 impl Resend {
-    pub fn new(id: &str, place: Place, key: String) -> Resend {
-        Resend { id: id.into(), place, key, slots: Arc::new(Semaphore::new(SLOTS)) }
+    pub fn new(place: Place, key: String) -> Resend {
+        Resend { place, key }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -39,10 +38,11 @@ impl Resend {
             "tags": [{ "name": "segflow", "value": email.id }],
         });
         let request = self.place.post("/emails").bearer_auth(&self.key).header("Idempotency-Key", &email.id);
-        let answer = match http::call(request.json(&body)).await {
+        let answer = match self.place.call(request.json(&body)).await {
             Ok(answer) => answer,
             Err(outcome) => return keyed(outcome),
         };
+        self.place.told().takes_per_second(answer.header("ratelimit-limit"));
         if answer.is_success() {
             return Outcome::Accepted { provider_id: answer.json()["id"].as_str().map(String::from) };
         }
@@ -65,12 +65,17 @@ impl Provider for Resend {
         Some(self.place.account(&self.key))
     }
 
-    fn id(&self) -> &str {
-        &self.id
+    fn most(&self) -> usize {
+        SLOTS
     }
 
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    /// What every team may do; more is told with the first answer.
+    fn usual(&self) -> Limits {
+        Limits { per_second: Some(PER_SECOND), per_day: None }
+    }
+
+    fn told(&self) -> Option<&Told> {
+        Some(self.place.told())
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -1,15 +1,12 @@
 //! SendGrid: one email in each call, and 202 for what it takes.
 
-use std::sync::Arc;
-
 use lettre::message::Mailbox;
 use segflow_core::ledger::Outcome;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::http::{self, Place};
+use super::http::Place;
 use super::provider::{Email, Outcomes, Provider, headers};
-use crate::clock::system_now;
+use super::told::{Told, from_now};
 
 pub const ADDRESS: &str = "https://api.sendgrid.com";
 
@@ -17,15 +14,13 @@ pub const ADDRESS: &str = "https://api.sendgrid.com";
 const SLOTS: usize = 64;
 
 pub struct SendGrid {
-    id: String,
     place: Place,
     key: String,
-    slots: Arc<Semaphore>,
 }
 
 impl SendGrid {
-    pub fn new(id: &str, place: Place, key: String) -> SendGrid {
-        SendGrid { id: id.into(), place, key, slots: Arc::new(Semaphore::new(SLOTS)) }
+    pub fn new(place: Place, key: String) -> SendGrid {
+        SendGrid { place, key }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -34,7 +29,7 @@ impl SendGrid {
             Err(why) => return Outcome::Refused(why),
         };
         let request = self.place.post("/v3/mail/send").bearer_auth(&self.key).json(&body);
-        let answer = match http::call(request).await {
+        let answer = match self.place.call(request).await {
             Ok(answer) => answer,
             Err(outcome) => return outcome,
         };
@@ -44,17 +39,12 @@ impl SendGrid {
         match answer.outcome(answer.tell("SendGrid does not take it")) {
             // It says when rather than for how long.
             Outcome::Unable { why, pause: None } => {
-                Outcome::Unable { why, pause: reset(answer.header("x-ratelimit-reset")) }
+                let reset = answer.header("x-ratelimit-reset").and_then(|at| at.trim().parse().ok());
+                Outcome::Unable { why, pause: reset.map(from_now) }
             }
             outcome => outcome,
         }
     }
-}
-
-/// From now until an instant in seconds of Unix time, in ms.
-fn reset(at: Option<&str>) -> Option<i64> {
-    let at: i64 = at?.parse().ok()?;
-    Some((at.saturating_mul(1_000) - system_now()).clamp(0, 86_400_000))
 }
 
 fn body(email: &Email) -> Result<Value, String> {
@@ -78,12 +68,12 @@ fn body(email: &Email) -> Result<Value, String> {
 }
 
 impl Provider for SendGrid {
-    fn id(&self) -> &str {
-        &self.id
+    fn most(&self) -> usize {
+        SLOTS
     }
 
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn told(&self) -> Option<&Told> {
+        Some(self.place.told())
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -1,29 +1,33 @@
 //! Amazon SES, version 2 of its API: one email in each call.
 
-use std::sync::Arc;
-
 use lettre::message::header::{From, Headers};
 use lettre::message::{Mailbox, Mailboxes};
+use reqwest::RequestBuilder;
 use segflow_core::ledger::Outcome;
+use segflow_core::route::Limits;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::http::{self, Answer, Place, misconfigured, unable};
-use super::provider::{Email, Outcomes, Provider};
+use super::http::{Answer, Place, misconfigured, unable};
+use super::provider::{Allowance, Email, Outcomes, Provider};
 use super::sigv4::{self, Key};
+use super::told::Told;
 use crate::clock::system_now;
 
 /// Calls at one time.
 const SLOTS: usize = 64;
 
 const PATH: &str = "/v2/email/outbound-emails";
+const ACCOUNT: &str = "/v2/email/account";
+const JSON: &str = "application/json";
+
+/// How long SES is left alone that takes no more in this second, and no more on this day, in ms.
+const SECOND: i64 = 1_000;
+const QUOTA: i64 = 900_000;
 
 pub struct Ses {
-    id: String,
     place: Place,
     key: Key,
     configuration_set: Option<String>,
-    slots: Arc<Semaphore>,
 }
 
 pub fn address(region: &str) -> String {
@@ -31,8 +35,8 @@ pub fn address(region: &str) -> String {
 }
 
 impl Ses {
-    pub fn new(id: &str, place: Place, key: Key, configuration_set: Option<String>) -> Ses {
-        Ses { id: id.into(), place, key, configuration_set, slots: Arc::new(Semaphore::new(SLOTS)) }
+    pub fn new(place: Place, key: Key, configuration_set: Option<String>) -> Ses {
+        Ses { place, key, configuration_set }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -40,12 +44,7 @@ impl Ses {
             Ok(body) => body.to_string().into_bytes(),
             Err(why) => return Outcome::Refused(why),
         };
-        let url = self.place.at(PATH);
-        let mut request = self.place.post(PATH).header("content-type", "application/json");
-        for (name, value) in sigv4::headers(&self.key, &url, "application/json", &body, system_now()) {
-            request = request.header(name, value);
-        }
-        let answer = match http::call(request.body(body)).await {
+        let answer = match self.place.call(self.signed(self.place.post(PATH), "POST", PATH, &body).body(body)).await {
             Ok(answer) => answer,
             Err(outcome) => return outcome,
         };
@@ -53,6 +52,25 @@ impl Ses {
             return Outcome::Accepted { provider_id: answer.json()["MessageId"].as_str().map(String::from) };
         }
         self.refused(email, &answer)
+    }
+
+    fn signed(&self, request: RequestBuilder, method: &str, path: &str, body: &[u8]) -> RequestBuilder {
+        let headers = sigv4::headers(&self.key, method, &self.place.at(path), JSON, body, system_now());
+        let request = request.header("content-type", JSON);
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    /// What the account may send in this region. Whoever may send may not always ask.
+    async fn account(&self) -> Result<Limits, String> {
+        let request = self.signed(self.place.get(ACCOUNT), "GET", ACCOUNT, &[]);
+        let answer = self.place.call(request).await.map_err(|outcome| format!("{outcome:?}"))?;
+        if !answer.is_success() {
+            return Err(answer.tell("SES does not say what the account may send"));
+        }
+        let quota = &answer.json()["SendQuota"];
+        // -1 is without limit; of less than one in a second, SES says 0.2 or the like.
+        let number = |name: &str| quota[name].as_f64().filter(|n| *n > 0.0).map(|n| (n as u32).max(1));
+        Ok(Limits { per_second: number("MaxSendRate"), per_day: number("Max24HourSend") })
     }
 
     fn body(&self, email: &Email) -> Result<Value, String> {
@@ -85,8 +103,14 @@ impl Ses {
             _ => format!("SES says {name}: {said}"),
         };
         match name {
+            // The rate of a second and the quota of a day go by the same names.
+            "TooManyRequestsException" | "ThrottlingException" | "Throttling" | "LimitExceededException"
+                if said.contains("quota exceeded") =>
+            {
+                Outcome::Unable { why, pause: Some(QUOTA) }
+            }
             "TooManyRequestsException" | "ThrottlingException" | "Throttling" => {
-                Outcome::Unable { why, pause: answer.pause() }
+                Outcome::Unable { why, pause: Some(answer.pause().unwrap_or(SECOND)) }
             }
             "ServiceUnavailable" | "ServiceUnavailableException" => unable(why),
             "LimitExceededException"
@@ -117,12 +141,16 @@ fn ascii(mailbox: &str) -> Result<String, String> {
 }
 
 impl Provider for Ses {
-    fn id(&self) -> &str {
-        &self.id
+    fn most(&self) -> usize {
+        SLOTS
     }
 
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn told(&self) -> Option<&Told> {
+        Some(self.place.told())
+    }
+
+    fn allowance(&self) -> Option<Allowance<'_>> {
+        Some(Box::pin(self.account()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

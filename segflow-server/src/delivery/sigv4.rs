@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, for calls with a JSON body and no query. The tests hold it against signatures that boto3 makes.
+//! AWS Signature Version 4, for calls without a query. The tests hold it against signatures that boto3 makes.
 
 use hmac::{Hmac, KeyInit, Mac};
 use segflow_core::ids::hex;
@@ -17,15 +17,22 @@ pub struct Key {
 
 const SERVICE: &str = "ses";
 
-/// The headers that sign a POST. `now` is real time, in ms UTC: AWS takes five minutes of difference.
-pub fn headers(key: &Key, url: &Url, content_type: &str, body: &[u8], now: i64) -> Vec<(&'static str, String)> {
+/// The headers that sign a call. `now` is real time, in ms UTC: AWS takes five minutes of difference.
+pub fn headers(
+    key: &Key,
+    method: &str,
+    url: &Url,
+    content_type: &str,
+    body: &[u8],
+    now: i64,
+) -> Vec<(&'static str, String)> {
     let date = stamp(now);
     let host = match (url.host_str().unwrap_or_default(), url.port()) {
         (host, Some(port)) => format!("{host}:{port}"),
         (host, None) => host.to_string(),
     };
     let signed = [("content-type", content_type), ("host", host.as_str()), ("x-amz-date", date.as_str())];
-    let authorization = authorization(key, "POST", url.path(), &signed, body);
+    let authorization = authorization(key, method, url.path(), &signed, body);
     vec![("x-amz-date", date.clone()), ("authorization", authorization)]
 }
 

@@ -18,7 +18,6 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use segflow_core::ledger::Outcome;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::http::{misconfigured, unable};
@@ -38,13 +37,11 @@ pub const CALL: Duration = Duration::from_secs(6 * 20 + 60);
 
 /// An SMTP server.
 pub struct Smtp {
-    id: String,
     host: String,
     port: u16,
     tls: Tls,
     credentials: Option<Credentials>,
     signing: Option<Signing>,
-    slots: Arc<Semaphore>,
     idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
@@ -62,7 +59,7 @@ enum Tls {
 impl Smtp {
     /// From `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic]` or `smtps://…`. The error does not repeat the address:
     /// there may be a password in it.
-    pub fn new(id: &str, url: &str, signing: Option<Signing>) -> Result<Smtp, String> {
+    pub fn new(url: &str, signing: Option<Signing>) -> Result<Smtp, String> {
         let url = url::Url::parse(url).map_err(|e| format!("not an address such as smtp://HOST:25: {e}"))?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
         let (tls, port) = match (url.scheme(), asked.as_deref()) {
@@ -79,16 +76,7 @@ impl Smtp {
             ("", _) => None,
             (user, password) => Some(Credentials::new(decode(user)?, decode(password.unwrap_or_default())?)),
         };
-        Ok(Smtp {
-            id: id.to_string(),
-            host,
-            port: url.port().unwrap_or(port),
-            tls,
-            credentials,
-            signing,
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
-            idle: Mutex::default(),
-        })
+        Ok(Smtp { host, port: url.port().unwrap_or(port), tls, credentials, signing, idle: Mutex::default() })
     }
 
     /// An error is the server's trouble, or that of the credentials.
@@ -310,12 +298,8 @@ fn percent_decode(text: &str) -> Result<String, String> {
 }
 
 impl Provider for Smtp {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    fn most(&self) -> usize {
+        CONNECTIONS
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
@@ -329,14 +313,14 @@ mod tests {
 
     #[test]
     fn urls() {
-        let smtp = Smtp::new("smtp", "smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None)
-            .map_err(|e| panic!("{e}"));
+        let smtp =
+            Smtp::new("smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None).map_err(|e| panic!("{e}"));
         let smtp = smtp.expect("parsed");
         assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
         assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
         for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"]
         {
-            assert!(Smtp::new("smtp", bad, None).is_err(), "{bad}");
+            assert!(Smtp::new(bad, None).is_err(), "{bad}");
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::plugin::sha256;
 use crate::store::db::Db;
 use crate::store::deployments::{self, Deployment};
+use crate::store::history::{Detail, Reading};
 use crate::store::sieve::{Sieve, sieve};
 use crate::store::{self, behind, engine as rows, segments};
 
@@ -167,6 +168,7 @@ impl Deploy {
         let (mut entering, mut leaving) = (BTreeMap::new(), BTreeMap::new());
         let mut members: BTreeMap<String, Estimate> = BTreeMap::new();
         let mut after = String::new();
+        let reading = Reading { db, project: &candidate, workspace, now, detail: Detail::Summed };
         while let Some((last, users)) =
             behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, &after, &also).await?
         {
@@ -174,7 +176,7 @@ impl Deploy {
             let users: Vec<String> = users.into_iter().collect();
             for users in users.chunks(CHUNK) {
                 let users: BTreeSet<String> = users.iter().cloned().collect();
-                let mut loaded = rows::load(db, &candidate, workspace, &users, &BTreeSet::new(), now).await?;
+                let mut loaded = rows::load(&reading, &users, &[]).await?;
                 for (work, _) in &mut loaded.work {
                     let id = &work.user.id;
                     let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id)));

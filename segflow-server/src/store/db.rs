@@ -1,4 +1,4 @@
-//! The two databases behind one small face: `?` placeholders, a handful of value types, transactions that know how to retry.
+//! The databases behind one small face: `?` placeholders, a handful of value types, transactions that know how to retry.
 //!
 //! SQLite has one writer at a time, so there is one write connection, handed from one write to the next in the order they asked.
 //! Those that wait for one another share a commit ([`writer`](super::writer)); reads have a pool of their own. MySQL has one pool.
@@ -17,6 +17,8 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
 
 use super::boundary::{self, Side};
+pub use super::kind::Kind;
+use super::kind::is_stopped;
 use super::writer::{Turn, Writer};
 use super::{Error, Result};
 use crate::clock::monotonic;
@@ -26,13 +28,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a query is waited for after the database should have stopped it.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Sqlite,
-    MySql,
-}
 
 /// A value to be bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,8 +109,12 @@ impl Row {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { writer: Writer, readers: SqlitePool },
-    MySql(MySqlPool),
+    Sqlite {
+        writer: Writer,
+        readers: SqlitePool,
+    },
+    /// MariaDB, too.
+    MySql(Kind, MySqlPool),
 }
 
 /// An open database.
@@ -136,7 +135,7 @@ pub struct Tx {
 
 enum Inner {
     Sqlite(Turn),
-    MySql(Transaction<'static, MySql>),
+    MySql(Kind, Transaction<'static, MySql>),
 }
 
 impl Db {
@@ -166,7 +165,7 @@ impl Db {
                 .pragma("wal_autocheckpoint", "16384")
                 .foreign_keys(false);
             let mut connection = SqliteConnection::connect_with(&options).await?;
-            sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
+            Kind::Sqlite.migrations().run(&mut connection).await?;
             count_steps(&mut connection, &steps, None).await?;
             let counted = steps.clone();
             let readers = SqlitePoolOptions::new()
@@ -197,8 +196,10 @@ impl Db {
                 .after_connect(move |connection, _| Box::pin(prepare_mysql(connection, silence.as_secs())))
                 .connect_with(options)
                 .await?;
-            sqlx::migrate!("../migrations/mysql").run(&pool).await?;
-            Pools::MySql(pool)
+            let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&pool).await?;
+            let kind = Kind::of_server(&version);
+            kind.migrations().run(&pool).await?;
+            Pools::MySql(kind, pool)
         } else {
             return Err(Error::Url(url.split(':').next().unwrap_or_default().to_string()));
         };
@@ -213,7 +214,7 @@ impl Db {
     pub fn kind(&self) -> Kind {
         match self.pools {
             Pools::Sqlite { .. } => Kind::Sqlite,
-            Pools::MySql(_) => Kind::MySql,
+            Pools::MySql(kind, _) => kind,
         }
     }
 
@@ -221,7 +222,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
             Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.turn().await?),
-            Pools::MySql(pool) => Inner::MySql(pool.begin().await?),
+            Pools::MySql(kind, pool) => Inner::MySql(*kind, pool.begin().await?),
         };
         Ok(Tx { inner, commit_delay: self.commit_delay })
     }
@@ -273,7 +274,7 @@ impl Db {
         let sql = sql.into();
         match &self.pools {
             Pools::Sqlite { readers, .. } => sqlite_rows(&mut *readers.acquire().await?, sql, args).await,
-            Pools::MySql(pool) => mysql_rows(&mut *pool.acquire().await?, sql, args).await,
+            Pools::MySql(_, pool) => mysql_rows(&mut *pool.acquire().await?, sql, args).await,
         }
     }
 
@@ -296,10 +297,8 @@ impl Db {
                 let rows = tokio::time::timeout(limit + GRACE, task).await;
                 rows.map(|rows| rows.unwrap_or_else(|e| Err(Error::Internal(format!("a query did not finish: {e}")))))
             }
-            Pools::MySql(pool) => {
-                // Not a variable of the session: setting it, and setting it back, would be two more round trips.
-                let hint = format!("/*+ MAX_EXECUTION_TIME({}) */", limit.as_millis());
-                let sql = format!("SELECT {hint} * FROM (\n{sql}\n) AS segflow_limited");
+            Pools::MySql(kind, pool) => {
+                let sql = kind.limited(&sql, limit);
                 let mut connection = pool.acquire().await?;
                 tokio::time::timeout(limit + GRACE, mysql_rows(&mut connection, sql, args)).await
             }
@@ -315,7 +314,7 @@ impl Db {
     pub async fn checkpoint(&self) -> Result<()> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.checkpoint().await?,
-            Pools::MySql(_) => {}
+            Pools::MySql(..) => {}
         }
         Ok(())
     }
@@ -323,7 +322,7 @@ impl Db {
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { readers, .. } => readers.close().await,
-            Pools::MySql(pool) => pool.close().await,
+            Pools::MySql(_, pool) => pool.close().await,
         }
     }
 }
@@ -342,21 +341,9 @@ async fn count_steps(
     Ok(())
 }
 
-/// Whether the database stopped a query at its limit.
-fn is_stopped(error: &Error) -> bool {
-    let Error::Sql(error) = error else { return false };
-    let Some(error) = error.as_database_error() else { return false };
-    match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-        // 3024: MAX_EXECUTION_TIME was exceeded.
-        Some(mysql) => mysql.number() == 3024,
-        // 9: SQLITE_INTERRUPT.
-        None => error.code().is_some_and(|code| code == "9"),
-    }
-}
-
 async fn prepare_mysql(connection: &mut MySqlConnection, silence: u64) -> std::result::Result<(), sqlx::Error> {
     let sql = format!(
-        "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 2, \
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET SESSION innodb_lock_wait_timeout = 2, \
          wait_timeout = {silence}, net_read_timeout = {silence}, net_write_timeout = {silence}, \
          sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
     );
@@ -368,7 +355,7 @@ impl Tx {
     pub fn kind(&self) -> Kind {
         match self.inner {
             Inner::Sqlite(_) => Kind::Sqlite,
-            Inner::MySql(_) => Kind::MySql,
+            Inner::MySql(kind, _) => kind,
         }
     }
 
@@ -379,14 +366,14 @@ impl Tx {
             Inner::Sqlite(turn) => {
                 sqlx::query_with(sql, sqlite_args(args)?).execute(turn.connection()).await?.rows_affected()
             }
-            Inner::MySql(tx) => sqlx::query_with(sql, mysql_args(args)?).execute(&mut **tx).await?.rows_affected(),
+            Inner::MySql(_, tx) => sqlx::query_with(sql, mysql_args(args)?).execute(&mut **tx).await?.rows_affected(),
         })
     }
 
     pub async fn rows(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<Row>> {
         match &mut self.inner {
             Inner::Sqlite(turn) => sqlite_rows(turn.connection(), sql.into(), args).await,
-            Inner::MySql(tx) => mysql_rows(&mut *tx, sql.into(), args).await,
+            Inner::MySql(_, tx) => mysql_rows(&mut *tx, sql.into(), args).await,
         }
     }
 
@@ -397,7 +384,7 @@ impl Tx {
     pub async fn commit(self) -> Result<()> {
         match self.inner {
             Inner::Sqlite(turn) => turn.commit().await,
-            Inner::MySql(tx) => {
+            Inner::MySql(_, tx) => {
                 if !self.commit_delay.is_zero() {
                     tokio::time::sleep(self.commit_delay).await;
                 }
@@ -410,7 +397,7 @@ impl Tx {
     async fn undo(self) {
         match self.inner {
             Inner::Sqlite(turn) => turn.undo().await,
-            Inner::MySql(tx) => drop(tx),
+            Inner::MySql(_, tx) => drop(tx),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::enrollments::encode_pending;
 use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
+use super::tallies::{self, Late};
 use super::{Error, Result, fence, for_share, for_update, tasks, webhooks};
 use crate::args;
 
@@ -97,13 +98,14 @@ struct Locked {
     seq: i64,
     evaluated: i64,
     created_at: i64,
+    tallied_to: Option<i64>,
 }
 
 async fn lock_users(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, Locked>> {
     let ids: BTreeSet<&str> = group.decisions.iter().map(|d| d.user.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, incarnation, attributes, seq, created_at, evaluated FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, attributes, seq, created_at, evaluated, tallied_to FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
         for_update(tx.kind())
     );
     let mut users = BTreeMap::new();
@@ -114,6 +116,7 @@ async fn lock_users(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, Locke
             seq: row.int(3)?,
             created_at: row.int(4)?,
             evaluated: row.int(5)?,
+            tallied_to: row.opt_int(6)?,
         };
         users.insert(row.text(0)?, user);
     }
@@ -135,7 +138,7 @@ async fn write_users(
     good: &[&Decision],
     mut users: BTreeMap<String, Locked>,
 ) -> Result<()> {
-    let (mut patched_rows, mut inbox, mut events) = (vec![], vec![], vec![]);
+    let (mut patched_rows, mut inbox, mut events, mut late) = (vec![], vec![], vec![], vec![]);
     // By how many facts they have heard, and the generation they were held against.
     let mut heard: BTreeMap<(i64, i64), Vec<Value>> = BTreeMap::new();
     for decision in good {
@@ -155,6 +158,10 @@ async fn write_users(
                 Told::Event { id, name, attributes } => {
                     let (workspace, of) = (&group.workspace, &decision.user);
                     events.push(args![workspace, of, id, name, &attributes.0, group.now, group.now]);
+                    if user.tallied_to.is_some_and(|to| group.now < to) {
+                        let (workspace, user, name) = (workspace.clone(), of.clone(), name.clone());
+                        late.push(Late { workspace, user, name, occurred_at: group.now });
+                    }
                     (None, Some(id.clone()))
                 }
                 Told::Enter { campaign } => {
@@ -199,6 +206,7 @@ async fn write_users(
     }
     insert(tx, &PATCHED, patched_rows).await?;
     insert(tx, &ingest::EVENTS, events).await?;
+    tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::Enrollment;
-use segflow_core::eval::EventFact;
+use segflow_core::eval::Asked;
 use segflow_core::ids::BUCKETS;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
@@ -12,6 +12,7 @@ use segflow_core::step::{Fact, Needs, Past, User, What, Work, needs};
 
 use super::db::{Db, Row, Value};
 use super::enrollments::{COLUMNS, load_journal, read};
+use super::history::Reading;
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
@@ -86,40 +87,27 @@ pub struct Loaded {
     pub orphans: Vec<i64>,
 }
 
-/// Loads all that the steps of these users work on. The inbox is read first, then what it refers to. `more` names events that flows
-/// ask about, besides those that segments need.
-pub async fn load(
-    db: &Db,
-    project: &Project,
-    workspace: &str,
-    users: &BTreeSet<String>,
-    more: &BTreeSet<String>,
-    now: i64,
-) -> Result<Loaded> {
-    let mut loaded = look(db, project, workspace, users, more, now).await?;
-    leave_the_overtaken(&mut On::Db(db), workspace, &mut loaded.work).await?;
+/// Loads all that the steps of these users work on. The inbox is read first, then what it refers to. `more` is what flows ask about
+/// events, besides what segments need.
+pub async fn load(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked]) -> Result<Loaded> {
+    let mut loaded = look(reading, users, more).await?;
+    leave_the_overtaken(&mut On::Db(reading.db), reading.workspace, &mut loaded.work).await?;
     Ok(loaded)
 }
 
 /// The same, of all of them: for whoever only wants to see.
-pub async fn look(
-    db: &Db,
-    project: &Project,
-    workspace: &str,
-    users: &BTreeSet<String>,
-    more: &BTreeSet<String>,
-    now: i64,
-) -> Result<Loaded> {
+pub async fn look(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked]) -> Result<Loaded> {
+    let Reading { db, project, workspace, now, .. } = *reading;
     let ids: Vec<Value> = users.iter().map(Value::from).collect();
     let mut on = On::Db(db);
     let before = args![workspace];
-    let inbox = select_in(
-        &mut on,
-        "SELECT user_id, id, event_id, hops, historical, body FROM inbox WHERE workspace = ? AND user_id IN ({}) ORDER BY id",
-        &before,
-        &ids,
-    )
-    .await?;
+    // If not all are read, one of the users at least has as many as a step takes.
+    let sql = format!(
+        "SELECT user_id, id, event_id, hops, historical, body FROM inbox WHERE workspace = ? AND user_id IN ({{}}) \
+         ORDER BY id LIMIT {}",
+        FACTS * ids.len()
+    );
+    let inbox = select_in(&mut on, &sql, &before, &ids).await?;
     let mut told = Told::new();
     for row in &inbox {
         let facts = told.entry(row.text(0)?).or_default();
@@ -134,7 +122,7 @@ pub async fn look(
             });
         }
     }
-    let mut work = load_users(&mut on, workspace, &ids).await?;
+    let (mut work, tallied) = load_users(&mut on, workspace, &ids).await?;
     let mut loaded = Loaded::default();
     let event_ids: BTreeSet<&String> = told.values().flatten().filter_map(|told| told.event.as_ref()).collect();
     let mut events = load_events(db, workspace, &told, &event_ids).await?;
@@ -187,15 +175,21 @@ pub async fn look(
             (work, needs)
         })
         .collect();
-    load_history(&mut on, workspace, &mut needed, more).await?;
+    reading.load(&mut needed, &tallied, more).await?;
     evaluate_sql(db, project, workspace, &mut needed, now).await?;
     loaded.work = needed;
     Ok(loaded)
 }
 
-async fn load_users(on: &mut On<'_>, workspace: &str, ids: &[Value]) -> Result<BTreeMap<String, Work>> {
-    let sql = "SELECT id, incarnation, attributes, seq, evaluated FROM users WHERE workspace = ? AND id IN ({})";
-    let mut work = BTreeMap::new();
+/// With those of whose events some may be summed up.
+async fn load_users(
+    on: &mut On<'_>,
+    workspace: &str,
+    ids: &[Value],
+) -> Result<(BTreeMap<String, Work>, BTreeSet<String>)> {
+    let sql =
+        "SELECT id, incarnation, attributes, seq, evaluated, tallied_to FROM users WHERE workspace = ? AND id IN ({})";
+    let (mut work, mut tallied) = (BTreeMap::new(), BTreeSet::new());
     for row in select_in(on, sql, &args![workspace], ids).await? {
         let user = User {
             id: row.text(0)?,
@@ -204,9 +198,12 @@ async fn load_users(on: &mut On<'_>, workspace: &str, ids: &[Value]) -> Result<B
             seq: row.int(3)?,
             evaluated: row.int(4)?,
         };
+        if row.opt_int(5)?.is_some() {
+            tallied.insert(user.id.clone());
+        }
         work.insert(user.id.clone(), Work { workspace: workspace.into(), user, ..Work::default() });
     }
-    Ok(work)
+    Ok((work, tallied))
 }
 
 /// Inbox rows by user.
@@ -298,7 +295,7 @@ async fn load_enrollments(
     Ok(())
 }
 
-/// How many live enrollments each campaign has.
+/// Detail many live enrollments each campaign has.
 pub async fn live(db: &Db, workspace: &str) -> Result<Vec<(String, u64)>> {
     let sql = "SELECT campaign, COUNT(*) FROM enrollments \
                WHERE workspace = ? AND status IN ('active', 'parked', 'paused') GROUP BY campaign ORDER BY campaign";
@@ -319,7 +316,7 @@ pub async fn in_flight(
     let rows = db.read(sql, args![workspace, campaign]).await?;
     let ids = rows.iter().map(|row| Ok(Value::from(row.text(0)?))).collect::<Result<Vec<_>>>()?;
     let mut on = On::Db(db);
-    let users = load_users(&mut on, workspace, &ids).await?;
+    let (users, _) = load_users(&mut on, workspace, &ids).await?;
     let mut all = vec![];
     for (user, enrollment) in load_whole(&mut on, &rows).await? {
         if let Some(work) = users.get(&user) {
@@ -349,36 +346,6 @@ async fn load_whole(on: &mut On<'_>, rows: &[Row]) -> Result<Vec<(String, Enroll
         enrollment.journal.append(&tail);
     }
     Ok(all)
-}
-
-/// Loads the events that the evaluation of these users' segments reads: only of the names that are needed.
-async fn load_history(
-    on: &mut On<'_>,
-    workspace: &str,
-    needed: &mut [(Work, Needs)],
-    more: &BTreeSet<String>,
-) -> Result<()> {
-    let mut names: BTreeSet<String> = needed.iter().flat_map(|(_, needs)| needs.events.iter().cloned()).collect();
-    names.extend(more.iter().cloned());
-    for name in names {
-        let mut wanting: BTreeMap<String, usize> = BTreeMap::new();
-        for (index, (work, needs)) in needed.iter_mut().enumerate() {
-            if needs.events.contains(&name) || more.contains(&name) {
-                work.history.insert(name.clone(), vec![]);
-                wanting.insert(work.user.id.clone(), index);
-            }
-        }
-        let ids: Vec<Value> = wanting.keys().map(Value::from).collect();
-        let sql = "SELECT user_id, attributes, occurred_at FROM events WHERE workspace = ? AND name = ? AND user_id IN ({}) \
-                   ORDER BY occurred_at, id";
-        for row in select_in(on, sql, &args![workspace, &name], &ids).await? {
-            if let Some(&index) = wanting.get(&row.text(0)?) {
-                let fact = EventFact { occurred_at: row.int(2)?, attributes: object(&row.text(1)?)? };
-                needed[index].0.history.entry(name.clone()).or_default().push(fact);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whoever has only facts of the past here, and something live that came while all this was read, is left for the next step, which has

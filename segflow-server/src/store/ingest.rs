@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::db::{Db, Tx, Value};
 use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
+use super::tallies::{self, Late};
 use super::{Error, Result, for_update, random_id};
 use crate::args;
 
@@ -188,6 +189,7 @@ struct Locked {
     incarnation: String,
     attributes: Object,
     created_at: i64,
+    tallied_to: Option<i64>,
     created: bool,
     changed: bool,
 }
@@ -199,7 +201,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
     let mut users = lock_users(tx, &facts).await?;
     let mut known = known_events(tx, &facts).await?;
     let mut stored = Vec::with_capacity(facts.len());
-    let (mut events, mut inbox) = (vec![], vec![]);
+    let (mut events, mut inbox, mut late) = (vec![], vec![], vec![]);
     for fact in facts.iter() {
         let key = (fact.workspace.clone(), fact.user.clone());
         let exists = users.contains_key(&key);
@@ -217,6 +219,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             incarnation: random_id("usr"),
             attributes: Object::new(),
             created_at: fact.now,
+            tallied_to: None,
             created: true,
             changed: true,
         });
@@ -244,6 +247,10 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             What::Event { id, name, attributes, occurred_at, .. } => {
                 let attributes = Json::Object(attributes.clone()).to_string();
                 events.push(args![&fact.workspace, &fact.user, id, name, attributes, *occurred_at, fact.now]);
+                if user.tallied_to.is_some_and(|to| *occurred_at < to) {
+                    let (workspace, user) = (fact.workspace.clone(), fact.user.clone());
+                    late.push(Late { workspace, user, name: name.clone(), occurred_at: *occurred_at });
+                }
                 event_id = Some(id.clone());
                 Stored::Event { new: true }
             }
@@ -263,6 +270,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
     let now = facts.iter().map(|f| f.now).max().unwrap_or_default();
     write_users(tx, users, now).await?;
     insert(tx, &EVENTS, events).await?;
+    tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await?;
     Ok(stored)
 }
@@ -273,7 +281,7 @@ async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>
         by_workspace.entry(&fact.workspace).or_default().insert(&fact.user);
     }
     let sql = format!(
-        "SELECT id, incarnation, attributes, created_at FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, attributes, created_at, tallied_to FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
         for_update(tx.kind())
     );
     let mut locked = BTreeMap::new();
@@ -281,8 +289,8 @@ async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>
         let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
         for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &ids).await? {
             let attributes = object(&row.text(2)?)?;
-            let (incarnation, created_at) = (row.text(1)?, row.int(3)?);
-            let user = Locked { incarnation, attributes, created_at, created: false, changed: false };
+            let (incarnation, created_at, tallied_to) = (row.text(1)?, row.int(3)?, row.opt_int(4)?);
+            let user = Locked { incarnation, attributes, created_at, tallied_to, created: false, changed: false };
             locked.insert((workspace.to_string(), row.text(0)?), user);
         }
     }

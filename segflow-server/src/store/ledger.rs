@@ -9,14 +9,16 @@ use std::time::Duration;
 use segflow_core::ledger::{Outcome, Status, Transition, after, lost};
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
-use segflow_core::protocol::Guarantee;
+use segflow_core::protocol::{Guarantee, Stream};
+use segflow_core::route::Lane;
+use segflow_core::route::breaker::goes_elsewhere;
 
-use super::db::{Db, Tx, Value};
+use super::db::{Db, Row, Tx, Value};
 use super::decide::parse_guarantee;
 use super::gate::{self, Ends, Gate, Verdict};
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
-use super::{Result, database_now, fence, for_update};
+use super::{Error, Result, database_now, fence, for_update};
 use crate::args;
 
 /// A message that this server may send now, once.
@@ -52,16 +54,34 @@ pub struct Due {
     pub transaction: bool,
 }
 
-/// Messages of these buckets that are due.
-pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<Due>> {
+impl Due {
+    /// Where it stands as long as nothing has happened to it.
+    pub fn lane(&self) -> Lane {
+        Lane::new(if self.transaction { Stream::Transactions } else { Stream::Campaigns }, &self.workspace)
+    }
+}
+
+/// The lanes in which messages wait, due or not, those of transactions first. One step into the index for each, however many wait there.
+pub async fn lanes(db: &Db) -> Result<Vec<Lane>> {
+    let sql = "WITH RECURSIVE found (lane) AS (SELECT MIN(lane) FROM messages WHERE lane > '' UNION ALL \
+               SELECT (SELECT MIN(lane) FROM messages WHERE messages.lane > found.lane) FROM found WHERE found.lane IS NOT NULL) \
+               SELECT lane FROM found WHERE lane IS NOT NULL";
+    let rows = db.read(sql, vec![]).await?;
+    let lane = |row: &Row| row.text(0)?.parse().map_err(Error::Internal);
+    let mut lanes = rows.iter().map(lane).collect::<Result<Vec<Lane>>>()?;
+    lanes.sort();
+    Ok(lanes)
+}
+
+/// Messages of a lane and of these buckets that are due.
+pub async fn due(db: &Db, lane: &Lane, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<Due>> {
     let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
-    let sql = format!(
-        "SELECT workspace, user_id, id, transaction_id IS NOT NULL FROM messages \
-         WHERE due_at <= ? AND bucket IN ({{}}) LIMIT {limit}"
-    );
+    let sql =
+        format!("SELECT user_id, id FROM messages WHERE lane = ? AND due_at <= ? AND bucket IN ({{}}) LIMIT {limit}");
+    let (workspace, transaction) = (&lane.workspace, lane.stream == Stream::Transactions);
     let mut due = vec![];
-    for row in select_in(&mut On::Db(db), &sql, &args![now], &list).await? {
-        due.push(Due { workspace: row.text(0)?, user: row.text(1)?, id: row.text(2)?, transaction: row.flag(3)? });
+    for row in select_in(&mut On::Db(db), &sql, &args![lane.to_string(), now], &list).await? {
+        due.push(Due { workspace: workspace.clone(), user: row.text(0)?, id: row.text(1)?, transaction });
     }
     Ok(due)
 }
@@ -80,9 +100,9 @@ pub async fn postpone(db: &Db, ids: Vec<String>, until: i64, reason: String) -> 
     .await
 }
 
-/// The earliest instant at which a message is due.
-pub async fn next_due(db: &Db) -> Result<Option<i64>> {
-    let row = db.read_one("SELECT MIN(due_at) FROM messages WHERE due_at IS NOT NULL", vec![]).await?;
+/// The earliest instant after this one at which a message is due.
+pub async fn next_due(db: &Db, now: i64) -> Result<Option<i64>> {
+    let row = db.read_one("SELECT MIN(due_at) FROM messages WHERE lane > '' AND due_at > ?", args![now]).await?;
     Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
@@ -235,6 +255,8 @@ pub struct Report {
     pub provider: String,
     /// What knows the message again, if the provider does.
     pub memory: Option<String>,
+    /// Of one that the provider could not take: how many others could, now; nothing if there are no others.
+    pub others: Option<u32>,
     /// What was sent; `None` when nothing could be rendered.
     pub sent: Option<SentAs>,
 }
@@ -304,7 +326,11 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         // Trouble of the provider's own is no try of the message's; it only makes the pauses longer.
         let is_unable = matches!(report.outcome, Outcome::Unable { .. });
         let tries = if is_unable { *attempt } else { attempt.saturating_sub(*unable).max(1) };
-        let transition = after(&report.outcome, &report.id, tries, *guarantee, now);
+        let mut transition = after(&report.outcome, &report.id, tries, *guarantee, now);
+        let elsewhere = report.others.filter(|_| is_unable && keyed_by.is_none());
+        if elsewhere.is_some_and(|others| goes_elsewhere(&report.outcome, *unable, others)) {
+            transition.due_at = Some(now);
+        }
         let transition = unless_unwanted(transition, *erased, left.get(&report.id));
         let unable = unable + u32::from(is_unable);
         let (word, detail, provider_id) = match &report.outcome {
@@ -352,6 +378,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             if matches!(report.outcome, Outcome::Repeatable(_)) { keyed_at.or(Some(now)) } else { *keyed_at },
             if matches!(report.outcome, Outcome::Repeatable(_)) { report.memory.clone() } else { keyed_by.clone() },
             unable,
+            elsewhere.map(|_| &report.provider),
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
         attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
@@ -460,6 +487,7 @@ const OUTCOMES: Table = Table {
         "keyed_at",
         "keyed_by",
         "unable",
+        "shuns",
     ],
     key: &["id"],
     existing: Existing::Takes(&[
@@ -481,6 +509,7 @@ const OUTCOMES: Table = Table {
         "keyed_at",
         "keyed_by",
         "unable",
+        "shuns",
     ]),
 };
 

@@ -41,7 +41,7 @@ pub async fn insert(tx: &mut Tx, table: &Table, mut rows: Vec<Vec<Value>>) -> Re
     while !rows.is_empty() {
         let size = match tx.kind() {
             Kind::Sqlite => part(rows.len()),
-            Kind::MySql => part(in_a_record(&rows)),
+            Kind::MySql | Kind::MariaDb => part(in_a_record(&rows)),
         };
         let rest = rows.split_off(size);
         let sql = insert_sql(tx.kind(), table, size);
@@ -79,19 +79,7 @@ fn on_the_wire(value: &Value) -> usize {
 fn insert_sql(kind: Kind, table: &Table, size: usize) -> String {
     let row = format!("({})", vec!["?"; table.columns.len()].join(","));
     let rows = vec![row; size].join(",");
-    let existing = match (&table.existing, kind) {
-        (Existing::Fails, _) => String::new(),
-        (Existing::Stays, Kind::Sqlite) => format!(" ON CONFLICT ({}) DO NOTHING", table.key.join(",")),
-        (Existing::Stays, Kind::MySql) => format!(" ON DUPLICATE KEY UPDATE {0} = {1}.{0}", table.key[0], table.name),
-        (Existing::Takes(columns), Kind::Sqlite) => {
-            let set: Vec<String> = columns.iter().map(|c| format!("{c} = excluded.{c}")).collect();
-            format!(" ON CONFLICT ({}) DO UPDATE SET {}", table.key.join(","), set.join(", "))
-        }
-        (Existing::Takes(columns), Kind::MySql) => {
-            let set: Vec<String> = columns.iter().map(|c| format!("{c} = VALUES({c})")).collect();
-            format!(" ON DUPLICATE KEY UPDATE {}", set.join(", "))
-        }
-    };
+    let existing = kind.existing(table);
     format!("INSERT INTO {} ({}) VALUES {rows}{existing}", table.name, table.columns.join(","))
 }
 

@@ -18,25 +18,30 @@ pub mod erase;
 pub mod fence;
 pub mod gate;
 pub mod happened;
+pub mod history;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
+pub mod kind;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod providers;
 pub mod read;
 pub mod runs;
 pub mod secrets;
 pub mod segments;
 pub mod sieve;
 pub mod sql;
+pub mod tallies;
 pub mod tasks;
 pub mod webhooks;
 mod writer;
 
 use std::time::Duration;
 
-use db::{Db, Kind};
+use db::Db;
+pub(crate) use kind::{database_now, for_share, for_update};
 
 /// One database with its ingest queue.
 #[derive(Clone)]
@@ -108,10 +113,10 @@ impl Error {
                     true
                 }
                 // 10: SQLITE_IOERR, 13: SQLITE_FULL; 1040: MySQL has no connection left; 1053, 1077, 1079: it is shutting down;
-                // 1317, 3169, 4031: the session was killed, or was silent for too long.
+                // 1317, 1927, 3169, 4031: the session was killed, or was silent for too long.
                 sqlx::Error::Database(e) => match e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
                     Some(mysql) => {
-                        matches!(mysql.number(), 1040 | 1053 | 1077 | 1079 | 1205 | 1213 | 1317 | 3169 | 4031)
+                        matches!(mysql.number(), 1040 | 1053 | 1077 | 1079 | 1205 | 1213 | 1317 | 1927 | 3169 | 4031)
                     }
                     None => e
                         .code()
@@ -161,30 +166,6 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// The database's own clock, ms UTC: for leases and call time-outs, never for business.
-pub(crate) fn database_now(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-        Kind::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
-    }
-}
-
-/// What follows a SELECT to lock its rows against everybody; SQLite's writer is alone anyway.
-pub(crate) fn for_update(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Sqlite => "",
-        Kind::MySql => " FOR UPDATE",
-    }
-}
-
-/// What follows a SELECT to keep its rows from changing.
-pub(crate) fn for_share(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Sqlite => "",
-        Kind::MySql => " FOR SHARE",
-    }
-}
 
 /// An unguessable id: the prefix and 128 random bits in hex.
 pub fn random_id(prefix: &str) -> String {

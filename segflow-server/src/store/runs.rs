@@ -1,6 +1,6 @@
 //! Holding everybody against a segment again: raw SQL on its period, and any segment when somebody asks for it. In chunks, with the place
-//! in a row, so that whoever takes over goes on there. What is found out is told as what it is: a segment that is due now for a user, or
-//! the verdict of a query about all; the engine decides about it like about any other news.
+//! in a row, so that whoever takes over goes on there (a query about all is asked anew for the rest). What is found out is told as what it
+//! is: a segment that is due now for a user, or the verdict of a query about all; the engine decides about it like about any other news.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,14 +31,29 @@ pub struct Run {
     generation: i64,
 }
 
+impl Run {
+    /// Whether both are the same going through, wherever they are.
+    pub fn is_one_with(&self, other: &Run) -> bool {
+        let place = |run: &Run| (run.workspace.clone(), run.segment.clone(), run.due_at, run.generation);
+        place(self) == place(other)
+    }
+}
+
 /// How a segment is gone through.
 pub enum How {
     /// All users are due for it.
     Everybody,
     /// Raw SQL about some users at a time: those whose membership is not what it says are due for it.
     Scoped(String),
-    /// Raw SQL about all at once: its verdicts are told to those whose membership is not what it says.
-    Whole { sql: String },
+    /// Raw SQL about all at once, already asked: its verdicts are told to those whose membership is not what it says, a chunk at a time.
+    Whole(Arc<Verdicts>),
+}
+
+/// Who belongs, by a query about all, in the order of their ids.
+pub struct Verdicts {
+    pub members: Vec<String>,
+    /// Tells the query from any other.
+    pub rule: u64,
 }
 
 /// A run that is due in one of these buckets.
@@ -99,20 +114,21 @@ pub async fn plan(tx: &mut Tx, old: Option<&Deployment>, new: &Deployment) -> Re
 /// Goes on with a run, one chunk further.
 pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -> Result<()> {
     let mut told = Told::default();
-    let mut done_to = None;
+    let done_to;
     match how {
-        How::Whole { sql } => {
-            let rule = ids::seed(sql);
-            let members = super::segments::everyone(db, &run.workspace, sql, now).await?;
-            let sql = "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ?";
-            let rows = db.read(sql, args![&run.workspace, &run.segment]).await?;
-            let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
-            for user in members.symmetric_difference(&now_in) {
-                let holds = members.contains(user);
-                let (segment, first) = (run.segment.clone(), run.fresh);
+        How::Whole(verdicts) => {
+            let sql = format!(
+                "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ? AND user_id > ? ORDER BY user_id LIMIT {CHUNK}"
+            );
+            let rows = db.read(sql, args![&run.workspace, &run.segment, &run.done_to]).await?;
+            let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<String>>>()?;
+            let (others, up_to) = verdicts.others(&run.done_to, &now_in);
+            for (user, holds) in others {
+                let (segment, rule, first) = (run.segment.clone(), verdicts.rule, run.fresh);
                 let body = Body::Verdict { segment, holds, rule, first, at: now };
                 told.inbox.push(body.row(ids::bucket(&run.workspace, user), &run.workspace, user, 0));
             }
+            done_to = up_to.cloned();
         }
         How::Everybody | How::Scoped(_) => {
             let users = super::deployments::users_after(db, &run.workspace, &run.done_to, CHUNK).await?;
@@ -157,6 +173,27 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
         })
     })
     .await
+}
+
+impl Verdicts {
+    /// Those of the next whose membership is not what it should be, with what it should be; and the last who was looked at, if there are
+    /// others behind. `now_in` are the members as stored after the same place, of whom there are more if it is a whole chunk.
+    fn others<'a>(&'a self, done_to: &str, now_in: &'a [String]) -> (Vec<(&'a String, bool)>, Option<&'a String>) {
+        let from = self.members.partition_point(|id| id.as_str() <= done_to);
+        let members = &self.members[from..self.members.len().min(from + CHUNK)];
+        let up_to =
+            [members, now_in].into_iter().filter(|part| part.len() == CHUNK).filter_map(|part| part.last()).min();
+        let within = |part: &'a [String]| part.iter().filter(move |id| up_to.is_none_or(|last| *id <= last));
+        let (should, are): (BTreeSet<_>, BTreeSet<_>) = (within(members).collect(), within(now_in).collect());
+        (should.symmetric_difference(&are).map(|id| (*id, should.contains(id))).collect(), up_to)
+    }
+}
+
+/// Whether so many facts of these buckets wait for the engine that no more should be told.
+pub async fn is_enough(db: &Db, buckets: &BTreeSet<u16>) -> Result<bool> {
+    let buckets: Vec<Value> = buckets.iter().map(|bucket| Value::from(*bucket)).collect();
+    let sql = format!("SELECT id FROM inbox WHERE bucket IN ({{}}) LIMIT {CHUNK}");
+    Ok(select_in(&mut On::Db(db), &sql, &[], &buckets).await?.len() >= CHUNK)
 }
 
 /// Whether nobody else has gone on with it and no push has come meanwhile.

@@ -65,6 +65,7 @@ fn dialect(db: &Db) -> Dialect {
     match db.kind() {
         Kind::Sqlite => Dialect::Sqlite,
         Kind::MySql => Dialect::MySql,
+        Kind::MariaDb => Dialect::MariaDb,
     }
 }
 

@@ -296,6 +296,10 @@ impl Scope<'_> {
             (Kind::Sqlite, Json::Bool(truth)) => {
                 Who::of("JSON_EXTRACT(users.attributes, ?) = ?", args![json_path(path), *truth])
             }
+            (Kind::MariaDb, Json::Bool(truth)) => {
+                let sql = "JSON_UNQUOTE(JSON_EXTRACT(users.attributes, ?)) = ?";
+                Who::of(sql, args![json_path(path), truth.to_string()])
+            }
             (Kind::MySql, x) => {
                 let sql = "JSON_EXTRACT(users.attributes, ?) = CAST(? AS JSON)";
                 Who::of(sql, args![json_path(path), x.to_string()])
@@ -307,12 +311,16 @@ impl Scope<'_> {
     fn one_of(&self, path: &[String], texts: &[&str]) -> Who {
         match self.kind {
             // SQLite gives text as it is, but cut off where it holds U+0000.
-            Kind::Sqlite if texts.iter().any(|text| text.contains('\0')) => self.is_there(path),
-            Kind::Sqlite => {
+            Kind::Sqlite | Kind::MariaDb if texts.iter().any(|text| text.contains('\0')) => self.is_there(path),
+            Kind::Sqlite | Kind::MariaDb => {
+                let value = match self.kind {
+                    Kind::MariaDb => "JSON_UNQUOTE(JSON_EXTRACT(users.attributes, ?))",
+                    _ => "JSON_EXTRACT(users.attributes, ?)",
+                };
                 let list = vec!["?"; texts.len()].join(", ");
                 let mut args = args![json_path(path)];
                 args.extend(texts.iter().map(|text| Value::from(*text)));
-                Who::Where(format!("JSON_EXTRACT(users.attributes, ?) IN ({list})"), args)
+                Who::Where(format!("{value} IN ({list})"), args)
             }
             // `IN` compares no JSON there. A list of such texts passes, too.
             Kind::MySql => {

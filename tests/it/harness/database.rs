@@ -28,17 +28,18 @@ impl Database {
                 let url = format!("sqlite://{}", folder.path().join("segflow.db").display());
                 Database(Arc::new(Inner { kind, url, name: String::new(), server: String::new(), folder }))
             }
-            Kind::MySql => Database::on(&mysql()).await,
+            Kind::MySql => Database::on(kind, &mysql()).await,
+            Kind::MariaDb => Database::on(kind, &mariadb().expect("somebody looked whether there is one")).await,
         }
     }
 
-    /// On a MySQL server.
-    pub async fn on(server: &str) -> Database {
+    /// On a server of MySQL's, or of MariaDB's.
+    pub async fn on(kind: Kind, server: &str) -> Database {
         let name = format!("segflow_test_{}", random());
         execute(server, &format!("CREATE DATABASE {name}")).await;
         let (url, server) = (format!("{server}/{name}"), server.to_string());
         let folder = tempfile::tempdir().expect("a folder");
-        Database(Arc::new(Inner { kind: Kind::MySql, url, name, server, folder }))
+        Database(Arc::new(Inner { kind, url, name, server, folder }))
     }
 
     pub fn kind(&self) -> Kind {
@@ -136,6 +137,12 @@ pub fn mysql() -> String {
     let url = std::env::var("SEGFLOW_TEST_MYSQL").ok().filter(|url| !url.is_empty());
     let url = url.expect("SEGFLOW_TEST_MYSQL is not set: run `cargo xtask test`, which starts a MySQL server");
     url.trim_end_matches('/').to_string()
+}
+
+/// The same of MariaDB's, where one can be had.
+pub fn mariadb() -> Option<String> {
+    let url = std::env::var("SEGFLOW_TEST_MARIADB").ok().filter(|url| !url.is_empty())?;
+    Some(url.trim_end_matches('/').to_string())
 }
 
 async fn execute(server: &str, sql: &str) {

@@ -47,8 +47,30 @@ macro_rules! both {
 }
 pub(crate) use both;
 
+/// The same with a third, for MariaDB: of what depends on how a database reads SQL.
+macro_rules! all {
+    ($($name:ident),* $(,)?) => {
+        $crate::harness::both![$($name),*];
+        mod on_mariadb {
+            $(#[test]
+            fn $name() {
+                $crate::harness::run($crate::harness::Kind::MariaDb, super::$name);
+            })*
+        }
+    };
+}
+pub(crate) use all;
+
+#[expect(clippy::print_stderr, reason = "nobody is to take it for tested")]
+fn left_out() {
+    eprintln!("left out: SEGFLOW_TEST_MARIADB names no server, and `cargo xtask test` found none");
+}
+
 /// Runs a test on a database that is made for it.
 pub fn run<F: Future<Output = ()>>(kind: Kind, test: impl FnOnce(Database) -> F) {
+    if kind == Kind::MariaDb && database::mariadb().is_none() {
+        return left_out();
+    }
     alone(async {
         let database = Database::create(kind).await;
         test(database).await;

@@ -126,6 +126,9 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("SELECT user_id AS id FROM events WHERE name = 'purchase' GROUP BY user_id HAVING MIN(attributes->'$.value' + 0) = 0.1 OR MAX(attributes->>'$.sku') = 'b'", "u01 u09"),
     // Those whose answer depends on others.
     ("SELECT id FROM users WHERE created_at = (SELECT MIN(created_at) FROM users)", "u01"),
+    ("SELECT id FROM users WHERE id IN (WITH spent AS (SELECT user_id FROM events WHERE name = 'purchase') SELECT user_id FROM spent)", "o'brien u01 u02 u03 u04 u08 u09"),
+    ("SELECT q.id FROM (WITH pro AS (SELECT id FROM users WHERE attributes->>'$.plan' = 'pro') SELECT id FROM pro) q", "u01"),
+    ("WITH a AS (WITH b AS (SELECT id FROM users WHERE attributes->'$.winback' = true) SELECT id FROM b) SELECT id FROM a", "u01"),
     ("SELECT u.id FROM users u CROSS JOIN (SELECT AVG(attributes->'$.score') AS mean FROM users) m WHERE u.attributes->'$.score' > m.mean", "u11"),
     ("WITH top AS (SELECT id FROM users ORDER BY created_at LIMIT 2) SELECT id FROM top", "u01 u02"),
 ];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use segflow_core::eval::{self, EventFact, Facts};
+use segflow_core::eval::{self, EventFact, Facts, History, Of};
 use segflow_core::merge::Object;
 use segflow_protocol::{Cond, Event, Events, Expr, Field, Manifest, Measure, Segment, Test, TimeTest, Type, Which};
 
@@ -184,8 +184,8 @@ impl Facts for View<'_> {
     fn attributes(&self) -> &Object {
         &self.user.attributes
     }
-    fn events(&self, name: &str) -> &[EventFact] {
-        self.user.events.get(name).map_or(&[], Vec::as_slice)
+    fn history(&self, of: Of<'_>) -> History<'_> {
+        History::full(self.user.events.get(&of.events.name).map_or(&[], Vec::as_slice))
     }
     fn in_segment(&self, id: &str) -> bool {
         self.members.iter().any(|member| member == id)

@@ -13,7 +13,7 @@ use segflow_server::store::sieve::{Who, superset};
 use super::made_up::{self, Dice, User};
 use crate::harness::*;
 
-both![
+all![
     whoever_belongs_passes,
     pushes_give_what_the_evaluator_gives,
     an_object_may_lack_what_its_default_has,

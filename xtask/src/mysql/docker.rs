@@ -1,27 +1,27 @@
-//! MySQL in a container, where a Docker engine runs.
+//! A server in a container, where a Docker engine runs.
 
 use std::path::Path;
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
 
-use super::{OPTIONS, Running};
+use super::Running;
+use super::brand::Brand;
 use crate::cache;
 use crate::run::{self, Interrupt, log_to, tail, tied, works};
 
-const IMAGE: &str = "mysql:8.4";
-
 /// Docker answers and has the image.
-pub fn ready(interrupt: &Interrupt) -> Result<()> {
+pub fn ready(brand: &Brand, interrupt: &Interrupt) -> Result<()> {
     run::output("docker", &["info", "--format", "{{.ServerVersion}}"]).context("no engine answers")?;
-    if !works("docker", &["image", "inspect", IMAGE]) {
-        eprintln!("xtask: docker pull {IMAGE}");
-        run::run(tied("TERM", "docker").args(["pull", "--quiet", IMAGE]).stdout(std::io::stderr()), interrupt)?;
+    if !works("docker", &["image", "inspect", brand.image]) {
+        eprintln!("xtask: docker pull {}", brand.image);
+        run::run(tied("TERM", "docker").args(["pull", "--quiet", brand.image]).stdout(std::io::stderr()), interrupt)?;
     }
     Ok(())
 }
 
 pub struct Container {
+    brand: &'static Brand,
     name: String,
     port: u16,
     log: std::path::PathBuf,
@@ -30,20 +30,20 @@ pub struct Container {
 }
 
 impl Container {
-    pub fn start(port: u16) -> Result<Self> {
-        let name = format!("segflow-test-{}", std::process::id());
-        let log = cache::folder("mysql")?.join(format!("{name}.log"));
-        let client = run_container(&name, port, &log)?;
-        Ok(Self { name, port, log, client })
+    pub fn start(brand: &'static Brand, port: u16) -> Result<Self> {
+        let name = format!("segflow-test-{}-{}", brand.folder, std::process::id());
+        let log = cache::folder(brand.folder)?.join(format!("{name}.log"));
+        let client = run_container(brand, &name, port, &log)?;
+        Ok(Self { brand, name, port, log, client })
     }
 }
 
 /// Its data is in a volume of the same name, so that it outlives the container.
-fn run_container(name: &str, port: u16, log: &Path) -> Result<Child> {
+fn run_container(brand: &Brand, name: &str, port: u16, log: &Path) -> Result<Child> {
     let mut command = tied("TERM", "docker");
     command.args(["run", "--rm", "--name", name, "--publish", &format!("127.0.0.1:{port}:3306")]);
     command.args(["--volume", &format!("{name}:/var/lib/mysql")]);
-    command.args(["--env", "MYSQL_ALLOW_EMPTY_PASSWORD=yes", IMAGE]).args(OPTIONS);
+    command.args(["--env", brand.no_password, brand.image]).args(brand.options);
     log_to(&mut command, log)?;
     new_group(&mut command).spawn().context("cannot start `docker run`")
 }
@@ -68,7 +68,7 @@ impl Running for Container {
         // The container, which then is removed; with it ends `docker run`.
         run::output("docker", &["kill", "--signal", "KILL", &self.name])?;
         self.client.wait()?;
-        self.client = run_container(&self.name, self.port, &self.log)?;
+        self.client = run_container(self.brand, &self.name, self.port, &self.log)?;
         Ok(())
     }
 }

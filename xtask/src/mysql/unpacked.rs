@@ -1,4 +1,4 @@
-//! MySQL from Debian's packages, unpacked in the cache folder:
+//! A server from Debian's packages, unpacked in the cache folder, for MySQL:
 //!
 //!     mysql/server/mysqld     a script that runs the server with its own loader and libraries
 //!     mysql/server/root/      the packages
@@ -13,12 +13,14 @@ use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
 
-use super::{OPTIONS, Running};
+use super::Running;
+use super::brand::{Brand, MARIADB};
 use crate::run::{Interrupt, log_to, output, run_quietly, tail, tied};
 use crate::{cache, debian};
 
 /// The server's program, ready to be started.
 pub struct Mysqld {
+    brand: &'static Brand,
     server: PathBuf,
     runs: PathBuf,
     lock: PathBuf,
@@ -26,6 +28,7 @@ pub struct Mysqld {
 
 /// A server that runs on data of its own.
 pub struct Process {
+    brand: &'static Brand,
     child: Child,
     port: u16,
     server: PathBuf,
@@ -34,18 +37,19 @@ pub struct Process {
 }
 
 impl Mysqld {
-    pub fn find_or_download(interrupt: &Interrupt) -> Result<Self> {
-        let folder = cache::folder("mysql")?;
-        let mysqld = Self { server: folder.join("server"), runs: folder.join("runs"), lock: folder.join("lock") };
+    pub fn find_or_download(brand: &'static Brand, interrupt: &Interrupt) -> Result<Self> {
+        let folder = cache::folder(brand.folder)?;
+        let mysqld =
+            Self { brand, server: folder.join("server"), runs: folder.join("runs"), lock: folder.join("lock") };
         let _lock = cache::lock(&mysqld.lock)?;
         if !mysqld.server.exists() {
-            eprintln!("xtask: downloading MySQL (60 MB) from Debian's unstable suite into {}", folder.display());
+            let (name, suite) = (brand.name, brand.suite);
+            eprintln!("xtask: downloading {name} from Debian's {suite} suite into {}", folder.display());
             let partial = folder.join("partial");
             cache::empty(&partial)?;
-            debian::unpack(&["mysql-server-core"], &partial.join("root"), &folder.join("apt"), interrupt)?;
+            debian::unpack(&[brand.package], suite, &partial.join("root"), &folder.join("apt"), interrupt)?;
             write_script(&partial)?;
-            let mut command = mysqld_command("TERM", &partial)?;
-            command.args(["--initialize-insecure", "--datadir"]).arg(partial.join("template"));
+            let mut command = if brand.name == MARIADB.name { bootstrap(&partial)? } else { initialize(&partial)? };
             run_quietly(&mut command, &partial.join("initialize.log"), interrupt)?;
             fs::rename(&partial, &mysqld.server)
                 .with_context(|| format!("cannot create {}", mysqld.server.display()))?;
@@ -62,8 +66,8 @@ impl Mysqld {
         if !copy.context("cannot start `cp`")?.success() {
             bail!("cannot copy {} to {}", self.server.join("template").display(), data.display());
         }
-        let child = run(&self.server, &folder, port)?;
-        Ok(Process { child, port, server: self.server.clone(), folder, _lock: lock })
+        let child = run(self.brand, &self.server, &folder, port)?;
+        Ok(Process { brand: self.brand, child, port, server: self.server.clone(), folder, _lock: lock })
     }
 
     /// A folder for a run, locked as long as the run goes on. Folders of runs that could not remove theirs are removed.
@@ -103,7 +107,7 @@ impl Running for Process {
     fn restart(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        self.child = run(&self.server, &self.folder, self.port)?;
+        self.child = run(self.brand, &self.server, &self.folder, self.port)?;
         Ok(())
     }
 }
@@ -120,7 +124,7 @@ impl Drop for Process {
 }
 
 /// Starts the server on the data in a run's folder.
-fn run(server: &Path, folder: &Path, port: u16) -> Result<Child> {
+fn run(brand: &Brand, server: &Path, folder: &Path, port: u16) -> Result<Child> {
     let mut command = mysqld_command("KILL", server)?;
     command.arg("--datadir").arg(folder.join("data"));
     // Beside the data, and relative to it: the path of a socket may have no more than 107 bytes.
@@ -130,11 +134,33 @@ fn run(server: &Path, folder: &Path, port: u16) -> Result<Child> {
         "--socket=mysqld.sock",
         "--pid-file=mysqld.pid",
     ]);
-    // Debian's default is a folder that only its installed package creates.
-    command.arg("--secure-file-priv=NULL");
-    command.args(OPTIONS).process_group(0);
+    command.args(brand.options).process_group(0);
     log_to(&mut command, &folder.join("log"))?;
     command.spawn().with_context(|| format!("cannot start {}", server.join("mysqld").display()))
+}
+
+/// MySQL makes its system tables by itself.
+fn initialize(server: &Path) -> Result<Command> {
+    let mut command = mysqld_command("TERM", server)?;
+    command.args(["--initialize-insecure", "--datadir"]).arg(server.join("template"));
+    Ok(command)
+}
+
+/// MariaDB is told the statements that make them, with a root who has no password.
+fn bootstrap(server: &Path) -> Result<Command> {
+    let mut statements = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n".to_string();
+    for file in ["mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data"] {
+        let file = server.join(format!("root/usr/share/mysql/{file}.sql"));
+        statements += &fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    let (file, template) = (server.join("bootstrap.sql"), server.join("template"));
+    fs::write(&file, statements).with_context(|| format!("cannot write {}", file.display()))?;
+    fs::create_dir(&template).with_context(|| format!("cannot create {}", template.display()))?;
+    let mysqld = mysqld_command("TERM", server)?;
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$@" < "$0""#]).arg(file).arg(mysqld.get_program()).args(mysqld.get_args());
+    command.args(["--bootstrap", "--innodb-log-file-size=16M", "--datadir"]).arg(template);
+    Ok(command)
 }
 
 /// What every start of the program needs.
@@ -149,14 +175,15 @@ fn mysqld_command(when_gone: &str, server: &Path) -> Result<Command> {
 
 fn write_script(server: &Path) -> Result<()> {
     let root = server.join("root");
-    let loader = find_loader(&root).with_context(|| format!("no loader (ld-linux*) in {}/usr/lib", root.display()))?;
+    let loader = find_loader(&root).with_context(|| format!("no loader (ld-linux*) in {}", root.display()))?;
+    let triplet = loader.parent().and_then(Path::file_name).context("the loader is in a folder")?.to_string_lossy();
     let loader = loader.strip_prefix(server)?.display();
     let script = format!(
         "#!/bin/sh\n\
-         # Debian's MySQL server beside the system, with its own loader and libraries. Written by `cargo xtask`.\n\
+         # Debian's server beside the system, with its own loader and libraries. Written by `cargo xtask`.\n\
          here=$(dirname \"$(readlink -f \"$0\")\")\n\
-         loader=$here/{loader}\n\
-         exec \"$loader\" --library-path \"$(dirname \"$loader\")\" \"$here/root/usr/sbin/mysqld\" \"$@\" \\\n    \
+         libraries=$here/root/usr/lib/{triplet}:$here/root/lib/{triplet}\n\
+         exec \"$here/{loader}\" --library-path \"$libraries\" \"$here/root/usr/sbin/mysqld\" \"$@\" \\\n    \
          --basedir=\"$here/root/usr\" --plugin-dir=\"$here/root/usr/lib/mysql/plugin\"\n"
     );
     let path = server.join("mysqld");
@@ -165,9 +192,10 @@ fn write_script(server: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `usr/lib/TRIPLET/ld-linux*.so.*`, beside which the libraries are.
+/// `lib/TRIPLET/ld-linux*.so.*`, below `usr` in later releases.
 fn find_loader(root: &Path) -> Option<PathBuf> {
-    let triplets = fs::read_dir(root.join("usr/lib")).ok()?.flatten();
+    let folders = ["usr/lib", "lib"].into_iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok());
+    let triplets = folders.flatten().flatten();
     let mut files = triplets.filter_map(|triplet| fs::read_dir(triplet.path()).ok()).flatten().flatten();
     let loader = files.find(|file| file.file_name().to_string_lossy().starts_with("ld-linux"))?;
     Some(loader.path())

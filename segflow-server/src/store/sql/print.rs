@@ -1,6 +1,6 @@
 //! Writes a query for one database: its shape, and what all databases write alike.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::ir::{Agg, Arith, Body, E, Join, Op, Query, Select, Source, Ty, X};
 use super::write::Dialect;
@@ -18,22 +18,51 @@ pub struct Printer {
     pub dialect: Dialect,
     written: Cell<usize>,
     over: Cell<bool>,
+    /// What stands before the whole query.
+    ctes: RefCell<Vec<String>>,
+    /// CTEs that can be read here, by their names and by those they have there.
+    seen: RefCell<Vec<(String, String)>>,
 }
 
 impl Printer {
     pub fn new(dialect: Dialect) -> Printer {
-        Printer { dialect, written: Cell::new(0), over: Cell::new(false) }
+        let (ctes, seen) = (RefCell::default(), RefCell::default());
+        Printer { dialect, written: Cell::new(0), over: Cell::new(false), ctes, seen }
     }
 
     pub fn sqlite(&self) -> bool {
         self.dialect == Dialect::Sqlite
     }
 
+    /// CTEs are taken out of it: inside a derived table or a subquery, MariaDB's do not see those around them. They see nothing else of
+    /// what is around them on any database, so they can stand anywhere.
     pub fn query(&self, query: &Query) -> String {
-        let ctes: Vec<String> =
-            query.ctes.iter().map(|(name, query)| format!("`{name}` AS ({})", self.query(query))).collect();
-        let mut text = if ctes.is_empty() { String::new() } else { format!("WITH {} ", ctes.join(", ")) };
-        text += &match &query.body {
+        let outside = self.seen.borrow().len();
+        for (name, query) in &query.ctes {
+            let text = self.query(query);
+            let mut ctes = self.ctes.borrow_mut();
+            let new = format!("segflow_w{}", ctes.len());
+            ctes.push(format!("{new} AS ({text})"));
+            self.seen.borrow_mut().push((name.clone(), new));
+        }
+        let text = self.without_ctes(query);
+        self.seen.borrow_mut().truncate(outside);
+        text
+    }
+
+    /// The CTEs of all that has been written, each after those it reads.
+    pub fn take_ctes(&self) -> Vec<String> {
+        self.ctes.take()
+    }
+
+    fn cte(&self, name: &str) -> String {
+        let seen = self.seen.borrow();
+        let found = seen.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, new)| new.clone()).expect("only what is there is read")
+    }
+
+    fn without_ctes(&self, query: &Query) -> String {
+        let mut text = match &query.body {
             Body::Select(select) => self.select(select),
             Body::Set { op, left, right } => format!("{} {op} {}", self.operand(left), self.operand(right)),
         };
@@ -71,8 +100,8 @@ impl Printer {
                 (_, Join::Right, _) => " RIGHT JOIN ",
             };
             text += &match &from.source {
-                Source::Table(table) => format!("{} AS `{}`", table.name(), from.alias),
-                Source::Cte(name) => format!("`{name}` AS `{}`", from.alias),
+                Source::Table(table) => format!("{} AS `{}`", table.scoped_name(), from.alias),
+                Source::Cte(name) => format!("{} AS `{}`", self.cte(name), from.alias),
                 Source::Derived(query) => format!("({}) AS `{}`", self.query(query), from.alias),
             };
             if let Some(on) = &from.on {

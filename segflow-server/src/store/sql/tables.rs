@@ -17,6 +17,15 @@ impl Table {
         }
     }
 
+    /// What it is called where only the rows of some users are in it. Nothing in the database has that name: what is not found there is
+    /// an error, and never the whole table.
+    pub fn scoped_name(self) -> &'static str {
+        match self {
+            Table::Users => "segflow_users",
+            Table::Events => "segflow_events",
+        }
+    }
+
     /// Column, type, and whether it says whose row it is.
     pub fn columns(self) -> &'static [(&'static str, Ty, bool)] {
         match self {

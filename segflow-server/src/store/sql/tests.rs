@@ -191,11 +191,26 @@ fn what_is_bound() {
         assert_eq!(sql.text.replace("what?", "").matches('?').count(), 2 * (1 + 4) + 2);
     }
     let one = check("SELECT user_id FROM events").expect("it is well").sql(Dialect::Sqlite, 2);
-    let table = "WITH events AS (SELECT id, user_id, name, attributes, occurred_at FROM main.events WHERE workspace = ? AND user_id IN (?,?))";
-    assert_eq!(
-        one.text,
-        format!("{table}\nSELECT id FROM (\nSELECT `events`.`user_id` AS `id` FROM events AS `events`\n) AS segflow_q")
-    );
+    let table = "segflow_events AS (SELECT id, user_id, name, attributes, occurred_at FROM events WHERE workspace = ? AND user_id IN (?,?))";
+    let query = "segflow_q AS (\nSELECT `events`.`user_id` AS `id` FROM segflow_events AS `events`\n)";
+    assert_eq!(one.text, format!("WITH {table},\n{query}\nSELECT id FROM segflow_q"));
+}
+
+/// Wherever it stands, a table is the part of it that the query is about. On MariaDB a CTE inside a subquery does not see those around it,
+/// and would read the whole of a table of that name.
+#[test]
+fn no_table_is_read_but_in_part() {
+    let sql = "WITH a AS (WITH b AS (SELECT id FROM users) SELECT id FROM b), b AS (SELECT id FROM a)
+        SELECT q.id FROM (WITH c AS (SELECT user_id AS id FROM events) SELECT id FROM c) q JOIN b ON b.id = q.id
+        WHERE q.id IN (WITH c AS (SELECT id FROM users) SELECT id FROM c UNION SELECT id FROM b)";
+    for dialect in [Dialect::Sqlite, Dialect::MySql, Dialect::MariaDb] {
+        let text = check(sql).expect("it is well").sql(dialect, 1).text;
+        let count = |what: &str| text.matches(what).count();
+        assert_eq!((count("WITH"), count("FROM users "), count("FROM events ")), (1, 1, 1), "{text}");
+        assert_eq!((count("FROM segflow_users AS"), count("FROM segflow_events AS")), (2, 1), "{text}");
+        let order: Vec<usize> = (0..5).filter_map(|n| text.find(&format!("segflow_w{n} AS"))).collect();
+        assert!(order.len() == 5 && order.is_sorted(), "{text}");
+    }
 }
 
 #[test]

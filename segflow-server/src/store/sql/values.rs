@@ -217,8 +217,14 @@ impl Printer {
                 "(CASE WHEN {shape} AND {sound} AND {exists} THEN CAST(round(unixepoch({t}, 'subsec') * 1000) AS INTEGER) END)"
             );
         }
-        let local = format!("CAST(REGEXP_REPLACE({t}, '(Z|[+-][0-9]{{2}}:[0-9]{{2}})$', '') AS DATETIME(3))");
-        let since = format!("TIMESTAMPDIFF(MICROSECOND, {EPOCH}, {local}) DIV 1000");
+        let local = format!("REGEXP_REPLACE({t}, '(Z|[+-][0-9]{{2}}:[0-9]{{2}})$', '')");
+        let since = match self.dialect {
+            // It cuts off where MySQL rounds.
+            Dialect::MariaDb => {
+                format!("FLOOR((TIMESTAMPDIFF(MICROSECOND, {EPOCH}, CAST({local} AS DATETIME(6))) + 500) / 1000)")
+            }
+            _ => format!("TIMESTAMPDIFF(MICROSECOND, {EPOCH}, CAST({local} AS DATETIME(3))) DIV 1000"),
+        };
         let sign = format!("CASE SUBSTRING({t}, -6, 1) WHEN '+' THEN 1 WHEN '-' THEN -1 ELSE 0 END");
         let offset = format!(
             "CASE WHEN {t} LIKE '%T%:%' OR {t} LIKE '% %:%' THEN ({sign}) * (SUBSTRING({t}, -5, 2) * 60 + SUBSTRING({t}, -2)) * 60000 ELSE 0 END"

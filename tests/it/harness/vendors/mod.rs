@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// A message that was accepted.
@@ -108,6 +109,11 @@ pub struct Book {
     calls: Mutex<Vec<Value>>,
     /// By idempotency key: what came with it, and what was answered.
     pub keys: Mutex<BTreeMap<String, (Value, String)>>,
+    /// What it says to everybody, whatever they want.
+    mood: Mutex<Option<Say>>,
+    /// Whether campaigns' messages wait for an answer.
+    holds: Mutex<bool>,
+    held: Notify,
 }
 
 impl Book {
@@ -137,6 +143,17 @@ impl Fake {
         Fake { url, book, serving }
     }
 
+    /// From now on it says this to everybody, until nothing is set.
+    pub fn says(&self, mood: Option<Say>) {
+        *self.book.mood.lock().unwrap() = mood;
+    }
+
+    /// Whether messages of campaigns get no answer from now on.
+    pub fn holds(&self, holds: bool) {
+        *self.book.holds.lock().unwrap() = holds;
+        self.book.held.notify_waiters();
+    }
+
     pub fn taken(&self) -> Vec<Taken> {
         self.book.taken.lock().unwrap().clone()
     }
@@ -162,8 +179,18 @@ async fn serve(
 ) -> Response {
     let call = Call { method, path: uri.path().to_string(), headers, bytes };
     book.calls.lock().unwrap().push(call.json());
+    while *book.holds.lock().unwrap() && call.json()["transaction"] == false {
+        let released = book.held.notified();
+        released.await;
+    }
+    let mood = *book.mood.lock().unwrap();
+    let reply = match mood {
+        Some(Say::No(status, text)) => Some(Reply::of(status, text)),
+        Some(Say::Cut) => None,
+        _ => vendor(&book, &call),
+    };
     // Nothing but the end of its task closes a connection without an answer; so it ends without a word.
-    let Some(reply) = vendor(&book, &call) else { std::panic::resume_unwind(Box::new("cut")) };
+    let Some(reply) = reply else { std::panic::resume_unwind(Box::new("cut")) };
     let mut response = (StatusCode::from_u16(reply.status).expect("a status"), reply.body).into_response();
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     for (name, value) in reply.headers {

@@ -7,6 +7,9 @@ use super::{Book, Call, Case, Reply, Say, case, is_mailbox};
 
 pub const KEY: &str = "re_a_key_of_tests";
 
+/// How many it takes in a second, as it says with each answer.
+pub const PER_SECOND: u32 = 5;
+
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
     Case { to: "ada", answer: Say::Yes, becomes: "sent", because: "" },
@@ -65,9 +68,10 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
     }
     let id = format!("re-{}", book.take(&body["tags"][0]["value"], to, &body));
     keys.insert(key.to_string(), (body.clone(), id.clone()));
+    let told = Reply::new(200, json!({ "id": id })).with("ratelimit-limit", PER_SECOND);
     // Takes it and says nothing, the first time.
     if to.as_str().is_some_and(|to| to.starts_with("cut@")) {
         return None;
     }
-    Some(Reply::new(200, json!({ "id": id })))
+    Some(told.with("ratelimit-remaining", PER_SECOND - 1).with("ratelimit-reset", 1))
 }

@@ -31,12 +31,26 @@ fn error(status: u16, name: &str, message: &str) -> Option<Reply> {
     Some(Reply::new(status, json!({ "message": message })).with("x-amzn-ErrorType", name))
 }
 
+/// What the account may send in a second, and in 24 hours.
+pub const RATE: u32 = 40;
+pub const QUOTA: u32 = 50_000;
+
 pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
-    if call.path != "/v2/email/outbound-emails" || call.method != Method::POST {
+    let asks = call.path == "/v2/email/account" && call.method == Method::GET;
+    let sends = call.path == "/v2/email/outbound-emails" && call.method == Method::POST;
+    if !asks && !sends {
         return error(404, "UnknownOperationException", "there is no such operation");
     }
     if let Err((name, message)) = signature(call) {
         return error(403, name, message);
+    }
+    if asks {
+        let quota =
+            json!({ "Max24HourSend": f64::from(QUOTA), "MaxSendRate": f64::from(RATE), "SentLast24Hours": 0.0 });
+        return Some(Reply::new(
+            200,
+            json!({ "SendQuota": quota, "SendingEnabled": true, "ProductionAccessEnabled": true }),
+        ));
     }
     let body = call.json();
     let (content, to) = (&body["Content"]["Simple"], &body["Destination"]["ToAddresses"][0]);
@@ -79,7 +93,7 @@ fn signature(call: &Call) -> Result<(), (&'static str, &'static str)> {
     let names: Vec<&str> = part("SignedHeaders=").split(';').collect();
     let signed: Vec<(&str, &str)> = names.into_iter().map(|name| (name, call.header(name))).collect();
     let key = Key { id: KEY_ID.into(), secret: KEY.into(), region: REGION.into() };
-    let expected = sigv4::authorization(&key, "POST", &call.path, &signed, &call.bytes);
+    let expected = sigv4::authorization(&key, call.method.as_str(), &call.path, &signed, &call.bytes);
     if expected != given {
         return Err((
             "SignatureDoesNotMatch",

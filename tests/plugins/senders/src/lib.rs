@@ -57,11 +57,31 @@ fn provider() -> Provider {
     }
 }
 
+/// Several beside one another: endpoints of one's own, for what has nothing to do with any vendor.
+fn providers() -> Vec<Provider> {
+    let first = || Endpoint::url("FIRST_URL").token("MAIL_TOKEN");
+    let second = || Endpoint::url("SECOND_URL").token("MAIL_TOKEN");
+    match variant() {
+        "failover" => vec![first().named("first"), second().named("second").priority(2)],
+        "weights" => vec![first().named("first").weight(3), second().named("second")],
+        "streams" => {
+            vec![first().named("first").transactions_only(), second().named("second").campaigns_only()]
+        }
+        "pinned" => vec![first().knows_keys().named("first"), second().knows_keys().named("second").priority(2)],
+        "rate" => vec![first().named("first").per_second(20)],
+        "day" => vec![first().named("first").per_day(20), second().named("second").priority(2)],
+        "thousand" => vec![first().named("first").per_day(1_000)],
+        "first" => vec![first().named("first")],
+        "second" => vec![second().named("second")],
+        _ => vec![provider()],
+    }
+}
+
 #[segflow::project]
 pub fn senders() -> Project<Person> {
-    Project::new("senders")
+    let project = Project::new("senders")
         .from("Käse & Co <hello@shop.example>")
         .campaign(Campaign::new("greet", greet).enters(Segment::everyone("everyone")))
-        .transaction("receipt", receipt)
-        .provider(provider())
+        .transaction("receipt", receipt);
+    providers().into_iter().fold(project, Project::provider)
 }
