@@ -308,3 +308,19 @@ fn raw_sql_may_have_a_period() {
         json!({"id": "idle", "rule": {"sql": "SELECT id FROM users"}, "every": 21_600_000})
     );
 }
+
+#[email("words")]
+fn words(_user: &Shopper, name: &str, names: &[String], n: u32) -> Email {
+    template!("tests/emails/words.html", name, names, n)
+}
+
+/// Those that the macro lets pass.
+#[test]
+fn files_have_every_filter_and_test_that_the_macro_knows() {
+    let rendered = render("words", &ada(), json!({ "name": "aDa", "names": ["a", "b"], "n": 7 })).expect("it renders");
+    assert_eq!(rendered.subject, "Ada");
+    let words = rendered.html.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words, "<p>7 aDa a 7.00 a+b b 2 ada aDa 3.0 <b> Ada x ADA tests</p>");
+    // What is taken as HTML loses its tags in the text.
+    assert_eq!(rendered.text, "7 aDa a 7.00 a+b b 2 ada aDa 3.0 Ada x ADA tests\n");
+}
