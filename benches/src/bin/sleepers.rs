@@ -151,7 +151,7 @@ async fn copies(db: &Db, of: &str, name: &str, count: usize) -> Result<()> {
                     Dialect::Sqlite => {
                         ("json_each(?)", ["'$[0]'", "'$[1]'", "'$[2]'"].map(|at| format!("json_extract(value, {at})")))
                     }
-                    Dialect::MySql => (
+                    Dialect::MySql | Dialect::MariaDb => (
                         "JSON_TABLE(?, '$[*]' COLUMNS (a VARCHAR(64) PATH '$[0]', b VARCHAR(255) PATH '$[1]', c INT PATH '$[2]'))",
                         ["copy.a", "copy.b", "copy.c"].map(String::from),
                     ),
