@@ -27,10 +27,18 @@ pub fn fsyncs() -> Result<f64> {
     Ok(f64::from(count) / started.elapsed().as_secs_f64())
 }
 
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    Users,
+    Events,
+}
+
 /// What is written in one transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Rows of `users` per transaction, in one statement.
+    pub of: Of,
+    /// Rows of it per transaction, in one statement.
     pub rows: usize,
     /// With as many rows of `inbox`, as the server writes them.
     pub inbox: bool,
@@ -69,6 +77,8 @@ const USERS: (&str, &str) = (
     "users (workspace, id, bucket, incarnation, attributes, email, seq, evaluated, created_at, updated_at)",
     "('raw', ?, 0, 'usr_0123456789abcdef0123456789abcdef', ?, ?, 0, 0, 1, 1)",
 );
+const EVENTS: (&str, &str) =
+    ("events (workspace, user_id, id, name, attributes, occurred_at, received_at)", "('raw', ?, ?, 'visit', ?, 1, 1)");
 const INBOX: (&str, &str) =
     ("inbox (bucket, workspace, user_id, event_id, hops, historical)", "(0, 'raw', ?, NULL, 0, 0)");
 
@@ -94,12 +104,20 @@ impl Raw {
     async fn transaction(&mut self, prefix: &str, first: usize, shape: Shape) -> Result<()> {
         let ids: Vec<String> = (first..first + shape.rows).map(|number| format!("{prefix}-{number}")).collect();
         self.execute("BEGIN").await?;
-        let users = ids.iter().flat_map(|id| {
-            let email = format!("{id}@bench.example");
-            let attributes = format!(r#"{{"email":"{email}","username":"User","winback":false}}"#);
-            [id.clone(), attributes, email]
-        });
-        self.insert(USERS, shape.rows, users.collect()).await?;
+        match shape.of {
+            Of::Users => {
+                let users = ids.iter().flat_map(|id| {
+                    let email = format!("{id}@bench.example");
+                    let attributes = format!(r#"{{"email":"{email}","username":"User","winback":false}}"#);
+                    [id.clone(), attributes, email]
+                });
+                self.insert(USERS, shape.rows, users.collect()).await?;
+            }
+            Of::Events => {
+                let events = ids.iter().flat_map(|id| [id.clone(), id.clone(), r#"{"value":7}"#.to_string()]);
+                self.insert(EVENTS, shape.rows, events.collect()).await?;
+            }
+        }
         if shape.inbox {
             self.insert(INBOX, shape.rows, ids).await?;
         }

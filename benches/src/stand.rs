@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use segflow_server::delivery::Capture;
-use segflow_server::store::{behind, deployments};
-use segflow_server::{Config, Server};
+use segflow_server::store::deployments;
+use segflow_server::{Config, Server, args};
 use serde_json::Value;
 
 use crate::database::{self, Database};
@@ -23,6 +23,15 @@ pub struct Stand {
 
 impl Stand {
     pub async fn start(database: &Database, commit_delay: Duration) -> Result<Stand> {
+        Stand::with(database, commit_delay, None).await
+    }
+
+    /// On a database that has a key already.
+    pub async fn again(database: &Database, commit_delay: Duration, key: String) -> Result<Stand> {
+        Stand::with(database, commit_delay, Some(key)).await
+    }
+
+    async fn with(database: &Database, commit_delay: Duration, key: Option<String>) -> Result<Stand> {
         let capture = Arc::new(Capture::default());
         let config = Config {
             commit_delay,
@@ -31,7 +40,10 @@ impl Stand {
             ..Config::production(&database.url)
         };
         let server = Server::start(config, TcpListener::bind("127.0.0.1:0")?).await?;
-        let key = server.init_key().await?.context("a fresh database has no keys")?;
+        let key = match key {
+            Some(key) => key,
+            None => server.init_key().await?.context("a fresh database has no keys")?,
+        };
         Ok(Stand { address: server.address(), server, key, capture })
     }
 
@@ -46,13 +58,25 @@ impl Stand {
 
     /// Whether there is something to be decided.
     pub async fn has_work(&self) -> Result<bool> {
+        Ok(self.has_news().await? || self.is_behind().await?)
+    }
+
+    /// Whether a fact has not been decided about.
+    pub async fn has_news(&self) -> Result<bool> {
+        self.finds("SELECT id FROM inbox LIMIT 1", vec![]).await
+    }
+
+    /// Whether somebody has not been held against the newest push. Only what is written down when all have been is asked for: to look for
+    /// somebody who is behind would be work.
+    pub async fn is_behind(&self) -> Result<bool> {
         let db = &self.server.store().db;
-        let waiting = db.read_one("SELECT id FROM inbox LIMIT 1", vec![]).await.map_err(anyhow::Error::new)?;
-        if waiting.is_some() {
-            return Ok(true);
-        }
         let generation = deployments::generation(db, "main").await.map_err(anyhow::Error::new)?;
-        Ok(behind::left(db, "main", generation).await.map_err(anyhow::Error::new)? > 0)
+        let sql = "SELECT workspace FROM settled WHERE workspace = 'main' AND generation >= ? GROUP BY workspace HAVING COUNT(*) = 64";
+        Ok(generation > 0 && !self.finds(sql, args![generation]).await?)
+    }
+
+    async fn finds(&self, sql: &str, args: Vec<segflow_server::store::db::Value>) -> Result<bool> {
+        Ok(self.server.store().db.read_one(sql, args).await.map_err(anyhow::Error::new)?.is_some())
     }
 
     pub async fn stop(self) {

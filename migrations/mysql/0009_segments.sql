@@ -20,3 +20,13 @@ CREATE TABLE tallies (
 
 -- Of the events that occurred before it, some may be in `tallies`.
 ALTER TABLE users ADD COLUMN tallied_to BIGINT NULL;
+
+-- By bucket: the generation that all its users have been held against.
+CREATE TABLE settled (
+    workspace VARCHAR(64) NOT NULL,
+    bucket SMALLINT NOT NULL,
+    generation BIGINT NOT NULL,
+    PRIMARY KEY (workspace, bucket)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;
+-- Every push would rewrite all of it.
+ALTER TABLE users DROP INDEX bucket;

@@ -20,3 +20,13 @@ CREATE TABLE tallies (
 
 -- Of the events that occurred before it, some may be in `tallies`.
 ALTER TABLE users ADD COLUMN tallied_to INTEGER NULL;
+
+-- By bucket: the generation that all its users have been held against.
+CREATE TABLE settled (
+    workspace TEXT NOT NULL,
+    bucket INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (workspace, bucket)
+) WITHOUT ROWID;
+-- Every push would rewrite all of it.
+DROP INDEX users_bucket_workspace_evaluated;

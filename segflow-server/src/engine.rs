@@ -108,7 +108,7 @@ impl Engine {
         }
         let (told, mut due, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
         *first = next;
-        let marked = self.catch_up(&incarnation, &buckets, &mut due, now).await?;
+        let went_on = self.catch_up(&incarnation, &buckets, &mut due, now).await?;
         // News before what is only due. A user who has both is in a group once.
         for (workspace, users) in &told {
             if let Some(due) = due.get_mut(workspace) {
@@ -128,7 +128,7 @@ impl Engine {
         });
         // All are seen through, also when one fails: nothing is under way when a tick has ended.
         let done: Vec<Result<bool>> = stream::iter(work).buffer_unordered(GROUPS).collect().await;
-        done.into_iter().try_fold(marked, |worked, one| Ok(worked | one?))
+        done.into_iter().try_fold(went_on, |worked, one| Ok(worked | one?))
     }
 
     /// Adds some of those who are behind a push to those who are due. Whether there were others, whom the push does not concern: they
@@ -141,20 +141,20 @@ impl Engine {
         now: i64,
     ) -> Result<bool> {
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
-        let mut marked = false;
+        let mut went_on = false;
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
             let wanted = Wanted { buckets, cooling: &self.cooling(&workspace) };
             let looking = self.sieves.look(&self.store.db, incarnation, &wanted, &workspace, &project, now);
             match looking.await? {
                 Some(found) => {
-                    marked |= found.marked > 0;
+                    went_on |= found.went_on;
                     due.entry(workspace).or_default().extend(found.users);
                 }
                 None => drop(self.behind.lock().expect("no panic while held").remove(&workspace)),
             }
         }
-        Ok(marked)
+        Ok(went_on)
     }
 
     /// Users of a workspace who are left alone for now.

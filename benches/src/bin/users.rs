@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use segflow_benches::database::{Database, Kind};
-use segflow_benches::limits::{self, Shape};
+use segflow_benches::limits::{self, Of, Shape};
 use segflow_benches::report::{figure, per_second, rate, thousands, time, title};
 use segflow_benches::stand::Stand;
 use segflow_benches::{Options, load, now, project, report};
@@ -70,7 +70,7 @@ async fn measure(args: &Args, kind: Kind, delay: Duration, storefront: &[u8]) ->
     }
     // The tables are there once a server has been.
     Stand::start(&database, Duration::ZERO).await?.stop().await;
-    let one = |rows, inbox| Shape { rows, inbox, delay };
+    let one = |rows, inbox| Shape { of: Of::Users, rows, inbox, delay };
     let limit = async |shape, connections| {
         Ok::<_, anyhow::Error>(per_second(limits::inserts(&database, shape, connections).await?))
     };

@@ -103,10 +103,15 @@ fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
         Expr::User(cond) => condition(cond, facts.attributes(), facts.user_fields()),
         Expr::Segment(id) => facts.in_segment(id),
         Expr::Measure { events, measure, is } => {
-            test(is, happened(Of::number(events, measure), facts, flips).measured(measure).as_ref())
+            let (tally, leaves) = happened(Of::number(events, measure), facts, flips);
+            let holds = test(is, tally.measured(measure).as_ref());
+            // Most users are far from most numbers, and need no timer.
+            leaves.filter(|_| !tally.outlasts(measure, is, holds)).into_iter().for_each(|instant| flips.at(instant));
+            holds
         }
         Expr::When { events, which, is, or_never } => {
-            let tally = happened(Of::moment(events), facts, flips);
+            let (tally, leaves) = happened(Of::moment(events), facts, flips);
+            leaves.into_iter().for_each(|instant| flips.at(instant));
             let time = match which {
                 Which::First => tally.first,
                 Which::Last => tally.last,
@@ -120,13 +125,13 @@ fn expression(expr: &Expr, facts: &impl Facts, flips: &mut Flips) -> bool {
     }
 }
 
-/// The events that have happened, fit the filter and lie within the window, summed up. The next of those to come changes that, and so
-/// does the first to leave the window.
-fn happened(of: Of<'_>, facts: &impl Facts, flips: &mut Flips) -> Tally {
+/// The events that have happened, fit the filter and lie within the window, summed up, and when the first of them leaves it. The next of
+/// those to come is a flip.
+fn happened(of: Of<'_>, facts: &impl Facts, flips: &mut Flips) -> (Tally, Option<i64>) {
     let (tally, next) = facts.history(of).tally(of, facts.event_fields(&of.events.name), facts.now());
+    next.into_iter().for_each(|instant| flips.at(instant));
     let leaves = tally.first.zip(of.events.within).map(|(first, within)| first.saturating_add(within));
-    next.into_iter().chain(leaves).for_each(|instant| flips.at(instant));
-    tally
+    (tally, leaves)
 }
 
 /// Whether a condition holds for one JSON object.

@@ -112,7 +112,7 @@ fn leaf() -> impl Strategy<Value = Expr> {
         _ => Test::Exists,
     });
     prop_oneof![
-        2 => (events(), measure, is).prop_map(|(events, measure, is)| Expr::Measure { events, measure, is }),
+        3 => (events(), measure, is).prop_map(|(events, measure, is)| Expr::Measure { events, measure, is }),
         1 => (events(), any::<bool>(), any::<bool>(), any::<bool>(), 0i64..120).prop_map(
             |(events, first, older, or_never, age)| Expr::When {
                 events,
@@ -145,6 +145,23 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    /// As time goes on, whatever is asked and however the numbers are.
+    #[test]
+    fn no_verdict_changes_but_at_its_flip(part in leaf(), events in events()) {
+        let at = |now| evaluate(&part, &World::new(&part, events.clone(), 1, events.len(), now));
+        let mut last = at(-1);
+        for now in 0..230 {
+            let next = at(now);
+            if last.flip.is_none_or(|flip| flip > now) {
+                prop_assert_eq!(next, last, "at {}: {:?}", now, part);
+            }
+            last = next;
+        }
+        prop_assert_eq!(last.flip, None);
     }
 }
 

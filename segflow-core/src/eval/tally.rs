@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use segflow_protocol::Measure;
+use segflow_protocol::{Measure, Test};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,6 +49,27 @@ impl Tally {
             Measure::Sum(_) => Some(self.sum.total().json()),
             Measure::Min(_) => self.min.map(Num::json),
             Measure::Max(_) => self.max.map(Num::json),
+        }
+    }
+
+    /// Whether what holds of the number, or does not, stays so however many of these events leave, those that occurred first before the
+    /// others. Without numbers below zero a sum falls, for one, and what is too small stays too small.
+    pub fn outlasts(&self, measure: &Measure, is: &Test, holds: bool) -> bool {
+        let none = |number: Option<Num>, order| number.is_none_or(|n| n.compare(Num::Whole(0)) != order);
+        let (falls, rises) = match measure {
+            Measure::Count => (true, false),
+            Measure::Sum(_) => (none(self.min, Ordering::Less), none(self.max, Ordering::Greater)),
+            Measure::Max(_) => (true, false),
+            Measure::Min(_) => (false, true),
+        };
+        // Of no events there is no smallest and no largest, and nothing holds of it.
+        let stays_there = matches!(measure, Measure::Count | Measure::Sum(_));
+        match (is, holds) {
+            (Test::Gt(_) | Test::Ge(_), false) => falls,
+            (Test::Gt(_) | Test::Ge(_), true) => rises && stays_there,
+            (Test::Lt(_) | Test::Le(_), false) => rises,
+            (Test::Lt(_) | Test::Le(_), true) => falls && stays_there,
+            _ => false,
         }
     }
 

@@ -230,3 +230,25 @@ fn a_verdict_is_explained_part_by_part() {
     let newest: Vec<i64> = explained.parts[0].events.iter().map(|event| event.occurred_at).collect();
     assert_eq!(newest, [3, 1], "the newest first, and none that the filter keeps out");
 }
+
+#[test]
+fn who_is_far_from_a_number_needs_no_timer() {
+    let value = || vec!["value".to_string()];
+    let timer = |values: &[i64], measure: Measure, is: Test| {
+        let events: Vec<(i64, Value)> = values.iter().map(|value| (100, Value::from(*value))).collect();
+        let world = World { events: bought(&events), now: 110, ..World::default() };
+        let verdict = evaluate(&Expr::Measure { events: purchases(Some(30)), measure, is }, &world);
+        (verdict.holds, verdict.flip.is_some())
+    };
+    assert_eq!(timer(&[1, 1], Measure::Count, Test::Ge(json!(3))), (false, false), "no more of them come by leaving");
+    assert_eq!(timer(&[1, 1], Measure::Count, Test::Ge(json!(2))), (true, true));
+    assert_eq!(timer(&[1, 1], Measure::Count, Test::Lt(json!(3))), (true, false));
+    assert_eq!(timer(&[1, 1], Measure::Count, Test::Lt(json!(2))), (false, true));
+    assert_eq!(timer(&[5, 2], Measure::Sum(value()), Test::Gt(json!(7))), (false, false));
+    assert_eq!(timer(&[5, -2], Measure::Sum(value()), Test::Gt(json!(4))), (false, true), "what is owed leaves, too");
+    assert_eq!(timer(&[-5, -2], Measure::Sum(value()), Test::Lt(json!(-9))), (false, false));
+    assert_eq!(timer(&[5, 2], Measure::Max(value()), Test::Gt(json!(7))), (false, false));
+    assert_eq!(timer(&[5, 2], Measure::Max(value()), Test::Lt(json!(7))), (true, true), "of none there is no largest");
+    assert_eq!(timer(&[5, 2], Measure::Min(value()), Test::Lt(json!(2))), (false, false));
+    assert_eq!(timer(&[5, 2], Measure::Count, Test::Eq(json!(7))), (false, true), "nobody looks so closely");
+}

@@ -1,35 +1,45 @@
 //! Users who have not been held against the newest push yet. Most of them a push does not concern: they are only marked, many at once.
+//!
+//! They are gone through in the order of their ids, in which they are stored: so a chunk of them is a few pages of the database, whatever
+//! their buckets are. How far that is stands in memory alone. Whoever takes over begins again, and finds most of them done; that all
+//! users of a bucket are is written down (`settled`), so that nobody looks for nothing.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use segflow_core::ids::BUCKETS;
 use segflow_core::project::Project;
 use segflow_core::protocol::Manifest;
 
-use super::db::{Db, Row, Value};
-use super::many::{On, run_in, select_in};
+use super::db::{Db, Row, Tx, Value};
+use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::sieve::{Sieve, sieve};
 use super::{Error, Result, deployments, fence, for_share, segments};
 use crate::args;
 
 /// How many users are looked at together for those whom a push concerns.
-const LOOK: usize = 1_024;
+const LOOK: usize = 2_048;
 
 /// The most users to be decided about that a look gives: the news of others wait for them.
-const GROUP: usize = 128;
+const GROUP: usize = 256;
 
-/// What is known about pushes that are being worked off.
+/// What is known about pushes that are being worked off, by workspace.
 #[derive(Default)]
 pub struct Behind {
-    sieves: Mutex<BTreeMap<String, Known>>,
+    walks: Mutex<BTreeMap<String, Walk>>,
 }
 
-#[derive(Clone)]
-struct Known {
-    /// The generations it leads from and to.
-    from: i64,
-    to: i64,
-    sieve: Option<Arc<Sieve>>,
+/// How far the users have been gone through.
+struct Walk {
+    generation: i64,
+    buckets: BTreeSet<u16>,
+    /// The last who was looked at; `None`: all have been.
+    at: Option<String>,
+    /// Those who were given to be decided about, and those who were left alone: they are looked at again until they are done.
+    open: BTreeSet<String>,
+    /// By the generation that a user was held against: whom the step to this one can concern.
+    sieves: BTreeMap<i64, Option<Arc<Sieve>>>,
     /// How many to look at the next time: few when most of them pass.
     look: usize,
 }
@@ -42,35 +52,27 @@ pub struct Wanted<'a> {
     pub cooling: &'a BTreeSet<String>,
 }
 
-impl Wanted<'_> {
-    /// So many rows hold `users` who are wanted, if there are as many.
-    fn rows(&self, users: usize) -> usize {
-        users + self.cooling.len()
-    }
-
-    /// Those rows that are of users who are wanted; their ids come first.
-    fn of(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
-        let mut wanted = vec![];
-        for row in rows {
-            if !self.cooling.contains(&row.text(0)?) {
-                wanted.push(row);
-            }
-        }
-        Ok(wanted)
-    }
+/// What a look has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Users to be decided about, some hundred at most.
+    pub users: BTreeSet<String>,
+    /// Whether others were gone past, whom the push does not concern. If not, and nobody is to be decided about, those there are have to
+    /// wait.
+    pub went_on: bool,
 }
 
-/// What a look has found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Users to be decided about, at most a group.
-    pub users: BTreeSet<String>,
-    /// How many the push does not concern; they are marked.
-    pub marked: usize,
+/// Where to look.
+struct Looking<'a> {
+    db: &'a Db,
+    incarnation: &'a str,
+    workspace: &'a str,
+    project: &'a Project,
+    now: i64,
 }
 
 impl Behind {
-    /// Finds some of the users who are behind; `None`: there are none. Nobody and nothing marked: those there are have to wait.
+    /// Finds some of the users who are behind; `None`: there are none.
     pub async fn look(
         &self,
         db: &Db,
@@ -80,67 +82,196 @@ impl Behind {
         project: &Project,
         now: i64,
     ) -> Result<Option<Found>> {
-        let list: Vec<Value> = wanted.buckets.iter().map(|bucket| Value::from(*bucket)).collect();
-        let generation = project.generation;
-        let sql = format!(
-            "SELECT id, evaluated FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({{}}) LIMIT {}",
-            wanted.rows(1)
-        );
-        let behind = select_in(&mut On::Db(db), &sql, &args![workspace, generation], &list).await?;
-        if behind.is_empty() {
+        let looking = Looking { db, incarnation, workspace, project, now };
+        let (generation, buckets) = (project.generation, wanted.buckets);
+        if generation == 0 {
             return Ok(None);
         }
-        let behind = wanted.of(behind)?;
-        let Some(from) = behind.first().map(|row| row.int(1)).transpose()? else { return Ok(Some(Found::default())) };
-        let known = self.known(db, workspace, from, project, now).await?;
-        if let Some(sieve) = &known.sieve {
-            let sql = format!(
-                "SELECT id, CASE WHEN {} THEN 1 ELSE 0 END FROM users \
-                 WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
-                sieve.sql,
-                wanted.rows(known.look)
-            );
-            let mut before = sieve.args.clone();
-            before.extend(args![workspace, from]);
-            match select_in(&mut On::Db(db), &sql, &before, &list).await {
-                Ok(rows) => {
-                    let (passed, others) = sift(db, workspace, sieve, &wanted.of(rows)?).await?;
-                    let look = if passed.len() >= GROUP { GROUP } else { LOOK };
-                    self.kept().insert(workspace.to_string(), Known { look, ..known.clone() });
-                    let marked = mark(db, incarnation, workspace, from, generation, others).await?;
-                    return Ok(Some(Found { users: passed.into_iter().take(GROUP).collect(), marked }));
-                }
-                Err(error) => {
-                    refused(workspace, error)?;
-                    self.kept().insert(workspace.to_string(), Known { sieve: None, ..known.clone() });
-                }
+        let known = self.walks().remove(workspace);
+        let mut walk = match known.filter(|walk| walk.generation == generation && walk.buckets == *buckets) {
+            Some(walk) => walk,
+            None if are_settled(db, workspace, generation, buckets).await? => return Ok(None),
+            None => Walk {
+                generation,
+                buckets: buckets.clone(),
+                at: Some(String::new()),
+                open: BTreeSet::new(),
+                sieves: BTreeMap::new(),
+                look: LOOK,
+            },
+        };
+        let found = looking.go_on(&mut walk, wanted.cooling).await?;
+        match found {
+            Some(_) => drop(self.walks().insert(workspace.to_string(), walk)),
+            None => looking.settle(buckets).await?,
+        }
+        Ok(found)
+    }
+
+    fn walks(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Walk>> {
+        self.walks.lock().expect("no panic while held")
+    }
+}
+
+impl Looking<'_> {
+    async fn go_on(&self, walk: &mut Walk, cooling: &BTreeSet<String>) -> Result<Option<Found>> {
+        let open: Vec<Value> = walk.open.iter().map(Value::from).collect();
+        let sql = "SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND id IN ({})";
+        let rows = select_in(&mut On::Db(self.db), sql, &args![self.workspace, walk.generation], &open).await?;
+        walk.open = rows.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
+        let again: BTreeSet<String> = walk.open.difference(cooling).take(GROUP).cloned().collect();
+        if !again.is_empty() {
+            return Ok(Some(Found { users: again, went_on: false }));
+        }
+        match walk.at.clone() {
+            Some(at) => self.walk(walk, &at, cooling).await.map(Some),
+            None if walk.open.is_empty() => Ok(None),
+            None => Ok(Some(Found::default())),
+        }
+    }
+
+    /// Looks at the next users.
+    async fn walk(&self, walk: &mut Walk, at: &str, cooling: &BTreeSet<String>) -> Result<Found> {
+        let sql = format!(
+            "SELECT id, evaluated, bucket FROM users WHERE workspace = ? AND id > ? ORDER BY id LIMIT {}",
+            walk.look
+        );
+        let rows = self.db.read(sql, args![self.workspace, at]).await?;
+        let mut last = rows.last().map(|row| row.text(0)).transpose()?;
+        let is_end = rows.len() < walk.look;
+        // By the generation that they were held against.
+        let mut behind: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+        for row in rows {
+            let (id, evaluated, bucket) = (row.text(0)?, row.int(1)?, row.int(2)? as u16);
+            if evaluated < walk.generation && walk.buckets.contains(&bucket) {
+                behind.entry(evaluated).or_default().insert(id);
             }
         }
-        let sql = format!(
-            "SELECT id FROM users WHERE workspace = ? AND evaluated = ? AND bucket IN ({{}}) LIMIT {}",
-            wanted.rows(GROUP)
-        );
-        let rows = wanted.of(select_in(&mut On::Db(db), &sql, &args![workspace, from], &list).await?)?;
-        let users = rows.iter().take(GROUP).map(|row| row.text(0)).collect::<Result<_>>()?;
-        Ok(Some(Found { users, marked: 0 }))
-    }
-
-    async fn known(&self, db: &Db, workspace: &str, from: i64, project: &Project, now: i64) -> Result<Known> {
-        let to = project.generation;
-        if let Some(known) = self.kept().get(workspace).filter(|known| (known.from, known.to) == (from, to)) {
-            return Ok(known.clone());
+        let (mut concerned, mut others) = (BTreeSet::new(), vec![]);
+        if let Some(last) = &last {
+            for (from, users) in behind {
+                let (left_alone, users): (BTreeSet<String>, BTreeSet<String>) =
+                    users.into_iter().partition(|id| cooling.contains(id));
+                concerned.extend(left_alone);
+                let (passed, rest) = self.sift(walk, from, at, last, users).await?;
+                concerned.extend(passed);
+                others.push((from, rest));
+            }
         }
-        let old = match deployments::of_generation(db, workspace, from).await? {
-            Some(deployment) => Some(deployment.manifest),
-            None => (from == 0).then(Manifest::default),
-        };
-        let sieve = old.and_then(|old| sieve(db.kind(), workspace, &old, from, project, now)).map(Arc::new);
-        Ok(Known { from, to, sieve, look: LOOK })
+        let is_wanted = |id: &&String| !cooling.contains(*id);
+        let count = concerned.iter().filter(is_wanted).count();
+        walk.look = (walk.look * GROUP / count.max(1)).clamp(GROUP, LOOK);
+        // No further than those who can be decided about.
+        let cut = concerned.iter().filter(is_wanted).nth(GROUP - 1).filter(|_| count > GROUP).cloned();
+        if let Some(cut) = &cut {
+            concerned.retain(|id| id <= cut);
+            others.iter_mut().for_each(|(_, rest)| rest.retain(|id| id <= cut));
+            last = Some(cut.clone());
+        }
+        for (from, rest) in others {
+            self.mark(from, rest).await?;
+        }
+        walk.at = last.filter(|_| cut.is_some() || !is_end);
+        let users = concerned.difference(cooling).cloned().collect();
+        walk.open.extend(concerned);
+        Ok(Found { users, went_on: true })
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Known>> {
-        self.sieves.lock().expect("no panic while held")
+    /// Those of these users, all between two ids and held against `from`, whom the push can concern, and the others.
+    async fn sift(
+        &self,
+        walk: &mut Walk,
+        from: i64,
+        after: &str,
+        up_to: &str,
+        users: BTreeSet<String>,
+    ) -> Result<(BTreeSet<String>, Vec<String>)> {
+        let Looking { db, workspace, project, now, .. } = *self;
+        if let Entry::Vacant(unknown) = walk.sieves.entry(from) {
+            let old = match deployments::of_generation(db, workspace, from).await? {
+                Some(deployment) => Some(deployment.manifest),
+                None => (from == 0).then(Manifest::default),
+            };
+            let sieve = old.and_then(|old| sieve(db.kind(), workspace, &old, from, project, now)).map(Arc::new);
+            unknown.insert(sieve);
+        }
+        let Some(sieve) = walk.sieves[&from].clone() else { return Ok((users, vec![])) };
+        let sql = format!(
+            "SELECT id, CASE WHEN {} THEN 1 ELSE 0 END FROM users \
+             WHERE workspace = ? AND id > ? AND id <= ? AND evaluated = ?",
+            sieve.sql
+        );
+        let mut args = sieve.args.clone();
+        args.extend(args![workspace, after, up_to, from]);
+        match db.read(sql, args).await {
+            Ok(rows) => {
+                let rows: Vec<Row> =
+                    rows.into_iter().filter(|row| row.text(0).is_ok_and(|id| users.contains(&id))).collect();
+                sift(db, workspace, &sieve, &rows).await
+            }
+            Err(error) => {
+                refused(workspace, error)?;
+                walk.sieves.insert(from, None);
+                Ok((users, vec![]))
+            }
+        }
     }
+
+    /// Marks users as held against this generation. Their facts that came meanwhile are in the inbox, and are decided about under it.
+    async fn mark(&self, from: i64, users: Vec<String>) -> Result<()> {
+        if users.is_empty() {
+            return Ok(());
+        }
+        let (workspace, generation, users) = (self.workspace.to_string(), self.project.generation, Arc::new(users));
+        let incarnation = self.incarnation.to_string();
+        self.db
+            .write(move |tx| {
+                let (incarnation, workspace, users) = (incarnation.clone(), workspace.clone(), users.clone());
+                Box::pin(async move {
+                    fence::hold(tx, &incarnation).await?;
+                    if is_current(tx, &workspace, generation).await? {
+                        let ids: Vec<Value> = users.iter().map(Value::from).collect();
+                        let sql = "UPDATE users SET evaluated = ? WHERE workspace = ? AND evaluated = ? AND id IN ({})";
+                        run_in(tx, sql, &args![generation, &workspace, from], &ids).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Writes down that nobody of these buckets is behind.
+    async fn settle(&self, buckets: &BTreeSet<u16>) -> Result<()> {
+        let (incarnation, workspace) = (self.incarnation.to_string(), self.workspace.to_string());
+        let generation = self.project.generation;
+        let rows: Vec<Vec<Value>> = buckets.iter().map(|bucket| args![self.workspace, *bucket, generation]).collect();
+        self.db
+            .write(move |tx| {
+                let (incarnation, workspace, rows) = (incarnation.clone(), workspace.clone(), rows.clone());
+                Box::pin(async move {
+                    fence::hold(tx, &incarnation).await?;
+                    match is_current(tx, &workspace, generation).await? {
+                        true => insert(tx, &SETTLED, rows).await,
+                        false => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+/// Whether it is still the generation of the workspace; from now on until the end of the transaction.
+async fn is_current(tx: &mut Tx, workspace: &str, generation: i64) -> Result<bool> {
+    let sql = format!("SELECT generation FROM workspaces WHERE id = ?{}", for_share(tx.kind()));
+    let now = tx.row(sql, args![workspace]).await?.map(|row| row.int(0)).transpose()?;
+    Ok(now == Some(generation))
+}
+
+async fn are_settled(db: &Db, workspace: &str, generation: i64, buckets: &BTreeSet<u16>) -> Result<bool> {
+    let sql = "SELECT bucket FROM settled WHERE workspace = ? AND generation >= ?";
+    let rows = db.read(sql, args![workspace, generation]).await?;
+    let settled = rows.iter().map(|row| Ok(row.int(0)? as u16)).collect::<Result<BTreeSet<u16>>>()?;
+    Ok(buckets.is_subset(&settled))
 }
 
 /// A sieve that the database does not take is as good as none.
@@ -214,41 +345,19 @@ async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(
     Ok((passed, others))
 }
 
-/// Marks users as held against a generation. Their facts that came meanwhile are in the inbox, and are decided about under it.
-async fn mark(
-    db: &Db,
-    incarnation: &str,
-    workspace: &str,
-    from: i64,
-    generation: i64,
-    users: Vec<String>,
-) -> Result<usize> {
-    if users.is_empty() {
-        return Ok(0);
-    }
-    let (incarnation, workspace, users) = (incarnation.to_string(), workspace.to_string(), Arc::new(users));
-    db.write(move |tx| {
-        let (incarnation, workspace, users) = (incarnation.clone(), workspace.clone(), users.clone());
-        Box::pin(async move {
-            fence::hold(tx, &incarnation).await?;
-            let sql = format!("SELECT generation FROM workspaces WHERE id = ?{}", for_share(tx.kind()));
-            let now = tx.row(sql, args![&workspace]).await?.map(|row| row.int(0)).transpose()?;
-            if now != Some(generation) {
-                return Ok(0);
-            }
-            let ids: Vec<Value> = users.iter().map(Value::from).collect();
-            let sql = "UPDATE users SET evaluated = ? WHERE workspace = ? AND evaluated = ? AND id IN ({})";
-            run_in(tx, sql, &args![generation, &workspace, from], &ids).await?;
-            Ok(users.len())
-        })
-    })
-    .await
-}
-
 /// How many users of a workspace have not been held against a generation yet.
 pub async fn left(db: &Db, workspace: &str, generation: i64) -> Result<i64> {
-    let buckets: Vec<Value> = (0..segflow_core::ids::BUCKETS).map(Value::from).collect();
-    let sql = "SELECT COUNT(*) FROM users WHERE workspace = ? AND evaluated < ? AND bucket IN ({})";
-    let rows = select_in(&mut On::Db(db), sql, &args![workspace, generation], &buckets).await?;
-    rows.first().map_or(Ok(0), |row| row.int(0))
+    // They have to be counted one by one, but not when all is done, which is nearly always.
+    if are_settled(db, workspace, generation, &(0..BUCKETS).collect()).await? {
+        return Ok(0);
+    }
+    let sql = "SELECT COUNT(*) FROM users WHERE workspace = ? AND evaluated < ?";
+    db.read_one(sql, args![workspace, generation]).await?.map_or(Ok(0), |row| row.int(0))
 }
+
+const SETTLED: Table = Table {
+    name: "settled",
+    columns: &["workspace", "bucket", "generation"],
+    key: &["workspace", "bucket"],
+    existing: Existing::Takes(&["generation"]),
+};

@@ -9,6 +9,7 @@ use segflow_server::args;
 use segflow_server::store::Store;
 use segflow_server::store::behind::{Behind, Wanted};
 use segflow_server::store::sieve::{Who, superset};
+use segflow_server::store::{deployments, fence};
 
 use super::made_up::{self, Dice, User};
 use crate::harness::*;
@@ -213,14 +214,14 @@ async fn a_sieve_that_is_refused_is_none(db: Database) {
     for _ in 0..2 {
         let looking = sieves.look(&store.db, "i", &wanted, "main", &project, 0);
         let found = looking.await.expect("looked").expect("someone is behind");
-        assert_eq!((found.users, found.marked), (BTreeSet::from(["anna".to_string()]), 0));
+        assert_eq!(found.users, BTreeSet::from(["anna".to_string()]));
     }
     store.db.close().await;
 }
 
 async fn nobody_waits_for_those_who_cool_down(db: Database) {
     let store = open(&db).await;
-    let mut cooling: BTreeSet<String> = (0..200).map(|n| format!("a{n}")).collect();
+    let mut cooling: BTreeSet<String> = (0..300).map(|n| format!("a{n}")).collect();
     for id in &cooling {
         add(&store, id, json!({}), 3).await;
     }
@@ -229,17 +230,27 @@ async fn nobody_waits_for_those_who_cool_down(db: Database) {
     // Nothing is known of generations 3 and 5: there is no sieve.
     let project = Project::new("dep", 7, manifest(vec![]), BTreeMap::new(), 0);
     let (sieves, buckets) = (Behind::default(), BTreeSet::from([3]));
-    for next in [Some("bert"), Some("carl"), None] {
-        let wanted = Wanted { buckets: &buckets, cooling: &cooling };
-        let looking = sieves.look(&store.db, "i", &wanted, "main", &project, 0);
-        let found = looking.await.expect("looked").expect("someone is behind");
-        assert_eq!(found.users, next.into_iter().map(String::from).collect());
-        cooling.extend(found.users);
-    }
-    let mut tx = store.db.begin().await.expect("begun");
-    tx.run("UPDATE users SET evaluated = 7", vec![]).await.expect("written");
-    tx.commit().await.expect("committed");
-    let wanted = Wanted { buckets: &buckets, cooling: &cooling };
-    assert!(sieves.look(&store.db, "i", &wanted, "main", &project, 0).await.expect("looked").is_none());
+    let look = async |cooling: &BTreeSet<String>| {
+        let wanted = Wanted { buckets: &buckets, cooling };
+        let found = sieves.look(&store.db, "i", &wanted, "main", &project, 0).await.expect("looked");
+        found.map(|found| found.users.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(look(&cooling).await, Some(vec!["bert".to_string(), "carl".to_string()]));
+    cooling.insert("bert".into());
+    assert_eq!(look(&cooling).await, Some(vec!["carl".to_string()]), "until it is done");
+    let done = async |id: &str| {
+        let mut tx = store.db.begin().await.expect("begun");
+        tx.run("UPDATE users SET evaluated = 7 WHERE id LIKE ?", args![id]).await.expect("written");
+        tx.commit().await.expect("committed");
+    };
+    done("carl").await;
+    assert_eq!(look(&cooling).await, Some(vec![]), "the others have to wait");
+    cooling.retain(|id| id != "a7" && id != "bert");
+    assert_eq!(look(&cooling).await, Some(vec!["a7".to_string(), "bert".to_string()]));
+    done("%").await;
+    let server = fence::join(&store.db).await.expect("joined");
+    deployments::make_workspace(&store.db, "main", 0).await.expect("made");
+    let wanted = Wanted { buckets: &buckets, cooling: &BTreeSet::new() };
+    assert_eq!(sieves.look(&store.db, &server, &wanted, "main", &project, 0).await.expect("looked"), None);
     store.db.close().await;
 }
