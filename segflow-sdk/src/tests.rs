@@ -193,6 +193,14 @@ fn the_manifest_names_what_the_project_is_made_of() {
         ("bought", &json!([{"name": "purchase", "type": "&Purchase"}])),
         ("hello", &json!([{"name": "round", "type": "u32"}, {"name": "name", "type": "&str"}])),
         ("listed", &json!([{"name": "names", "type": "&[String]"}, {"name": "limit", "type": "Option<usize>"}])),
+        (
+            "words",
+            &json!([
+                {"name": "name", "type": "&str"},
+                {"name": "names", "type": "&[String]"},
+                {"name": "n", "type": "u32"},
+            ]),
+        ),
     ];
     assert_eq!(templates, expected);
     assert_eq!(manifest.get("problems"), None);

@@ -91,7 +91,6 @@ async fn files_arrive_as_html_and_text(db: Database) {
     assert!(html.contains("href=\"https://mailer.example/orders/&lt;7&gt;\"") && !html.contains("<mj-"), "{html}");
     let text = "Order <7> has arrived here.\n\n1. A & B\n\n2. C\n\nSee it (https://mailer.example/orders/<7>)\n";
     assert_eq!(receipt["text"], text);
-    app.advance("5s").await;
     let second = sent("second").await;
     let html = second["html"].as_str().expect("HTML");
     assert!(html.contains("<p style=\"margin: 0 0 16px; color: #333333\">Hello ada@x.example, this is"), "{html}");

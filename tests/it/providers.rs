@@ -178,7 +178,7 @@ async fn sendgrid_is_told_what_it_needs_and_its_answers_are_understood(db: Datab
     assert_eq!((&body["subject"], &body["categories"]), (&json!("Grüße an ada@x.example"), &json!(["hello"])));
     one_click_named(&body["headers"]);
     // Its instant is years away: a day is the longest that is believed.
-    assert!((DAY..DAY + 1_000).contains(&pause), "{pause}");
+    assert!((DAY - 1_000..DAY + 1_000).contains(&pause), "{pause}");
 }
 
 async fn resend_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {

@@ -35,7 +35,7 @@ async fn what_is_summed_up_gives_what_the_events_give(db: Database) {
         let project = Project::new("dep", 1, made_up::manifest(segments.collect()), BTreeMap::new(), 0);
         let users: BTreeSet<String> = (0..3).map(|n| format!("u{n}")).collect();
         let mut now = ms(START);
-        for round in 0..8 {
+        for round in 0..24 {
             let mut facts = vec![];
             for user in &users {
                 for (name, event) in dice
@@ -235,7 +235,7 @@ async fn windows_of_one_with_many_open_and_close_on_time(db: Database) {
     };
     tell(&mut user, now, 400).await;
     let (mut seen, mut before) = (0, vec![]);
-    for round in 0..8 {
+    for round in 0..24 {
         tell(&mut user, now, 1).await;
         let holds = |n: &usize| made_up::holds(&exprs[*n], &user, &[], now);
         let expected: Vec<String> = (0..exprs.len()).filter(holds).map(|n| format!("s{n}")).collect();
