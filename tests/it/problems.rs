@@ -1,6 +1,8 @@
 //! Every wrong call answers a problem document, and never 500.
 
 use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::*;
 
@@ -10,6 +12,7 @@ both![
     every_route_knows_its_methods,
     a_barrage_over_all_routes,
     large_bodies,
+    what_follows_an_early_answer_is_answered_too,
     names_that_are_almost_right,
 ];
 
@@ -260,6 +263,31 @@ async fn large_bodies(db: Database) {
     let request = app.request(Method::PATCH, "/v1/users/ada").header("content-type", "application/json").body(deep);
     app.send(request).await.problem(422, "invalid_attributes");
     app.settle().await;
+}
+
+/// One connection, as clients keep it: a request that is refused before its body has been read, then another.
+async fn what_follows_an_early_answer_is_answered_too(db: Database) {
+    let app = App::start(&db).await;
+    let stranger = app.with_key("sk_unknown");
+    let body = vec![7; 4 << 20];
+    for (key, path) in [(&app.key, "/v1/deployments?in_flight=sideways"), (&stranger.key, "/v1/deployments")] {
+        let mut stream = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/wasm\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The answer is there before the body is sent.
+        let mut answer = vec![0; 4_096];
+        let read = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 40"), "{}", String::from_utf8_lossy(&answer[..read]));
+        stream.write_all(&body).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut rest = vec![];
+        stream.read_to_end(&mut rest).await.unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.contains("HTTP/1.1 200"), "{path}: {rest}");
+    }
 }
 
 async fn names_that_are_almost_right(db: Database) {

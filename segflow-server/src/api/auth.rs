@@ -43,10 +43,7 @@ pub async fn require_key(State(app): State<App>, mut request: Request, next: Nex
             request.extensions_mut().insert(By(caller));
             next.run(request).await
         }
-        Err(problem) => {
-            body::discard(request.into_body()).await;
-            problem.into_response()
-        }
+        Err(problem) => problem.into_response(),
     }
 }
 

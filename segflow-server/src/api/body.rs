@@ -61,13 +61,11 @@ pub async fn bytes(
 ) -> Result<Bytes, Problem> {
     if let Some(other) = content_type(request.headers()).filter(|ty| !accepts(ty) && ty != UNSAID) {
         let detail = format!("`Content-Type: {other}` is not read here; send {wanted}");
-        discard(request.into_body()).await;
         return Err(Problem::new(Code::WrongContentType, detail));
     }
     let mut body = request.into_body();
     let too_large = || Problem::new(Code::TooLarge, format!("at most {limit} bytes are read here"));
     if body.size_hint().lower() > limit as u64 {
-        discard(body).await;
         return Err(too_large());
     }
     // Nearly every body arrives in one piece and is passed on as it came.
@@ -80,7 +78,6 @@ pub async fn bytes(
     let mut next = Some(second);
     while let Some(part) = next {
         if all.len() + part.len() > limit {
-            discard(body).await;
             return Err(too_large());
         }
         all.extend_from_slice(&part);
@@ -116,22 +113,6 @@ async fn piece(body: &mut Body) -> Result<Option<Bytes>, Problem> {
             }
         }
     }
-}
-
-/// Reads on without keeping anything, within reason: a connection that is closed on a client in the middle of its sentence is reset,
-/// and the client never sees the answer.
-pub async fn discard(mut body: Body) {
-    const ENOUGH: usize = 64 << 20;
-    let reading = async {
-        let mut read = 0;
-        while let Ok(Some(part)) = piece(&mut body).await {
-            read += part.len();
-            if read > ENOUGH {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
 }
 
 impl Fields {

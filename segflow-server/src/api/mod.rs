@@ -30,6 +30,7 @@ mod secrets;
 mod segments;
 mod suppressions;
 mod tasks;
+mod unread;
 mod users;
 
 use std::ops::Deref;
@@ -92,6 +93,7 @@ pub fn router(api: Api) -> Router {
         .merge(pages::routes())
         .fallback(problem::no_route)
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(unread::read_on))
         .layer(from_fn(observe::observe))
         .with_state(app)
 }
