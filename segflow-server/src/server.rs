@@ -23,6 +23,7 @@ use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
+use crate::notices::Notices;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::ready::Ready;
@@ -144,6 +145,7 @@ impl Server {
             drive,
             secrets,
             links,
+            notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
             captures,
             metrics: prometheus(),
