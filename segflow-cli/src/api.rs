@@ -236,6 +236,43 @@ impl Api {
         self.call(Call::new(Method::POST, format!("/providers/{}/retry", segment(id)?)).idempotent()).await
     }
 
+    pub async fn webhooks(&self) -> Result<Vec<Value>> {
+        self.all("/webhooks").await
+    }
+
+    pub async fn webhook(&self, id: &str) -> Result<Value> {
+        self.call(Call::get(format!("/webhooks/{}", segment(id)?))).await
+    }
+
+    pub async fn add_webhook(&self, webhook: &Value) -> Result<Value> {
+        self.call(Call::with(Method::POST, "/webhooks".to_owned(), webhook.clone())).await
+    }
+
+    pub async fn remove_webhook(&self, id: &str) -> Result<Value> {
+        let call = Call::new(Method::DELETE, format!("/webhooks/{}", segment(id)?));
+        self.call(Call { timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    pub async fn enable_webhook(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::POST, format!("/webhooks/{}/enable", segment(id)?)).idempotent()).await
+    }
+
+    pub async fn rotate_webhook(&self, id: &str) -> Result<Value> {
+        self.call(Call::new(Method::POST, format!("/webhooks/{}/rotate", segment(id)?))).await
+    }
+
+    /// `{"delivery": ID}` or `{"since": INSTANT}`.
+    pub async fn replay_webhook(&self, id: &str, what: &Value) -> Result<Value> {
+        let call = Call::with(Method::POST, format!("/webhooks/{}/replay", segment(id)?), what.clone());
+        self.call(Call { timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    /// The newest ones.
+    pub async fn deliveries(&self, id: &str, status: Option<&str>) -> Result<Page<Value>> {
+        let status = status.map_or(String::new(), |status| format!("?status={status}"));
+        self.call(Call::get(format!("/webhooks/{}/deliveries{status}", segment(id)?))).await
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }

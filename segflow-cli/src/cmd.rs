@@ -16,6 +16,7 @@ mod secret;
 mod segment;
 mod suppressions;
 mod update;
+mod webhooks;
 
 #[cfg(feature = "server")]
 mod dev;
@@ -131,6 +132,8 @@ enum Verb {
     Links(links::Links),
     /// Show, add, remove, import and export addresses that are not to be written to
     Suppressions(suppressions::Suppressions),
+    /// Have other programs told what happens: add, show, renew and remove webhooks, look at and repeat what they were told
+    Webhooks(webhooks::Webhooks),
 }
 
 /// What every verb needs.
@@ -199,6 +202,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Secret(verb) => verb.run(&context).await,
         Verb::Links(verb) => verb.run(&context).await,
         Verb::Suppressions(verb) => verb.run(&context).await,
+        Verb::Webhooks(verb) => verb.run(&context).await,
     }
 }
 

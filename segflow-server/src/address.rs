@@ -33,6 +33,11 @@ pub fn normal(address: &str) -> String {
     }
 }
 
+/// A reason without anybody's address: it is kept, and shown, long after the message that it was about.
+pub fn without(why: &str) -> String {
+    why.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
 /// What a workspace's addresses are hashed with.
 #[derive(Clone)]
 pub struct Key(Vec<u8>);

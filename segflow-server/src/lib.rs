@@ -14,7 +14,9 @@ pub mod config;
 pub mod delivery;
 pub mod deploy;
 pub mod drive;
+mod endpoints;
 pub mod engine;
+mod flights;
 #[cfg(test)]
 mod layers;
 mod links;
@@ -25,6 +27,7 @@ mod notices;
 mod outgoing;
 pub mod ownership;
 pub mod plugin;
+mod public;
 mod ready;
 pub mod secrets;
 mod segments;

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, monotonic};
 use crate::delivery::Delivery;
 use crate::drive::{Advance, Trial, Wishes};
+use crate::endpoints::Endpoints;
 use crate::engine::Engine;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
@@ -27,6 +28,9 @@ const POLL: Duration = Duration::from_millis(200);
 /// How long is waited for the engine to work off what it was told about a whole segment.
 const BACKLOG: Duration = Duration::from_millis(20);
 
+/// How often what endpoints were told long ago is removed.
+const TIDY: Duration = Duration::from_secs(60);
+
 /// How long a loop waits after the database failed it.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -36,6 +40,7 @@ pub struct Loops {
     pub engine: Arc<Engine>,
     pub delivery: Arc<Delivery>,
     pub webhooks: Arc<Webhooks>,
+    pub endpoints: Arc<Endpoints>,
     pub segments: Arc<Segments>,
     pub ownership: Arc<Ownership>,
     /// Something was stored.
@@ -55,6 +60,7 @@ impl Loops {
         loops.spawn(self.clone().deliver());
         loops.spawn(self.clone().try_out(wishes.trials));
         loops.spawn(self.clone().call());
+        loops.spawn(self.clone().tell());
         loops.spawn(self.clone().go_through());
         loops.spawn(self.clone().heartbeat());
         loops.spawn(self.clone().account());
@@ -128,6 +134,26 @@ impl Loops {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 () = self.webhooks.landed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn tell(self: Arc<Self>) -> Result<()> {
+        let mut tidied = monotonic();
+        loop {
+            let mut told = self.endpoints.tick().await.map(drop);
+            if told.is_ok() && tidied.elapsed() >= TIDY {
+                told = self.endpoints.tidy().await;
+                tidied = monotonic();
+            }
+            let pause = match told {
+                Ok(()) => POLL,
+                Err(error) => self.survive(error)?,
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                () = self.endpoints.landed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -259,6 +285,7 @@ impl Loops {
                 | self.engine.drain().await?
                 | self.delivery.drain().await?
                 | self.webhooks.drain().await?
+                | self.endpoints.drain().await?
             {}
             self.segments.keep_sizes().await?;
             let now = self.clock.now();
@@ -266,11 +293,13 @@ impl Loops {
                 self.engine.next_due().await?,
                 self.delivery.next_due().await?,
                 self.webhooks.next_due().await?,
+                self.endpoints.next_due().await?,
                 self.segments.next_due().await?,
             ];
             // What is due at or before now and was not done is being left alone for a while; time goes on without it.
             let next = next.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(to).min(to);
             if next <= now {
+                self.endpoints.tidy().await?;
                 return Ok(now);
             }
             stored::set_virtual_now(&self.store.db, next).await?;

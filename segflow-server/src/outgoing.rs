@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder};
 
 /// A client that follows nothing, uses no proxy, and gives up connecting after ten seconds.
@@ -26,4 +27,22 @@ pub fn client(configure: impl Fn(ClientBuilder) -> ClientBuilder) -> anyhow::Res
         builder().tls_certs_only([]).build()
     })?;
     Ok(client)
+}
+
+/// Why there was no answer, without the address, which may hold anything.
+pub fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".into();
+    }
+    let mut source: &dyn std::error::Error = error;
+    while let Some(deeper) = source.source() {
+        source = deeper;
+    }
+    format!("no answer: {source}")
+}
+
+/// For how long an answer asks that nobody calls again, in ms.
+pub fn pause(headers: &HeaderMap) -> Option<i64> {
+    let seconds: f64 = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    Some((seconds.clamp(0.0, 86_400.0) * 1_000.0) as i64)
 }

@@ -122,9 +122,10 @@ impl Secrets {
         Ok(removed)
     }
 
-    /// The stored secrets of a workspace by name, with the time at which each was stored, and where its value comes from.
+    /// The stored secrets of a workspace by name, but for the server's own, with the time at which each was stored, and where its value comes from.
     pub async fn list(&self, workspace: &str) -> Result<Vec<(String, i64, Source)>> {
-        let stored = secrets::list(&self.0.store.db, workspace).await?;
+        let mut stored = secrets::list(&self.0.store.db, workspace).await?;
+        stored.retain(|secret| !is_reserved(&secret.name));
         let source = |secret: &Sealed| match (environment(&secret.name), self.opened(secret)) {
             (Some(_), _) => Source::Environment,
             (None, Some(_)) => Source::Stored,
@@ -189,6 +190,11 @@ impl Known {
         }
         let kept = || self.given.get(name).or_else(|| self.stored.get(name)).cloned();
         environment(name).or_else(kept).filter(|value| !value.is_empty())
+    }
+
+    /// One of the server's own, which no project gets at.
+    pub fn own(&self, name: &str) -> Option<String> {
+        self.stored.get(name).filter(|_| is_reserved(name)).cloned()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
 use crate::deploy::{Deploy, Inputs};
 use crate::drive::Drive;
+use crate::endpoints::Endpoints;
 use crate::engine::Engine;
 use crate::links::Links;
 use crate::live::Live;
@@ -47,6 +48,7 @@ pub struct Server {
     ready: Arc<AtomicBool>,
     delivery: Arc<Delivery>,
     webhooks: Arc<Webhooks>,
+    endpoints: Arc<Endpoints>,
     ownership: Arc<Ownership>,
     http: JoinHandle<()>,
     loops: JoinHandle<()>,
@@ -114,14 +116,23 @@ impl Server {
             captures,
             ready_to_send.clone(),
         )?);
+        let private_webhooks = config.private_webhooks || !production;
         let webhooks = Arc::new(Webhooks::new(
             store.clone(),
             clock.clone(),
             ownership.clone(),
             secrets.clone(),
             wake.clone(),
-            config.private_webhooks || !production,
+            private_webhooks,
         )?);
+        let endpoints = Endpoints::new(
+            store.clone(),
+            clock.clone(),
+            ownership.clone(),
+            secrets.clone(),
+            private_webhooks,
+        )?;
+        let endpoints = Arc::new(endpoints);
         let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
         let (drive, wishes) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
@@ -130,6 +141,7 @@ impl Server {
             engine,
             delivery: delivery.clone(),
             webhooks: webhooks.clone(),
+            endpoints: endpoints.clone(),
             segments: Arc::new(segments),
             ownership: ownership.clone(),
             wake,
@@ -147,6 +159,7 @@ impl Server {
             links,
             notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
+            private_webhooks,
             captures,
             metrics: prometheus(),
             ready: ready.clone(),
@@ -179,6 +192,7 @@ impl Server {
             ready,
             delivery,
             webhooks,
+            endpoints,
             ownership,
             http,
             loops,
@@ -248,6 +262,9 @@ impl Server {
         self.delivery.leave().await;
         if tokio::time::timeout(DRAIN, self.webhooks.settle()).await.is_err() {
             tracing::warn!("some webhooks were still being called; they are called again at the next start");
+        }
+        if tokio::time::timeout(DRAIN, self.endpoints.settle()).await.is_err() {
+            tracing::warn!("some endpoints were still being told; they are told again at the next start");
         }
         if tokio::time::timeout(DRAIN, self.http).await.is_err() {
             tracing::warn!("some requests were still open");

@@ -3,25 +3,22 @@
 //! At least once: a request stays due while it is being made, so a server that dies leaves it to be made again. No transaction is held
 //! over a call.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use segflow_core::ledger::backoff;
 use segflow_core::protocol::Webhook;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
-use url::{Host, Url};
 
 use crate::clock::Clock;
-use crate::outgoing;
+use crate::flights::Flights;
 use crate::ownership::{Held, Ownership};
 use crate::secrets::{Known, Secrets};
 use crate::store::webhooks::{self, Call, Called};
 use crate::store::{Result, Store};
+use crate::{outgoing, public};
 
 /// Calls at one time.
 const SLOTS: usize = 32;
@@ -47,8 +44,7 @@ pub struct Webhooks {
     http: reqwest::Client,
     allow_private: bool,
     slots: Arc<Semaphore>,
-    in_flight: AtomicUsize,
-    landed: Notify,
+    flights: Arc<Flights>,
     /// An answer is a fact: somebody has to look at it.
     wake: Arc<Notify>,
 }
@@ -67,7 +63,7 @@ impl Webhooks {
         wake: Arc<Notify>,
         allow_private: bool,
     ) -> anyhow::Result<Webhooks> {
-        let http = outgoing::client(|builder| builder.dns_resolver(Arc::new(Resolver { allow_private })))?;
+        let http = public::client(allow_private)?;
         Ok(Webhooks {
             store,
             clock,
@@ -76,8 +72,7 @@ impl Webhooks {
             http,
             allow_private,
             slots: Arc::new(Semaphore::new(SLOTS)),
-            in_flight: AtomicUsize::new(0),
-            landed: Notify::new(),
+            flights: Arc::default(),
             wake,
         })
     }
@@ -96,13 +91,11 @@ impl Webhooks {
             let db = &self.store.db;
             let Some(call) = webhooks::claim(db, &incarnation, &enrollment, op, PATIENCE, now).await? else { continue };
             begun += 1;
-            self.in_flight.fetch_add(1, Ordering::SeqCst);
-            let this = self.clone();
+            let (this, flight) = (self.clone(), self.flights.begin());
             tokio::spawn(async move {
                 this.call(call).await;
                 drop(slot);
-                this.in_flight.fetch_sub(1, Ordering::SeqCst);
-                this.landed.notify_waiters();
+                drop(flight);
             });
         }
         Ok(begun)
@@ -123,18 +116,12 @@ impl Webhooks {
 
     /// Waits until no call is under way.
     pub async fn settle(&self) {
-        loop {
-            let landed = self.landed.notified();
-            if self.in_flight.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            landed.await;
-        }
+        self.flights.settle().await;
     }
 
     /// Waits until a call may have ended.
     pub async fn landed(&self) {
-        self.landed.notified().await;
+        self.flights.landed().await;
     }
 
     pub async fn next_due(&self) -> Result<Option<i64>> {
@@ -170,7 +157,7 @@ impl Webhooks {
     /// The answer as the flow is told it, in JSON.
     async fn attempt(&self, call: &Call) -> std::result::Result<String, Failure> {
         let request = &call.request;
-        let url = self.allowed(&request.url)?;
+        let url = public::allowed(&request.url, self.allow_private).map_err(Failure::end)?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::end(format!("`{}` is not a method", request.method)))?;
         let timeout = Duration::from_millis(request.timeout.clamp(1, LONGEST) as u64);
@@ -178,37 +165,20 @@ impl Webhooks {
         if let Some(body) = &request.body {
             sending = sending.header("content-type", "application/json").body(body.0.clone());
         }
-        let mut answer = sending.send().await.map_err(|error| Failure::again(reason(&error)))?;
+        let mut answer = sending.send().await.map_err(|error| Failure::again(outgoing::reason(&error)))?;
         let status = answer.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
             return Err(Failure::again(format!("it answered {status}")));
         }
         let mut body = vec![];
         while body.len() < LARGEST {
-            match answer.chunk().await.map_err(|error| Failure::again(reason(&error)))? {
+            match answer.chunk().await.map_err(|error| Failure::again(outgoing::reason(&error)))? {
                 Some(part) => body.extend_from_slice(&part),
                 None => break,
             }
         }
         body.truncate(LARGEST);
         Ok(json!({ "status": status.as_u16(), "body": String::from_utf8_lossy(&body) }).to_string())
-    }
-
-    /// The address of a call, if it may be called. Names are looked at again when they are resolved.
-    fn allowed(&self, url: &str) -> std::result::Result<Url, Failure> {
-        let url = Url::parse(url).map_err(|e| Failure::end(format!("`{url}` is not an address: {e}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Failure::end(format!("`{}` is neither http nor https", url.scheme())));
-        }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            _ => None,
-        };
-        match address.filter(|address| !self.allow_private && !is_public(*address)) {
-            Some(address) => Err(Failure::end(private(&address.to_string()))),
-            None => Ok(url),
-        }
     }
 
     async fn headers(&self, call: &Call) -> std::result::Result<HeaderMap, Failure> {
@@ -250,110 +220,5 @@ impl Failure {
 
     fn again(why: String) -> Failure {
         Failure { why, again: true }
-    }
-}
-
-/// Without the address, which may hold anything.
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".into();
-    }
-    let mut source: &dyn std::error::Error = error;
-    while let Some(deeper) = source.source() {
-        source = deeper;
-    }
-    format!("no answer: {source}")
-}
-
-fn private(host: &str) -> String {
-    format!(
-        "{host} is not an address of the public internet: start the server with SEGFLOW_ALLOW_PRIVATE_WEBHOOKS=1 to call it"
-    )
-}
-
-/// Resolves names to public addresses only. The check is here, and not before, because a name may resolve to something else next time.
-struct Resolver {
-    allow_private: bool,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| allow_private || is_public(address.ip())).collect();
-            match allowed.is_empty() && !found.is_empty() {
-                true => Err(private(name.as_str()).into()),
-                false => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
-    }
-}
-
-/// Whether an address is one of the public internet (the IANA registries of special-purpose addresses, RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || v4.is_multicast()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (18..20).contains(&b)))
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_public(IpAddr::V4(v4)),
-            // Global unicast, without what carries an IPv4 address inside or stands for documentation.
-            None => {
-                let [a, b, ..] = v6.segments();
-                (a & 0xe000) == 0x2000 && a != 0x2002 && !(a == 0x2001 && (b < 0x0200 || b == 0x0db8))
-            }
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_public;
-
-    #[test]
-    fn private_addresses_are_known() {
-        for private in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "198.18.0.1",
-            "192.0.0.8",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "::ffff:10.0.0.1",
-            "2002:a00::1",
-            "2001:db8::1",
-            "2001::1",
-            "ff02::1",
-            "64:ff9b::a00:1",
-        ] {
-            assert!(!is_public(private.parse().expect("an address")), "{private}");
-        }
-        for public in
-            ["8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860::8888"]
-        {
-            assert!(is_public(public.parse().expect("an address")), "{public}");
-        }
     }
 }

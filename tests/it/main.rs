@@ -33,4 +33,5 @@ mod store;
 mod storefront;
 mod users;
 mod webhooks_in;
+mod webhooks_out;
 mod workspaces;

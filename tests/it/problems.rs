@@ -48,6 +48,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/keys/key_1", "DELETE"),
     ("/v1/secrets", "GET"),
     ("/v1/secrets/TOKEN", "PUT DELETE"),
+    ("/v1/webhooks", "GET POST"),
+    ("/v1/webhooks/whe_1", "GET DELETE"),
+    ("/v1/webhooks/whe_1/enable", "POST"),
+    ("/v1/webhooks/whe_1/rotate", "POST"),
+    ("/v1/webhooks/whe_1/replay", "POST"),
+    ("/v1/webhooks/whe_1/deliveries", "GET"),
     ("/v1/me", "GET"),
     ("/v1/dev/clock", "GET POST"),
 ];

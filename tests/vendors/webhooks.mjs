@@ -15,5 +15,15 @@ const verify = {
     new Resend("re_x").webhooks.verify({ payload: body, headers, webhookSecret: key });
     return true;
   },
+  // Of Segflow's own: what receivers use.
+  async standard() {
+    const { Webhook } = await import("standardwebhooks");
+    const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature };
+    try {
+      return new Webhook(key).verify(body, headers).type !== undefined;
+    } catch {
+      return false;
+    }
+  },
 };
 console.log(JSON.stringify({ verifies: await verify[process.argv[2]]() }));

@@ -33,6 +33,7 @@ mod suppressions;
 mod tasks;
 mod unread;
 mod users;
+mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Api {
     pub notices: Arc<Notices>,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
+    /// Whether webhooks may go to addresses that are not of the public internet, and without encryption.
+    pub private_webhooks: bool,
     /// Whether no mail leaves.
     pub captures: bool,
     pub metrics: PrometheusHandle,
@@ -90,6 +93,7 @@ pub fn router(api: Api) -> Router {
         .merge(suppressions::routes())
         .merge(tasks::routes())
         .merge(users::routes())
+        .merge(webhooks::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));
     with_key
         .merge(health::routes())

@@ -45,6 +45,7 @@ pub enum Code {
     InvalidAddress,
     ProviderFailed,
     WrongSignature,
+    InvalidUrl,
 }
 
 impl Code {
@@ -83,6 +84,7 @@ impl Code {
             Code::InvalidAddress => ("invalid_address", 422, "An email address is not valid"),
             Code::ProviderFailed => ("provider_failed", 502, "The provider did not take the email"),
             Code::WrongSignature => ("wrong_signature", 401, "It does not come from whom it says"),
+            Code::InvalidUrl => ("invalid_url", 422, "A URL is not valid"),
         }
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::told::Told;
+use crate::outgoing;
 
 /// The longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -132,8 +133,7 @@ impl Answer {
 
     /// For how long the provider asks to be left alone, in ms.
     pub fn pause(&self) -> Option<i64> {
-        let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
-        Some((seconds.clamp(0.0, 86_400.0) * 1_000.0) as i64)
+        outgoing::pause(&self.headers)
     }
 
     /// With what was answered, in short.
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn places() {
-        let place = |address: &str| Place::new(crate::outgoing::client(|b| b).expect("a client"), address);
+        let place = |address: &str| Place::new(outgoing::client(|b| b).expect("a client"), address);
         assert_eq!(
             place("https://api.example/base/").expect("good").at("/email").as_str(),
             "https://api.example/base/email"

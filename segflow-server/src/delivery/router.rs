@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::registry::Registry;
 use super::way::{Opening, Track, Way};
+use crate::address;
 use crate::clock::{Clock, Shared, monotonic};
 use crate::secrets::Secrets;
 use crate::store::providers::{self, Key, Leased, Turned, Wanted};
@@ -319,7 +320,7 @@ impl Router {
                 None
             }
             Some(Change::Opened { why }) => {
-                let why = without_addresses(&why);
+                let why = address::without(&why);
                 metrics::counter!("segflow_provider_opened_total").increment(1);
                 tracing::warn!(workspace = way.key.workspace, provider = way.key.id, why, "a provider is left alone");
                 Some(why)
@@ -407,9 +408,4 @@ impl Router {
         let rank = |way: &Way| (!way.candidate(Stream::Transactions, now).is_up(), way.route.priority);
         ways.into_iter().min_by_key(rank)
     }
-}
-
-/// A reason without anybody's address: it is kept, and shown, long after the message that it was about.
-fn without_addresses(why: &str) -> String {
-    why.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use segflow_core::enrollment::Enrollment;
+use segflow_core::enrollment::{Enrollment, Status};
 use segflow_core::ids;
 use segflow_core::ledger::{Message, Origin};
 use segflow_core::merge::{Object, merge};
@@ -18,7 +18,7 @@ use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::tallies::{self, Late};
-use super::{Error, Result, fence, for_share, for_update, tasks, webhooks};
+use super::{Error, Result, fence, for_share, for_update, news, tasks, webhooks};
 use crate::args;
 
 /// A journal tail longer than this becomes a chunk of its own, in bytes.
@@ -43,13 +43,15 @@ pub async fn commit(db: &Db, group: Arc<Group>) -> Result<Vec<bool>> {
 
 async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     fence::hold(tx, &group.incarnation).await?;
-    let sql = format!("SELECT generation FROM workspaces WHERE id = ?{}", for_share(tx.kind()));
-    let generation = tx.row(sql, args![&group.workspace]).await?.map(|row| row.int(0)).transpose()?;
-    if generation.unwrap_or(0) != group.generation {
+    let sql = format!("SELECT generation, listeners FROM workspaces WHERE id = ?{}", for_share(tx.kind()));
+    let row = tx.row(sql, args![&group.workspace]).await?;
+    let (generation, listeners) = row.map_or(Ok((0, 0)), |row| Ok::<_, Error>((row.int(0)?, row.int(1)?)))?;
+    if generation != group.generation {
         return Ok(vec![false; group.decisions.len()]);
     }
     let users = lock_users(tx, &group).await?;
-    let versions = lock_enrollments(tx, &group).await?;
+    let before = lock_enrollments(tx, &group).await?;
+    let version = |id: &String| before.get(id).map_or(0, |(version, _)| *version);
     let holds: Vec<bool> = group
         .decisions
         .iter()
@@ -57,7 +59,7 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
             let same_user = users.get(&decision.user).is_some_and(|user| {
                 user.incarnation == decision.incarnation && user.seq + decision.consumed.len() as i64 == decision.seq
             });
-            same_user && decision.enrollments.iter().all(|e| versions.get(&e.id).copied().unwrap_or(0) == e.version)
+            same_user && decision.enrollments.iter().all(|e| version(&e.id) == e.version)
         })
         .collect();
     let good: Vec<&Decision> =
@@ -65,8 +67,11 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     write_users(tx, &group, &good, users).await?;
     write_memberships(tx, &group, &good).await?;
     write_enrollments(tx, &group, &good).await?;
-    write_messages(tx, &group, &good).await?;
+    write_messages(tx, &group, &good, listeners > 0).await?;
     write_jobs(tx, &group, &good).await?;
+    if listeners > 0 {
+        tell(tx, &group, &good, &before).await?;
+    }
     let consumed = good.iter().flat_map(|d| d.consumed.iter()).chain(&group.orphans);
     let consumed: Vec<Value> = consumed.map(|id| Value::from(*id)).collect();
     run_in(tx, "DELETE FROM inbox WHERE id IN ({})", &[], &consumed).await?;
@@ -84,7 +89,9 @@ pub async fn park(db: &Db, incarnation: &str, enrollments: Vec<(String, i64)>, r
             for (id, version) in enrollments {
                 let sql = "UPDATE enrollments SET status = 'parked', reason = ?, wake_at = NULL, version = version + 1, \
                            updated_at = ? WHERE id = ? AND version = ?";
-                tx.run(sql, args![&reason, now, id, version]).await?;
+                if tx.run(sql, args![&reason, now, &id, version]).await? > 0 {
+                    tell_parked(tx, &id, &reason, now).await?;
+                }
             }
             Ok(())
         })
@@ -123,13 +130,17 @@ async fn lock_users(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, Locke
     Ok(users)
 }
 
-async fn lock_enrollments(tx: &mut Tx, group: &Group) -> Result<BTreeMap<String, i64>> {
+/// The versions and states of the enrollments that were decided about, those that were there.
+type Before = BTreeMap<String, (i64, Status)>;
+
+async fn lock_enrollments(tx: &mut Tx, group: &Group) -> Result<Before> {
     let old = group.decisions.iter().flat_map(|d| &d.enrollments).filter(|e| e.version > 0);
     let ids: BTreeSet<&str> = old.map(|e| e.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
-    let sql = format!("SELECT id, version FROM enrollments WHERE id IN ({{}}) ORDER BY id{}", for_update(tx.kind()));
+    let lock = for_update(tx.kind());
+    let sql = format!("SELECT id, version, status FROM enrollments WHERE id IN ({{}}) ORDER BY id{lock}");
     let rows = select_in(&mut On::Tx(tx), &sql, &[], &ids).await?;
-    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+    rows.iter().map(|row| Ok((row.text(0)?, (row.int(1)?, parse_status(&row.text(2)?)?)))).collect()
 }
 
 async fn write_users(
@@ -308,8 +319,32 @@ pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64
     Ok(())
 }
 
+/// Tells what became of enrollments.
+async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -> Result<()> {
+    let mut all = vec![];
+    for decision in good {
+        let (user, now) = (&decision.user, group.now);
+        let state = |e: &Enrollment| before.get(&e.id).map(|(_, status)| *status);
+        all.extend(decision.enrollments.iter().filter_map(|e| news::started(user, e, state(e), now)));
+        all.extend(decision.marks.iter().filter_map(|mark| news::goal(user, mark, now)));
+        all.extend(decision.enrollments.iter().filter_map(|e| news::ended(user, e, state(e), now)));
+    }
+    news::listeners(tx, &group.workspace).await?.tell(tx, &group.workspace, &all, group.now).await
+}
+
+async fn tell_parked(tx: &mut Tx, enrollment: &str, reason: &str, now: i64) -> Result<()> {
+    let sql = "SELECT workspace, user_id, campaign FROM enrollments WHERE id = ?";
+    let Some(row) = tx.row(sql, args![enrollment]).await? else { return Ok(()) };
+    let (workspace, parked) =
+        (row.text(0)?, news::parked(&row.text(1)?, enrollment, &row.text(2)?, reason, now));
+    news::listeners(tx, &workspace).await?.tell(tx, &workspace, &[parked], now).await
+}
+
 /// Cancels what an enrollment has decided and nobody has begun to send.
-pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i64) -> Result<()> {
+pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, heard: bool, now: i64) -> Result<()> {
+    if heard {
+        news::cancelled(tx, enrollment, reason, now).await?;
+    }
     let sql = "UPDATE messages SET status = 'cancelled', reason = ?, due_at = NULL, updated_at = ? \
                WHERE enrollment = ? AND status IN ('pending', 'held')";
     tx.run(sql, args![reason, now, enrollment]).await?;
@@ -356,15 +391,16 @@ fn enrollment_row(workspace: &str, user: &str, enrollment: &Enrollment, now: i64
     (row, chunk)
 }
 
-async fn write_messages(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
+/// `heard`: somebody wants to know of what is cancelled.
+async fn write_messages(tx: &mut Tx, group: &Group, good: &[&Decision], heard: bool) -> Result<()> {
     for (enrollment, reason) in good.iter().flat_map(|d| &d.restarted) {
-        cancel_messages(tx, enrollment, reason, group.now).await?;
+        cancel_messages(tx, enrollment, reason, heard, group.now).await?;
     }
     let rows = good.iter().flat_map(|d| d.messages.iter().map(|m| message_row(group, d, m))).collect();
     insert(tx, &MESSAGES, rows).await?;
     // After them: a flow may have decided something and been ended by another in one step.
     for (enrollment, reason) in good.iter().flat_map(|d| &d.cancel) {
-        cancel_messages(tx, enrollment, reason, group.now).await?;
+        cancel_messages(tx, enrollment, reason, heard, group.now).await?;
     }
     Ok(())
 }
@@ -404,6 +440,10 @@ pub fn guarantee_name(guarantee: Guarantee) -> &'static str {
         Guarantee::AtMostOnce => "at_most_once",
         Guarantee::AtLeastOnce => "at_least_once",
     }
+}
+
+pub fn parse_status(name: &str) -> Result<Status> {
+    Status::parse(name).ok_or_else(|| Error::Internal(format!("an enrollment is `{name}`")))
 }
 
 pub fn parse_guarantee(name: &str) -> Result<Guarantee> {

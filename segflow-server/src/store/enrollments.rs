@@ -4,8 +4,8 @@ use segflow_core::enrollment::{Enrollment, Status, Waiting};
 use segflow_core::protocol::{Cut, Journal, Json, decode, encode};
 
 use super::db::{Db, Row, Tx};
-use super::decide::{cancel_messages, drop_jobs, write_enrollments_of};
-use super::{Error, Result, for_update};
+use super::decide::{cancel_messages, drop_jobs, parse_status, write_enrollments_of};
+use super::{Error, Result, for_update, news};
 use crate::args;
 
 /// What [`read`] reads, in this order.
@@ -14,13 +14,12 @@ pub const COLUMNS: &str = "user_id, id, campaign, run, deployment, status, reaso
 
 /// An enrollment with the newest part of its journal.
 pub fn read(row: &Row) -> Result<Enrollment> {
-    let status = row.text(5)?;
     Ok(Enrollment {
         id: row.text(1)?,
         campaign: row.text(2)?,
         run: row.int(3)? as u32,
         deployment: row.text(4)?,
-        status: Status::parse(&status).ok_or_else(|| Error::Internal(format!("an enrollment is `{status}`")))?,
+        status: parse_status(&row.text(5)?)?,
         reason: row.opt_text(6)?,
         version: row.int(7)?,
         first_op: row.int(8)? as u64,
@@ -148,12 +147,16 @@ async fn act_in(
         (Act::Restart, _) if user != id => enrollment.restart(deployment, now),
         _ => return Ok(Some(Acted::Not(status))),
     }
+    let listeners = news::listeners(tx, workspace).await?;
     if act != Act::Resume {
-        cancel_messages(tx, id, by, now).await?;
+        cancel_messages(tx, id, by, !listeners.is_empty(), now).await?;
     }
     if matches!(act, Act::Restart | Act::Remove) {
         drop_jobs(tx, id, &ops, now).await?;
     }
     write_enrollments_of(tx, workspace, &[(user.as_str(), &enrollment)], now).await?;
+    let told = [news::started, news::ended].map(|of| of(&user, &enrollment, Some(status), now));
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    listeners.tell(tx, workspace, &told, now).await?;
     Ok(Some(Acted::Done))
 }

@@ -11,7 +11,7 @@ use super::db::{Tx, Value};
 use super::inbox::INBOX;
 use super::ingest::{EVENTS, stored_events};
 use super::many::{On, insert, select_in};
-use super::{Result, for_update};
+use super::{Result, for_update, news};
 use crate::args;
 
 /// Something that happened to a user.
@@ -34,12 +34,14 @@ pub async fn report(tx: &mut Tx, workspace: &str, all: &[Happened], now: i64) ->
     let users: BTreeSet<&str> = all.iter().map(|happened| happened.user.as_str()).collect();
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, incarnation FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, {} FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        news::heard("users"),
         for_update(tx.kind())
     );
-    let mut there = BTreeMap::new();
+    let (mut there, mut is_heard) = (BTreeMap::new(), false);
     for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await? {
         there.insert(row.text(0)?, row.text(1)?);
+        is_heard |= row.int(2)? > 0;
     }
     let is_there = |h: &&Happened| {
         there.get(&h.user).is_some_and(|now| h.incarnation.as_ref().is_none_or(|incarnation| incarnation == now))
@@ -47,7 +49,7 @@ pub async fn report(tx: &mut Tx, workspace: &str, all: &[Happened], now: i64) ->
     let all: Vec<&Happened> = all.iter().filter(is_there).collect();
     let (users, ids) = all.iter().map(|happened| (happened.user.as_str(), happened.id.as_str())).unzip();
     let mut known = stored_events(tx, workspace, &users, &ids).await?;
-    let (mut events, mut inbox) = (vec![], vec![]);
+    let (mut events, mut inbox, mut told) = (vec![], vec![], vec![]);
     for happened in all {
         let Happened { user, name, id, attributes, at, .. } = happened;
         if !known.insert((user.clone(), id.clone())) {
@@ -55,10 +57,14 @@ pub async fn report(tx: &mut Tx, workspace: &str, all: &[Happened], now: i64) ->
         }
         let attributes = Json::Object(attributes.clone()).to_string();
         events.push(args![workspace, user, id, *name, attributes, *at, now]);
+        told.extend(news::of_reader(happened));
         inbox.push(args![ids::bucket(workspace, user), workspace, user, id, Option::<String>::None, 0, false]);
     }
     let stored = events.len();
     insert(tx, &EVENTS, events).await?;
     insert(tx, &INBOX, inbox).await?;
+    if is_heard {
+        news::listeners(tx, workspace).await?.tell(tx, workspace, &told, now).await?;
+    }
     Ok(stored)
 }

@@ -18,6 +18,7 @@ use super::decide::parse_guarantee;
 use super::gate::{self, Ends, Gate, Verdict};
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
+use super::news::{self, Change};
 use super::{Error, Result, database_now, fence, for_update};
 use crate::args;
 
@@ -160,11 +161,14 @@ async fn claim_in(
     let users: BTreeSet<&str> = due.iter().map(|due| due.user.as_str()).collect();
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        "SELECT id, incarnation, attributes, {} FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
+        news::heard("users"),
         for_update(tx.kind())
     );
     let mut recipients: BTreeMap<String, (String, Object)> = BTreeMap::new();
+    let mut is_heard = false;
     for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await? {
+        is_heard |= row.int(3)? > 0;
         recipients.insert(row.text(0)?, (row.text(1)?, object(&row.text(2)?)?));
     }
     let with_attributes = recipients.iter().map(|(user, (_, attributes))| (user.as_str(), attributes));
@@ -176,7 +180,7 @@ async fn claim_in(
         for_update(tx.kind())
     );
     let ids: Vec<Value> = due.iter().map(|due| Value::from(&due.id)).collect();
-    let (mut claim, mut taken, mut ends) = (Claim::default(), vec![], Ends::new());
+    let (mut claim, mut taken, mut ends, mut changes) = (Claim::default(), vec![], Ends::new(), vec![]);
     for row in select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await? {
         let (id, user, template) = (row.text(0)?, row.text(1)?, row.text(3)?);
         let Some((of, attributes)) = recipients.get(&user) else { continue };
@@ -191,6 +195,7 @@ async fn claim_in(
         let is_transaction = transaction.is_some();
         let origin = campaign.or(transaction).unwrap_or_default();
         if let Verdict::End(status, reason) = verdict {
+            changes.push(Change::new(&id, status, Some(reason.clone())));
             ends.entry((status, reason.clone())).or_default().push(Value::from(id));
             claim.ended.push(Ended { user, origin, template, status, reason });
             continue;
@@ -215,6 +220,9 @@ async fn claim_in(
         });
     }
     gate::end(tx, ends, now).await?;
+    if is_heard {
+        news::of_messages(tx, &changes, now).await?;
+    }
     let sql = format!(
         "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = {}, \
          updated_at = ? WHERE id IN ({{}})",
@@ -232,11 +240,15 @@ pub async fn release(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> 
         let (incarnation, ids) = (incarnation.clone(), ids.clone());
         Box::pin(async move {
             let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+            let mut changes = vec![];
             for (id, reason) in unwanted(tx, &ids, now).await? {
                 let sql = "UPDATE messages SET status = 'cancelled', reason = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
                            WHERE sender = ? AND status = 'sending' AND id = ?";
-                tx.run(sql, args![reason, now, &incarnation, id]).await?;
+                if tx.run(sql, args![&reason, now, &incarnation, &id]).await? > 0 {
+                    changes.push(Change::new(id, Status::Cancelled, Some(reason)));
+                }
             }
+            news::of_messages(tx, &changes, now).await?;
             let sql = "UPDATE messages SET status = 'pending', due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
                        WHERE sender = ? AND status = 'sending' AND user_id <> '' AND id IN ({})";
             run_in(tx, sql, &args![now, now, incarnation], &ids).await?;
@@ -292,6 +304,8 @@ struct Open {
     keyed_by: Option<String>,
     told: Told,
     reason: Option<String>,
+    status: Status,
+    is_heard: bool,
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
@@ -301,8 +315,9 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status, {} FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
+        news::heard("messages"),
         for_update(tx.kind())
     );
     let mut open: BTreeMap<String, Open> = BTreeMap::new();
@@ -317,13 +332,15 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keyed_by: row.opt_text(7)?,
             told: Told::of(row.int(8)?),
             reason: row.opt_text(9)?,
+            status: if row.text(10)? == Status::Unknown.name() { Status::Unknown } else { Status::Sending },
+            is_heard: row.int(11)? > 0,
         };
         open.insert(row.text(0)?, message);
     }
-    let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
+    let (mut changed, mut rows, mut attempts, mut changes) = (vec![], vec![], vec![], vec![]);
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
-        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason } = message;
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, .. } = message;
         if *attempt != report.attempt {
             continue;
         }
@@ -387,10 +404,20 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
         attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        if message.is_heard {
+            // Where what became of it was told before its answer came, it has been sent all the same.
+            let sent = sent_at.filter(|_| transition.status != Status::Sent);
+            changes.extend(sent.map(|_| Change::new(&report.id, Status::Sent, None)));
+            let new = (transition.status != message.status).then(|| transition.reason.clone());
+            changes.extend(new.map(|reason| Change::new(&report.id, transition.status, reason)));
+        }
         changed.push((report.id.clone(), transition));
     }
     insert(tx, &OUTCOMES, rows).await?;
     insert(tx, &ATTEMPTS, attempts).await?;
+    if !changes.is_empty() {
+        news::of_messages(tx, &changes, now).await?;
+    }
     Ok(changed)
 }
 
@@ -447,7 +474,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
         for_update(tx.kind())
     );
     let rows = tx.rows(sql, args![dead]).await?;
-    let mut attempts = vec![];
+    let (mut attempts, mut changes) = (vec![], vec![]);
     for row in &rows {
         let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
         let why = "the server stopped while sending";
@@ -458,12 +485,14 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
         tx.run(
             "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
              WHERE id = ?",
-            args![transition.status.name(), transition.reason, transition.due_at, now, &id],
+            args![transition.status.name(), transition.reason.as_ref(), transition.due_at, now, &id],
         )
         .await?;
         attempts.push(args![&id, attempt, now, Option::<String>::None, "unknown", why]);
+        changes.push(Change::new(id, transition.status, transition.reason));
     }
     insert(tx, &ATTEMPTS, attempts).await?;
+    news::of_messages(tx, &changes, now).await?;
     fence::accounted(tx, dead).await?;
     Ok(rows.len())
 }

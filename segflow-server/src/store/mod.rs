@@ -26,6 +26,7 @@ pub mod kind;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod news;
 pub mod notices;
 pub mod providers;
 pub mod read;

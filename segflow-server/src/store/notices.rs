@@ -17,6 +17,7 @@ use super::consent::{self, Changed, Note, Said};
 use super::db::{Db, Tx, Value};
 use super::happened::{Happened, report};
 use super::many::{Existing, On, Table, insert, select_in};
+use super::news::{self, Change};
 use super::{Error, Result, choice, for_update};
 use crate::args;
 
@@ -325,10 +326,11 @@ async fn settle(tx: &mut Tx, fresh: &[Fresh<'_>], now: i64) -> Result<()> {
     }
     let ids: Vec<Value> = by_message.keys().map(|id| Value::from(*id)).collect();
     let sql = format!(
-        "SELECT id, status, attempt, told, reason, due_at, sent_at FROM messages WHERE id IN ({{}}) ORDER BY id{}",
+        "SELECT id, status, attempt, told, reason, due_at, sent_at, {} FROM messages WHERE id IN ({{}}) ORDER BY id{}",
+        news::heard("messages"),
         for_update(tx.kind())
     );
-    let mut rows = vec![];
+    let (mut rows, mut changes) = (vec![], vec![]);
     for row in select_in(&mut On::Tx(tx), &sql, &[], &ids).await? {
         let id = row.text(0)?;
         let Some(fresh) = by_message.get(id.as_str()) else { continue };
@@ -345,6 +347,10 @@ async fn settle(tx: &mut Tx, fresh: &[Fresh<'_>], now: i64) -> Result<()> {
             reason = fresh.iter().rev().find_map(|fresh| reason_of(fresh, told.status()));
         }
         if let Some(settled) = settled {
+            if row.int(7)? > 0 {
+                let bounce = fresh.iter().rev().find_map(|fresh| bounce_of(fresh, settled));
+                changes.push(Change { bounce, ..Change::new(&id, settled, reason.clone()) });
+            }
             due_at = None;
             // Of those who were never sure, this is the first word of it.
             sent_at = sent_at.or((settled != Status::Refused).then_some(now));
@@ -369,7 +375,16 @@ async fn settle(tx: &mut Tx, fresh: &[Fresh<'_>], now: i64) -> Result<()> {
             now,
         ]);
     }
-    insert(tx, &SETTLED, rows).await
+    insert(tx, &SETTLED, rows).await?;
+    news::of_messages(tx, &changes, now).await
+}
+
+/// How a message bounced, if this notice says so.
+fn bounce_of(fresh: &Fresh<'_>, status: Status) -> Option<&'static str> {
+    match &fresh.notice.what {
+        What::Bounced { bounce, .. } if status == Status::Bounced => Some(bounce.name()),
+        _ => None,
+    }
 }
 
 /// Why a message is where it is, if this notice says so.

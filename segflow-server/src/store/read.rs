@@ -73,7 +73,7 @@ impl Query {
         self
     }
 
-    fn by_key(mut self, key: &str, after: Option<&str>) -> Query {
+    pub fn by_key(mut self, key: &str, after: Option<&str>) -> Query {
         self = self.and(&format!("{key} >"), after);
         self.sql.push_str(&format!(" ORDER BY {key}"));
         self

@@ -98,6 +98,7 @@ impl App {
             ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
             ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now}")),
             ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now}")),
+            ("things to be told", format!("{TO_TELL} AND COALESCE(e.rests_until, 0) <= {now} AND d.due_at <= {now}")),
             ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
         ] {
             let count = self.database.count(&sql).await;
@@ -154,6 +155,10 @@ impl Drop for App {
         });
     }
 }
+
+/// What endpoints are to be told that can be told.
+const TO_TELL: &str = "SELECT COUNT(*) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint \
+                       WHERE e.disabled_at IS NULL";
 
 /// Those who have not been held against the newest push.
 const BEHIND: &str = "SELECT COUNT(*) FROM users JOIN workspaces ON workspaces.id = users.workspace WHERE users.evaluated < workspaces.generation";

@@ -1,0 +1,45 @@
+//! What is under way, to be waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+#[derive(Default)]
+pub struct Flights {
+    count: AtomicUsize,
+    landed: Notify,
+}
+
+/// One of them; it lands when it is dropped.
+pub struct Flight(Arc<Flights>);
+
+impl Flights {
+    pub fn begin(self: &Arc<Self>) -> Flight {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Flight(self.clone())
+    }
+
+    /// Waits until nothing is under way.
+    pub async fn settle(&self) {
+        loop {
+            let landed = self.landed.notified();
+            if self.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            landed.await;
+        }
+    }
+
+    /// Waits until something lands.
+    pub async fn landed(&self) {
+        self.landed.notified().await;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+        self.0.landed.notify_waiters();
+    }
+}
