@@ -147,7 +147,12 @@ impl Endpoints {
             match queue::conclude(&self.store.db, batch, answers.clone(), self.clock.now()).await {
                 Ok(None) => return,
                 Ok(Some(why)) => {
-                    tracing::warn!(workspace = batch.workspace, endpoint = batch.endpoint, why, "an endpoint is disabled");
+                    tracing::warn!(
+                        workspace = batch.workspace,
+                        endpoint = batch.endpoint,
+                        why,
+                        "an endpoint is disabled"
+                    );
                     return;
                 }
                 Err(error) => {
@@ -229,7 +234,8 @@ mod tests {
     #[test]
     fn endpoints_ask_for_time_in_seconds_or_until_a_date() {
         let pause = |text: &str| {
-            let headers = HeaderMap::from_iter([("retry-after".parse().expect("a name"), text.parse().expect("a value"))]);
+            let headers =
+                HeaderMap::from_iter([("retry-after".parse().expect("a name"), text.parse().expect("a value"))]);
             pause(&headers, 946_684_740_000)
         };
         assert_eq!(pause("120"), Some(120_000));

@@ -125,13 +125,8 @@ impl Server {
             wake.clone(),
             private_webhooks,
         )?);
-        let endpoints = Endpoints::new(
-            store.clone(),
-            clock.clone(),
-            ownership.clone(),
-            secrets.clone(),
-            private_webhooks,
-        )?;
+        let endpoints =
+            Endpoints::new(store.clone(), clock.clone(), ownership.clone(), secrets.clone(), private_webhooks)?;
         let endpoints = Arc::new(endpoints);
         let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
         let (drive, wishes) = Drive::new(clock.clone(), wake.clone());

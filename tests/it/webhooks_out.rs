@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_server::Config;
 use segflow_server::delivery::capture::Act;
+use segflow_server::store::news::queue;
 
 use crate::harness::app::{dev, production};
 use crate::harness::program::{Process, Segflow};
@@ -126,6 +127,7 @@ async fn what_happens_is_told_signed_and_in_order(db: Database) {
     // A flow that cannot go on, and one that leaves.
     app.add("cleo", json!({ "email": "cleo@flows.example", "does": "call", "hook": "ftp://cleo@x.example" })).await;
     does(&app, "dora", "drip").await;
+    app.settle().await;
     app.emit("dora", "done", json!({})).await;
     app.settle().await;
     assert_eq!(types(&web, "cleo"), ["enrollment.started", "enrollment.parked"]);
@@ -263,8 +265,7 @@ async fn it_is_tried_for_three_days_and_then_disabled(db: Database) {
     let mut pauses = vec![];
     loop {
         assert_eq!(web.calls().len(), calls);
-        let (webhook, delivery) =
-            (app.get(&path).await.ok(), app.items(&format!("{path}/deliveries")).await.remove(0));
+        let (webhook, delivery) = (app.get(&path).await.ok(), app.items(&format!("{path}/deliveries")).await.remove(0));
         let Some(due) = delivery["due_at"].as_str() else { break };
         assert_eq!(delivery["attempts"], calls);
         let due = [due, webhook["rests_until"].as_str().unwrap_or(due)].into_iter().max_by_key(|t| ms(t)).expect("two");
@@ -448,7 +449,9 @@ async fn mistakes_are_named(db: Database) {
     let (app, web) = (flows(&db).await, web().await);
     let post = async |body: Value| app.post("/v1/webhooks", body).await;
     let url = web.url("/");
-    for (url, word) in [("shop.example", "not an address"), ("ftp://x.example", "neither"), ("https://a:b@x.example", "password")] {
+    for (url, word) in
+        [("shop.example", "not an address"), ("ftp://x.example", "neither"), ("https://a:b@x.example", "password")]
+    {
         let problem = post(json!({ "url": url })).await.problem(422, "invalid_url");
         assert!(problem["detail"].as_str().expect("text").contains(word), "{problem}");
     }
@@ -480,7 +483,9 @@ async fn private_addresses_are_not_called(db: Database) {
     app.stop().await;
     let mut app = App::with(&db, Config { secret_keys: Some(KEY.into()), ..production(&db) }).await;
     app.push(plugins::flows("")).await;
-    for (url, word) in [("http://x.example/", "https://"), ("https://127.0.0.1/", "public"), ("https://[fd00::1]/", "public")] {
+    for (url, word) in
+        [("http://x.example/", "https://"), ("https://127.0.0.1/", "public"), ("https://[fd00::1]/", "public")]
+    {
         let problem = app.post("/v1/webhooks", json!({ "url": url })).await.problem(422, "invalid_url");
         assert!(problem["detail"].as_str().expect("text").contains(word), "{problem}");
     }
@@ -621,6 +626,28 @@ async fn nothing_is_lost_when_servers_die(db: Database) {
         assert!(by_thing.contains_key(&key), "{key:?}");
     }
     assert_eq!(process.stop().await.code, 0);
+}
+
+/// All servers look at all queues, many times a second.
+#[test]
+fn a_long_queue_is_looked_at_in_one_step() {
+    run(Kind::MySql, async |db: Database| {
+        let (app, web) = (flows(&db).await, web().await);
+        listen(&app, &web, &["enrollment.started"]).await;
+        web.always(500, "");
+        for n in 0..300 {
+            does(&app, &format!("u{n}"), "sleep").await;
+        }
+        app.settle().await;
+        app.stop().await;
+        let handle = db.open().await;
+        let before = db.rows_examined().await;
+        let queues = queue::queues(&handle).await.expect("read");
+        assert_eq!(queues.len(), 1);
+        let read = db.rows_examined().await - before;
+        assert!(read < 10, "{read} rows");
+        handle.close().await;
+    });
 }
 
 /// Two servers share everything, and an endpoint is one server's: each thing is told once.

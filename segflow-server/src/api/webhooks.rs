@@ -167,11 +167,11 @@ fn checked(url: &str, private: bool) -> Result<String, Problem> {
 fn types(events: Vec<Value>) -> Result<Vec<String>, Problem> {
     let mut types = vec![];
     for event in events {
-        let Value::String(event) = event else {
+        let Value::String(event) = &event else {
             return Err(Problem::new(Code::WrongType, format!("`events` has {event} in it, and must be strings")));
         };
         if !TYPES.contains(&event.as_str()) {
-            let near = TYPES.iter().map(|known| (distance(&event, known), known)).min();
+            let near = TYPES.iter().map(|known| (distance(event, known), known)).min();
             let hint = match near.filter(|(d, _)| *d <= 1 + event.len() / 3) {
                 Some((_, near)) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", TYPES.join(", ")),
@@ -180,8 +180,8 @@ fn types(events: Vec<Value>) -> Result<Vec<String>, Problem> {
             let detail = format!("nothing is told as `{event}`; {hint}");
             return Err(Problem::new(Code::InvalidName, detail).named("unknown_event_type"));
         }
-        if !types.contains(&event) {
-            types.push(event);
+        if !types.contains(event) {
+            types.push(event.clone());
         }
     }
     match types.is_empty() {

@@ -335,8 +335,7 @@ async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -
 async fn tell_parked(tx: &mut Tx, enrollment: &str, reason: &str, now: i64) -> Result<()> {
     let sql = "SELECT workspace, user_id, campaign FROM enrollments WHERE id = ?";
     let Some(row) = tx.row(sql, args![enrollment]).await? else { return Ok(()) };
-    let (workspace, parked) =
-        (row.text(0)?, news::parked(&row.text(1)?, enrollment, &row.text(2)?, reason, now));
+    let (workspace, parked) = (row.text(0)?, news::parked(&row.text(1)?, enrollment, &row.text(2)?, reason, now));
     news::listeners(tx, &workspace).await?.tell(tx, &workspace, &[parked], now).await
 }
 

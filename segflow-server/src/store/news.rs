@@ -159,7 +159,8 @@ pub async fn listeners(tx: &mut Tx, workspace: &str) -> Result<Listeners> {
 /// Which types an endpoint wants, as stored.
 fn only<T: FromIterator<String>>(stored: Option<String>) -> Result<Option<T>> {
     let parse = |json: String| serde_json::from_str::<Vec<String>>(&json);
-    let read = stored.map(parse).transpose().map_err(|e| Error::Internal(format!("stored types cannot be read: {e}")))?;
+    let read =
+        stored.map(parse).transpose().map_err(|e| Error::Internal(format!("stored types cannot be read: {e}")))?;
     Ok(read.map(|types| types.into_iter().collect()))
 }
 

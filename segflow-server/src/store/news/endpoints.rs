@@ -77,7 +77,14 @@ pub fn new_id() -> String {
 }
 
 /// Makes an endpoint, which is told what is committed from then on.
-pub async fn create(db: &Db, workspace: &str, id: &str, url: &str, events: Option<Vec<String>>, now: i64) -> Result<()> {
+pub async fn create(
+    db: &Db,
+    workspace: &str,
+    id: &str,
+    url: &str,
+    events: Option<Vec<String>>,
+    now: i64,
+) -> Result<()> {
     let events = events.map(|types| serde_json::to_string(&types).expect("strings"));
     let row = args![id, workspace, ids::bucket(workspace, id), url, events, now, 0, now];
     let workspace = workspace.to_string();

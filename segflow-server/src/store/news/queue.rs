@@ -8,7 +8,7 @@ use segflow_core::ledger::backoff;
 
 use super::{KEPT, TRIED, endpoints};
 use crate::args;
-use crate::store::db::{Db, Row, Tx};
+use crate::store::db::{Db, Row, Tx, Value};
 use crate::store::many::run_in;
 use crate::store::{Result, fence, for_update};
 
@@ -26,8 +26,9 @@ pub struct Queue {
 
 /// All queues in which something waits. One step into the index for each, however much that is.
 pub async fn queues(db: &Db) -> Result<Vec<Queue>> {
-    let sql = "SELECT id, bucket, rests_until, (SELECT MIN(due_at) FROM webhook_deliveries d WHERE d.endpoint = webhook_endpoints.id \
-               AND d.due_at IS NOT NULL) FROM webhook_endpoints WHERE disabled_at IS NULL";
+    // Not MIN: MySQL would read all that wait.
+    let sql = "SELECT id, bucket, rests_until, (SELECT due_at FROM webhook_deliveries d WHERE d.endpoint = webhook_endpoints.id \
+               AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1) FROM webhook_endpoints WHERE disabled_at IS NULL";
     let queue = |row: &Row| {
         let Some(due_at) = row.opt_int(3)? else { return Ok(None) };
         let due_at = row.opt_int(2)?.map_or(due_at, |rests| due_at.max(rests));
@@ -102,7 +103,7 @@ async fn take_in(tx: &mut Tx, endpoint: &str, most: usize, patience: i64, now: i
         let attempt = row.int(3)? as u32 + 1;
         let (seq, tried_until) = (row.int(0)?, row.int(4)?);
         taken.push(Delivery { seq, id: row.text(1)?, body: row.text(2)?, attempt, tried_until });
-        seqs.push(seq.into());
+        seqs.push(Value::from(seq));
     }
     let sql = "UPDATE webhook_deliveries SET attempt = attempt + 1, due_at = ? WHERE seq IN ({})";
     run_in(tx, sql, &args![now.saturating_add(patience)], &seqs).await?;
@@ -114,9 +115,14 @@ async fn take_in(tx: &mut Tx, endpoint: &str, most: usize, patience: i64, now: i
 pub enum Answer {
     Taken,
     /// Not now; `pause` is for how long it asks to be left alone, in ms.
-    Failed { why: String, pause: Option<i64> },
+    Failed {
+        why: String,
+        pause: Option<i64>,
+    },
     /// It wants nothing any more.
-    Gone { why: String },
+    Gone {
+        why: String,
+    },
 }
 
 /// Records what was answered to a batch, in its order, and what that says of the endpoint. Why it is disabled, if it is.
@@ -153,7 +159,8 @@ async fn conclude_in(
     if disabled.is_some() {
         endpoints::disable(tx, workspace, endpoint, now).await?;
     }
-    let taken: Vec<_> = told.iter().filter(|(_, answer)| *answer == Answer::Taken).map(|(d, _)| d.seq.into()).collect();
+    let taken = told.iter().filter(|(_, answer)| *answer == Answer::Taken);
+    let taken: Vec<Value> = taken.map(|(delivery, _)| delivery.seq.into()).collect();
     let sql = "UPDATE webhook_deliveries SET status = 'delivered', reason = NULL, due_at = NULL, kept_until = ?, updated_at = ? \
                WHERE status = 'pending' AND seq IN ({})";
     run_in(tx, sql, &args![now.saturating_add(KEPT), now], &taken).await?;
@@ -238,8 +245,9 @@ pub async fn replay(db: &Db, endpoint: &str, what: Replay, now: i64) -> Result<u
         Replay::One(id) => ("AND id = ?", args![endpoint, id]),
         Replay::Failed { since } => ("AND status = 'failed' AND created_at >= ?", args![endpoint, since]),
     };
-    let sql = format!("SELECT seq FROM webhook_deliveries WHERE endpoint = ? {sql} AND seq > ? ORDER BY seq LIMIT {PIECE}");
-    args.push(0.into());
+    let sql =
+        format!("SELECT seq FROM webhook_deliveries WHERE endpoint = ? {sql} AND seq > ? ORDER BY seq LIMIT {PIECE}");
+    args.push(Value::Int(0));
     let (mut count, last) = (0, args.len() - 1);
     loop {
         let found = db.read(sql.clone(), args.clone()).await?;
@@ -248,7 +256,7 @@ pub async fn replay(db: &Db, endpoint: &str, what: Replay, now: i64) -> Result<u
         args[last] = (*end).into();
         count += seqs.len();
         db.write(move |tx| {
-            let seqs: Vec<_> = seqs.iter().map(|seq| (*seq).into()).collect();
+            let seqs: Vec<Value> = seqs.iter().map(|seq| (*seq).into()).collect();
             let until = now.saturating_add(TRIED);
             let before = args![now, until, until.saturating_add(KEPT), now];
             let sql = "UPDATE webhook_deliveries SET status = 'pending', reason = NULL, attempt = 0, due_at = ?, tried_until = ?, \
@@ -276,7 +284,13 @@ pub struct Shown {
 }
 
 /// The deliveries of an endpoint, the newest first.
-pub async fn list(db: &Db, endpoint: &str, status: Option<&str>, before: Option<i64>, limit: i64) -> Result<Vec<Shown>> {
+pub async fn list(
+    db: &Db,
+    endpoint: &str,
+    status: Option<&str>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Shown>> {
     let sql = "SELECT seq, id, type, body, status, reason, attempt, created_at, updated_at, due_at FROM webhook_deliveries \
                WHERE endpoint = ? AND seq < ? AND (? IS NULL OR status = ?) ORDER BY seq DESC LIMIT ?";
     let rows = db.read(sql, args![endpoint, before.unwrap_or(i64::MAX), status, status, limit]).await?;
