@@ -243,7 +243,7 @@ mod tests {
             ("https://[::1]/", "public internet"),
             ("https://169.254.169.254/latest", "public internet"),
             ("https://name:password@shop.example/", "password"),
-            (&format!("https://shop.example/{}", "x".repeat(LONGEST)), "at most"),
+            (format!("https://shop.example/{}", "x".repeat(LONGEST)).as_str(), "at most"),
         ] {
             let problem = checked(bad, false).expect_err(bad);
             assert_eq!((problem.status(), problem.code()), (422, "invalid_url"));
