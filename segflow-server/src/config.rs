@@ -58,7 +58,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Called in place of Amazon SNS, which certificates and subscriptions lie with: a fake of it, for tests.
     pub sns_url: Option<String>,
-    /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
+    /// Whether webhooks may go to addresses that are not of the public internet, and endpoints be called without encryption. In
+    /// [`Mode::Dev`] they may.
     pub private_webhooks: bool,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,

@@ -56,7 +56,7 @@ pub struct Serve {
     /// How people reach this server; the links in emails begin with it. https, for mail programs that unsubscribe with one click
     #[arg(long, env = "SEGFLOW_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Let the webhooks of flows call addresses that are not of the public internet
+    /// Let webhooks call addresses that are not of the public internet, and endpoints without encryption
     #[arg(long, env = "SEGFLOW_ALLOW_PRIVATE_WEBHOOKS", value_parser = clap::builder::FalseyValueParser::new())]
     allow_private_webhooks: bool,
 }
