@@ -113,6 +113,20 @@ pub enum Outcome {
     Repeatable(String),
 }
 
+impl Outcome {
+    /// What was said of it; nothing of one that was accepted.
+    pub fn why(&self) -> &str {
+        match self {
+            Outcome::Accepted { .. } => "",
+            Outcome::Unable { why, .. }
+            | Outcome::Retry(why)
+            | Outcome::Refused(why)
+            | Outcome::Ambiguous(why)
+            | Outcome::Repeatable(why) => why,
+        }
+    }
+}
+
 /// What an outcome makes of a message that is `sending` (or `unknown`: late outcomes are welcome).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {

@@ -1,6 +1,7 @@
 //! How a server is to run.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
     pub private_webhooks: bool,
+    /// Whom `segflow doctor` asks for names; nobody said: whom this machine asks.
+    pub resolver: Option<SocketAddr>,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -85,6 +88,7 @@ impl Config {
             grace: crate::delivery::smtp::CALL,
             public_url: None,
             private_webhooks: false,
+            resolver: None,
             commit_delay: Duration::ZERO,
         }
     }

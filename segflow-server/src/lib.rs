@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod deploy;
+pub mod doctor;
 pub mod drive;
 pub mod engine;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::clock::{Clock, system_now};
 use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
 use crate::deploy::{Deploy, Inputs};
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::engine::Engine;
 use crate::links::Links;
@@ -138,12 +139,14 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
+        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), links.clone(), &config)?;
         let api = Api {
             store: store.clone(),
             deploy,
             drive,
             secrets,
             links,
+            doctor: Arc::new(doctor),
             production,
             captures,
             metrics: prometheus(),

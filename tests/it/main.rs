@@ -11,6 +11,7 @@ mod consent;
 mod crash;
 mod delivery;
 mod deployments;
+mod doctor;
 mod emails;
 mod erasure;
 mod flows;

@@ -11,6 +11,7 @@ mod check;
 mod clock;
 mod consent;
 mod deployments;
+mod doctor;
 mod emails;
 mod enrollments;
 mod events;
@@ -43,6 +44,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::deploy::Deploy;
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::links::Links;
 use crate::secrets::Secrets;
@@ -56,6 +58,7 @@ pub struct Api {
     pub drive: Drive,
     pub secrets: Secrets,
     pub links: Links,
+    pub doctor: Arc<Doctor>,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
     /// Whether no mail leaves.
@@ -74,6 +77,7 @@ pub fn router(api: Api) -> Router {
         .merge(clock::routes())
         .merge(consent::routes())
         .merge(deployments::routes())
+        .merge(doctor::routes())
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())

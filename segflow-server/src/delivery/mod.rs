@@ -369,6 +369,12 @@ impl Delivery {
         self.live.message(now, user, origin, format!("✗ {template} {}: {reason}", status.name()));
     }
 
+    /// Whether each provider of a project would take mail, without sending any; `None` of one that cannot be asked.
+    pub async fn examine(&self, workspace: &str) -> Result<Vec<(String, Option<std::result::Result<String, String>>)>> {
+        let project = self.deploy.project(workspace).await?;
+        self.router.examine(workspace, &project).await
+    }
+
     /// Gives back room that is not needed, and the right to prove a provider with it.
     async fn close_proven(&self, lane: &Lane, unused: Vec<Opening>) {
         for opening in unused.iter().filter(|opening| opening.probe) {

@@ -31,6 +31,7 @@ pub mod read;
 pub mod runs;
 pub mod secrets;
 pub mod segments;
+pub mod settings;
 pub mod sieve;
 pub mod sql;
 pub mod tallies;
@@ -41,7 +42,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, for_share, for_update};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-use super::{Query, TimeAndId};
+use super::{Order, Query, TimeAndId};
 use crate::args;
 use crate::store::Result;
 use crate::store::db::{Db, Row};
@@ -43,6 +43,7 @@ pub struct MessageFilter<'a> {
     pub status: Option<&'a str>,
     pub campaign: Option<&'a str>,
     pub transaction: Option<&'a str>,
+    pub order: Order,
 }
 
 const MESSAGES: &str = "SELECT id, user_id, status, reason, template, campaign, enrollment, op, transaction_id, event_id, \
@@ -68,7 +69,7 @@ pub async fn messages(
         .and("status =", filter.status)
         .and("campaign =", filter.campaign)
         .and("transaction_id =", filter.transaction)
-        .by_time("created_at", after);
+        .by_time_in(filter.order, "created_at", after);
     query.rows(db, limit).await?.iter().map(read_message).collect()
 }
 

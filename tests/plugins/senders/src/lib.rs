@@ -52,6 +52,7 @@ fn provider() -> Provider {
         "resend" => Resend::key("RESEND_KEY").url("VENDOR_URL").into(),
         "endpoint" => Endpoint::url("VENDOR_URL").token("MAIL_TOKEN").named("own"),
         "keyed" => Endpoint::url("VENDOR_URL").knows_keys().into(),
+        "smtp" => Smtp::url("VENDOR_URL").into(),
         "signed" => Smtp::url("VENDOR_URL").dkim("shop.example", "mail", "DKIM_KEY").into(),
         _ => Capture.into(),
     }
