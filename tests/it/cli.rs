@@ -30,7 +30,7 @@ async fn verbs_reach_the_server(db: Database) {
         added.stderr.contains(&app.base) && added.stderr.contains("main"),
         "it says where it changes something: {added:?}"
     );
-    // lessons.md: `add` failed the second time; `zip=01234` became a number.
+    // Seen in a predecessor: `add` failed the second time; `zip=01234` became a number.
     segflow.run(&["add", "ada", "-j", r#"{"winback": true}"#]).await.ok();
     let attributes = json!({"username": "Ada", "email": "ada@shop.example", "zip": "01234", "name": "", "a": {"b": 1}, "ok": true, "winback": true});
     assert_eq!(app.get("/v1/users/ada").await.ok()["attributes"], attributes);

@@ -1,4 +1,4 @@
-//! The end-to-end suite: what `contract.md` promises, on SQLite and on MySQL.
+//! The end-to-end suite: what users of the CLI and the HTTP API rely on, on SQLite and on MySQL.
 
 mod harness;
 

@@ -197,7 +197,7 @@ async fn an_endpoint_is_told_what_it_needs_and_its_answers_are_understood(db: Da
     one_click_named(&body["headers"]);
 }
 
-/// lessons.md: one rejected recipient makes the rest of the batch repeat.
+/// Seen in a predecessor: one rejected recipient makes the rest of the batch repeat.
 async fn postmark_gets_many_in_one_call_and_one_of_them_refused_harms_no_other(db: Database) {
     let (app, fake) = start(&db, postmark::vendor, "postmark").await;
     let mut names: Vec<String> = (0..300).map(|n| format!("u{n}")).collect();
