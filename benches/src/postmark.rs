@@ -89,7 +89,9 @@ fn take(body: &[u8], at: Instant, state: &State) -> usize {
     if text.contains(r#""MessageStream":"outbound""#) {
         let to = text.split(r#""To":""#).skip(1).filter_map(|rest| rest.split('"').next());
         let mut arrived = state.arrived.lock().expect("no panic while held");
-        to.for_each(|to| drop(arrived.entry(to.to_string()).or_insert(at)));
+        for to in to {
+            arrived.entry(to.to_string()).or_insert(at);
+        }
     }
     state.count.fetch_add(count, Ordering::SeqCst);
     count

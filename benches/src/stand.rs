@@ -94,7 +94,7 @@ impl Stand {
     /// The number that a query answers.
     pub async fn count(&self, sql: &str, args: Vec<segflow_server::store::db::Value>) -> Result<i64> {
         let row = self.server.store().db.read_one(sql, args).await.map_err(anyhow::Error::new)?;
-        Ok(row.context("a count")?.int(0).map_err(anyhow::Error::new)?)
+        row.context("a count")?.int(0).map_err(anyhow::Error::new)
     }
 
     async fn finds(&self, sql: &str, args: Vec<segflow_server::store::db::Value>) -> Result<bool> {
