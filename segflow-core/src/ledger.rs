@@ -12,7 +12,7 @@ use crate::route::breaker::BUSY;
 pub enum Status {
     /// Decided; to be sent when it is due.
     Pending,
-    /// Kept back by a stop of all sending.
+    /// Pending, and kept back by a stop of all sending. Never stored: so it is shown.
     Held,
     /// Handed to a provider, or about to be; the outcome is not known yet.
     Sending,

@@ -58,6 +58,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
     pub private_webhooks: bool,
+    /// All workspaces are held when it starts: nothing is sent until somebody releases them.
+    pub hold: bool,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -85,6 +87,7 @@ impl Config {
             grace: crate::delivery::smtp::CALL,
             public_url: None,
             private_webhooks: false,
+            hold: false,
             commit_delay: Duration::ZERO,
         }
     }

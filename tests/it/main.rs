@@ -15,6 +15,7 @@ mod emails;
 mod erasure;
 mod flows;
 mod golden;
+mod hold;
 mod in_flight;
 mod lifecycle;
 mod links;

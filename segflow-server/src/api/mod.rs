@@ -3,6 +3,7 @@
 //!
 //! An answer of 2xx means committed. Nothing here decides or sends: facts go to the store, and [`Drive`] wakes those who decide.
 
+mod allow_list;
 mod auth;
 mod batch;
 mod body;
@@ -15,6 +16,7 @@ mod emails;
 mod enrollments;
 mod events;
 mod health;
+mod hold;
 mod keys;
 mod link_keys;
 mod me;
@@ -69,6 +71,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     let app = App(Arc::new(Inner { api, keys: auth::Keys::default() }));
     let with_key = Router::new()
+        .merge(allow_list::routes())
         .merge(batch::routes())
         .merge(campaigns::routes())
         .merge(clock::routes())
@@ -77,6 +80,7 @@ pub fn router(api: Api) -> Router {
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
+        .merge(hold::routes())
         .merge(keys::routes())
         .merge(link_keys::routes())
         .merge(me::routes())

@@ -9,13 +9,38 @@ use segflow_core::project::Project;
 
 use super::db::{Tx, Value};
 use super::many::run_in;
-use super::{Result, consent};
-use crate::address::{self, Hash};
+use super::{Error, Result, allow_list, consent, for_share};
+use crate::address::{self, Hash, Key};
+use crate::allow::{self, AllowList};
 use crate::args;
+
+/// What a workspace says of all its messages. It stays so until the transaction ends.
+pub struct Rules {
+    /// None is sent.
+    pub held: bool,
+    allowed: Option<AllowList>,
+    key: Option<Key>,
+}
+
+impl Rules {
+    /// Locks the workspace against whoever would change it: after the fence and before users.
+    pub async fn of(tx: &mut Tx, workspace: &str) -> Result<Rules> {
+        let lock = for_share(tx.kind());
+        let sql = format!("SELECT held_at, allow_list, address_key FROM workspaces WHERE id = ?{lock}");
+        let row = tx.row(sql, args![workspace]).await?;
+        let row = row.ok_or_else(|| Error::NotFound(format!("workspace `{workspace}`")))?;
+        Ok(Rules {
+            held: row.opt_int(0)?.is_some(),
+            allowed: row.opt_text(1)?.as_deref().map(allow_list::read).transpose()?,
+            key: row.opt_blob(2)?.map(Key::new),
+        })
+    }
+}
 
 /// What is known of the recipients of some messages, all of one workspace. It stays so until the transaction ends.
 pub struct Gate<'a> {
     project: &'a Project,
+    allowed: Option<AllowList>,
     recipients: BTreeMap<String, Recipient>,
 }
 
@@ -40,9 +65,13 @@ impl<'a> Gate<'a> {
         tx: &mut Tx,
         workspace: &str,
         project: &'a Project,
+        rules: Rules,
         users: impl Iterator<Item = (&'u str, &'u Object)>,
     ) -> Result<Gate<'a>> {
-        let key = consent::key(tx, workspace).await?;
+        let key = match rules.key {
+            Some(key) => key,
+            None => consent::key(tx, workspace).await?,
+        };
         let attribute = project.manifest.address.as_deref().unwrap_or("email");
         let mut found: Vec<(&str, std::result::Result<String, String>, Option<Hash>)> = vec![];
         for (user, attributes) in users {
@@ -54,7 +83,7 @@ impl<'a> Gate<'a> {
         let known = consent::hold(tx, workspace, &hashes).await?;
         let consent = |hash: Option<Hash>| hash.and_then(|hash| known.get(&hash).cloned()).unwrap_or_default();
         let recipient = |(user, to, hash): (&str, _, _)| (user.into(), Recipient { to, consent: consent(hash) });
-        Ok(Gate { project, recipients: found.into_iter().map(recipient).collect() })
+        Ok(Gate { project, allowed: rules.allowed, recipients: found.into_iter().map(recipient).collect() })
     }
 
     /// Where a user is to be written to.
@@ -66,6 +95,10 @@ impl<'a> Gate<'a> {
     /// What becomes of a message to a user: of this campaign, or of a transaction.
     pub fn verdict(&self, user: &str, campaign: Option<&str>) -> Verdict {
         let Some(recipient) = self.recipients.get(user) else { return Verdict::Send };
+        let is_stranger = |to: &String| self.allowed.as_ref().is_some_and(|allowed| !allowed.allows(to));
+        if recipient.to.as_ref().is_ok_and(is_stranger) {
+            return Verdict::End(Status::Suppressed, allow::REASON.into());
+        }
         let about = match campaign {
             Some(campaign) => About::Campaign(self.project.topic_of(campaign)),
             None => About::Transaction,

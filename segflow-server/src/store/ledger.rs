@@ -15,7 +15,7 @@ use segflow_core::route::breaker::goes_elsewhere;
 
 use super::db::{Db, Row, Tx, Value};
 use super::decide::parse_guarantee;
-use super::gate::{self, Ends, Gate, Verdict};
+use super::gate::{self, Ends, Gate, Rules, Verdict};
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::{Error, Result, database_now, fence, for_update};
@@ -63,10 +63,23 @@ impl Due {
 
 /// The lanes in which messages wait, due or not, those of transactions first. One step into the index for each, however many wait there.
 pub async fn lanes(db: &Db) -> Result<Vec<Lane>> {
+    lanes_on(&mut On::Db(db)).await
+}
+
+/// The lanes of a workspace, as the database writes them.
+pub(super) async fn lanes_of(on: &mut On<'_>, workspace: &str) -> Result<Vec<Value>> {
+    let lanes = lanes_on(on).await?;
+    Ok(lanes.iter().filter(|lane| lane.workspace == workspace).map(|lane| lane.to_string().into()).collect())
+}
+
+async fn lanes_on(on: &mut On<'_>) -> Result<Vec<Lane>> {
     let sql = "WITH RECURSIVE found (lane) AS (SELECT MIN(lane) FROM messages WHERE lane > '' UNION ALL \
                SELECT (SELECT MIN(lane) FROM messages WHERE messages.lane > found.lane) FROM found WHERE found.lane IS NOT NULL) \
                SELECT lane FROM found WHERE lane IS NOT NULL";
-    let rows = db.read(sql, vec![]).await?;
+    let rows = match on {
+        On::Tx(tx) => tx.rows(sql, vec![]).await?,
+        On::Db(db) => db.read(sql, vec![]).await?,
+    };
     let lane = |row: &Row| row.text(0)?.parse().map_err(Error::Internal);
     let mut lanes = rows.iter().map(lane).collect::<Result<Vec<Lane>>>()?;
     lanes.sort();
@@ -113,6 +126,8 @@ pub struct Claim {
     pub taken: Vec<Claimed>,
     /// Those that are not sent, now or ever.
     pub ended: Vec<Ended>,
+    /// Nothing was looked at, because the workspace is held.
+    pub held: bool,
 }
 
 /// A message that something has kept from being sent.
@@ -156,6 +171,10 @@ async fn claim_in(
     now: i64,
 ) -> Result<Claim> {
     fence::hold(tx, incarnation).await?;
+    let rules = Rules::of(tx, workspace).await?;
+    if rules.held {
+        return Ok(Claim { held: true, ..Claim::default() });
+    }
     // Users before messages: whoever erases or unsubscribes a user comes either wholly before this claim or wholly after it.
     let users: BTreeSet<&str> = due.iter().map(|due| due.user.as_str()).collect();
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
@@ -168,7 +187,7 @@ async fn claim_in(
         recipients.insert(row.text(0)?, (row.text(1)?, object(&row.text(2)?)?));
     }
     let with_attributes = recipients.iter().map(|(user, (_, attributes))| (user.as_str(), attributes));
-    let gate = Gate::open(tx, workspace, project, with_attributes).await?;
+    let gate = Gate::open(tx, workspace, project, rules, with_attributes).await?;
     let sql = format!(
         "SELECT id, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
          campaign, transaction_id, keyed_by, keyed_at FROM messages \

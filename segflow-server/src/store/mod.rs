@@ -4,6 +4,7 @@
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
 //! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages; several of a kind by key.
 
+pub mod allow_list;
 pub mod behind;
 mod boundary;
 pub mod choice;
@@ -19,6 +20,7 @@ pub mod fence;
 pub mod gate;
 pub mod happened;
 pub mod history;
+pub mod hold;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
