@@ -326,7 +326,7 @@ impl Delivery {
         let due: Vec<Due> = due.into_iter().take(proven.len()).collect();
         let ids = due.iter().map(|due| due.id.clone()).collect();
         let claim = ledger::claim(&self.store.db, incarnation, &lane.workspace, project, due, now).await;
-        let Claim { taken: claimed, ended, held } = match claim {
+        let Claim { taken: claimed, ended, put_off, held } = match claim {
             Ok(claim) => claim,
             Err(error) => {
                 self.close_proven(lane, proven).await;
@@ -339,7 +339,7 @@ impl Delivery {
             self.ready.forget(lane);
         }
         ended.iter().for_each(|ended| self.tell(ended, now));
-        let (count, done) = (claimed.len(), claimed.len() + ended.len());
+        let (count, done) = (claimed.len(), claimed.len() + ended.len() + put_off);
         let unused = proven.split_off(count);
         self.close_proven(lane, unused).await;
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);

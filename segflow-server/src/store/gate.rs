@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use segflow_core::consent::{About, Consent};
 use segflow_core::ledger::Status;
 use segflow_core::merge::Object;
+use segflow_core::policy::Decision;
 use segflow_core::project::Project;
 
 use super::db::{Tx, Value};
@@ -20,19 +21,22 @@ pub struct Rules {
     pub held: bool,
     allowed: Option<AllowList>,
     key: Option<Key>,
+    /// From when on what caps count was noted.
+    pub sendings_since: Option<i64>,
 }
 
 impl Rules {
     /// Locks the workspace against whoever would change it: after the fence and before users.
     pub async fn of(tx: &mut Tx, workspace: &str) -> Result<Rules> {
         let lock = for_share(tx.kind());
-        let sql = format!("SELECT held_at, allow_list, address_key FROM workspaces WHERE id = ?{lock}");
+        let sql = format!("SELECT held_at, allow_list, address_key, sendings_since FROM workspaces WHERE id = ?{lock}");
         let row = tx.row(sql, args![workspace]).await?;
         let row = row.ok_or_else(|| Error::NotFound(format!("workspace `{workspace}`")))?;
         Ok(Rules {
             held: row.opt_int(0)?.is_some(),
             allowed: row.opt_text(1)?.as_deref().map(allow_list::read).transpose()?,
             key: row.opt_blob(2)?.map(Key::new),
+            sendings_since: row.opt_int(3)?,
         })
     }
 }
@@ -57,6 +61,18 @@ pub enum Verdict {
     Send,
     /// It is not sent, now or ever.
     End(Status, String),
+    /// It is looked at again at this instant, ms UTC.
+    Wait(i64, String),
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Verdict {
+        match decision {
+            Decision::Send => Verdict::Send,
+            Decision::Wait(at, why) => Verdict::Wait(at, why),
+            Decision::Drop(why) => Verdict::End(Status::Cancelled, why),
+        }
+    }
 }
 
 impl<'a> Gate<'a> {
@@ -108,6 +124,18 @@ impl<'a> Gate<'a> {
             None => Verdict::Send,
         }
     }
+}
+
+/// Messages that wait, by until when and why.
+pub type Waits = BTreeMap<(i64, String), Vec<Value>>;
+
+/// Writes down what waits.
+pub async fn wait(tx: &mut Tx, waits: Waits, now: i64) -> Result<()> {
+    let sql = "UPDATE messages SET due_at = ?, reason = ?, updated_at = ? WHERE id IN ({})";
+    for ((until, reason), ids) in waits {
+        run_in(tx, sql, &args![until, reason, now], &ids).await?;
+    }
+    Ok(())
 }
 
 /// Messages that are not sent, by what becomes of them and why.

@@ -2,7 +2,8 @@
 //!
 //! Facts come in through [`ingest`], the engine reads work and commits decisions through [`engine`], delivery claims messages and
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
-//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages; several of a kind by key.
+//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages, days of campaigns; several of a kind by
+//! key.
 
 pub mod allow_list;
 pub mod behind;
@@ -28,6 +29,7 @@ pub mod kind;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod policy;
 pub mod providers;
 pub mod read;
 pub mod runs;
