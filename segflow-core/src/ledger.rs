@@ -65,7 +65,12 @@ impl Status {
     /// Whether a provider has it, or perhaps has.
     pub fn is_handed_over(self) -> bool {
         match self {
-            Status::Sending | Status::Sent | Status::Delivered | Status::Bounced | Status::Complained | Status::Unknown => true,
+            Status::Sending
+            | Status::Sent
+            | Status::Delivered
+            | Status::Bounced
+            | Status::Complained
+            | Status::Unknown => true,
             Status::Pending | Status::Held | Status::Refused | Status::Suppressed | Status::Cancelled => false,
         }
     }

@@ -392,7 +392,8 @@ impl Memory {
         };
         let Some(campaign) = campaign_of(row) else { return policy::Decision::Send };
         let tried = || self.messages.values().filter_map(|row| row.tried_at.map(|at| (row, at)));
-        let counts = |other: &Row| other.status.is_handed_over() && other.user == row.user && campaign_of(other).is_some();
+        let counts =
+            |other: &Row| other.status.is_handed_over() && other.user == row.user && campaign_of(other).is_some();
         let user: Vec<i64> = match policy::looks_back(&self.project) {
             Some(_) => tried().filter(|(other, _)| counts(other)).map(|(_, at)| at).collect(),
             None => vec![],

@@ -64,7 +64,10 @@ pub fn decide(project: &Project, about: About<'_>, before: Before<'_>, now: i64)
     if let Some((daily, today)) = daily.zip(before.today)
         && today >= daily.messages
     {
-        return wait(day_ends(daily, now), format!("waits for tomorrow: {} a day are the most", messages(daily.messages)));
+        return wait(
+            day_ends(daily, now),
+            format!("waits for tomorrow: {} a day are the most", messages(daily.messages)),
+        );
     }
     Decision::Send
 }
@@ -146,7 +149,9 @@ pub(crate) fn wrong_daily(daily: &Daily) -> Option<String> {
 pub(crate) fn wrong_cap(cap: &Cap) -> Option<&'static str> {
     match (cap.messages, cap.per) {
         (0, _) => Some("a frequency cap of 0 messages would let nothing through"),
-        (_, per) if per <= 0 => Some("a frequency cap needs a span of time: `.frequency_cap(3, days(7), Beyond::Wait)`"),
+        (_, per) if per <= 0 => {
+            Some("a frequency cap needs a span of time: `.frequency_cap(3, days(7), Beyond::Wait)`")
+        }
         _ => None,
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use segflow_protocol::{self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Window};
 use serde_json::Value;
 
+use crate::campaign::take_window;
 use crate::email::{Message, templates};
 use crate::provider::Provider;
-use crate::campaign::take_window;
 use crate::{Attributes, Campaign, Duration, Event, Segment, Topic, Transaction, When, schema};
 
 /// What belongs together: users of one type, their segments, campaigns, transactions and providers.

@@ -108,7 +108,9 @@ fn a_server_can_be_started_with_all_sending_held() {
         segflow.set("SEGFLOW_URL", &server.url);
         segflow.set("SEGFLOW_API_KEY", &server.key);
         let status = segflow.run(&["hold", "status"]).await.ok().stdout;
-        assert!(status.starts_with("sending is held since ") && status.contains(": the server was started with --hold; "));
+        assert!(
+            status.starts_with("sending is held since ") && status.contains(": the server was started with --hold; ")
+        );
         segflow.run(&["release"]).await.ok();
         let ended = server.stop().await.ok();
         assert!(ended.stderr.contains("segflow release"), "it says so in its log: {ended:?}");

@@ -231,7 +231,10 @@ async fn workspaces_are_held_one_by_one(db: Database) {
         client.add("ada", json!({ "email": "ada@x.example", "does": "bare" })).await;
     }
     app.settle().await;
-    assert_eq!((statuses(&app, "ada").await, statuses(&other, "ada").await), (vec!["held".into()], vec!["sent".into()]));
+    assert_eq!(
+        (statuses(&app, "ada").await, statuses(&other, "ada").await),
+        (vec!["held".into()], vec!["sent".into()])
+    );
     assert_eq!((waiting(&app).await, &other.get("/v1/hold").await.ok()["held"]), (1, &json!(false)));
     release(&app).await;
     app.advance("1d").await;
@@ -244,7 +247,8 @@ fn a_hold_holds_every_server() {
         let (one, two) = (App::with(&db, config()).await, App::with(&db, config()).await);
         one.push(plugins::letters("base")).await;
         until("they share the users", || async {
-            let sql = "SELECT COUNT(*) FROM leases GROUP BY incarnation HAVING COUNT(*) = 32 AND incarnation IS NOT NULL";
+            let sql =
+                "SELECT COUNT(*) FROM leases GROUP BY incarnation HAVING COUNT(*) = 32 AND incarnation IS NOT NULL";
             (db.rows(sql).await.len() == 2).then_some(())
         })
         .await;
@@ -255,10 +259,8 @@ fn a_hold_holds_every_server() {
             let (one, two) = (&one, &two);
             async move {
                 for app in [one, two] {
-                    until("they wait", || async {
-                        (app.get("/v1/hold").await.ok()["waiting"] == count).then_some(())
-                    })
-                    .await;
+                    until("they wait", || async { (app.get("/v1/hold").await.ok()["waiting"] == count).then_some(()) })
+                        .await;
                 }
             }
         };
@@ -326,7 +328,10 @@ async fn a_list_is_looked_at_when_a_message_is_taken(db: Database) {
     assert_eq!(waiting(&app).await, 2);
     release(&app).await;
     app.settle().await;
-    assert_eq!((statuses(&app, "ada").await, statuses(&app, "bob").await), (vec!["suppressed".into()], vec!["sent".into()]));
+    assert_eq!(
+        (statuses(&app, "ada").await, statuses(&app, "bob").await),
+        (vec!["suppressed".into()], vec!["sent".into()])
+    );
     app.advance("1d").await;
 }
 

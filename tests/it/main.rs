@@ -20,6 +20,7 @@ mod in_flight;
 mod lifecycle;
 mod links;
 mod lists;
+mod policies;
 mod problems;
 mod promises;
 mod providers;

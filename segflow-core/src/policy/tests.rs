@@ -191,7 +191,9 @@ fn what_can_never_be_is_found() {
 
 #[test]
 fn spans_are_told_in_whole_units() {
-    for (ms, text) in [(DAY, "1 day"), (7 * DAY, "7 days"), (36 * HOUR, "36 hours"), (90_000, "90 seconds"), (5, "5 ms")] {
+    for (ms, text) in
+        [(DAY, "1 day"), (7 * DAY, "7 days"), (36 * HOUR, "36 hours"), (90_000, "90 seconds"), (5, "5 ms")]
+    {
         assert_eq!(span(ms), text);
     }
 }

@@ -128,7 +128,9 @@ impl When {
     pub(crate) fn closed(self) -> Result<Window, &'static str> {
         let open = self.open().map_err(|_| "quiet hours are a span of the day: `between((22, 0), (8, 0))`")?;
         if open.days != 0 {
-            return Err("quiet hours are those of every day: say `.window(…).on(…)` for days on which something is sent");
+            return Err(
+                "quiet hours are those of every day: say `.window(…).on(…)` for days on which something is sent",
+            );
         }
         // Midnight is where a day ends and where one begins.
         Ok(Window { from: if open.to == 1_440 { 0 } else { open.to }, to: open.from, ..open })

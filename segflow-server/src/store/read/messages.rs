@@ -1,8 +1,8 @@
 use super::{Query, TimeAndId};
 use crate::args;
+use crate::store::Result;
 use crate::store::db::{Db, Row};
 use crate::store::hold::{self, Hold};
-use crate::store::Result;
 
 /// A message of the ledger. Times are ms UTC.
 #[derive(Debug, Clone, PartialEq)]
