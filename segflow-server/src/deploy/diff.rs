@@ -40,7 +40,7 @@ pub fn changes(old: Option<&Manifest>, new: &Manifest) -> Vec<Change> {
     compare!("provider", providers, id);
     compare!("topic", topics, id);
     let (before, after) = (policies(old), policies(new));
-    compare(&mut all, "policy", by_name(&before), by_name(&after));
+    compare(&mut all, "rule", by_name(&before), by_name(&after));
     all
 }
 
