@@ -216,6 +216,33 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/suppressions/{}", segment(address)?)).idempotent()).await
     }
 
+    /// Whether sending is held, and what waits.
+    pub async fn hold_state(&self) -> Result<Value> {
+        self.call(Call::get("/hold")).await
+    }
+
+    pub async fn hold(&self, reason: Option<&str>) -> Result<Value> {
+        self.call(Call::with(Method::PUT, "/hold".to_owned(), json!({"reason": reason})).idempotent()).await
+    }
+
+    /// Dropping goes on until nothing is left to drop.
+    pub async fn release(&self, drop: bool) -> Result<Value> {
+        let call = Call::new(Method::DELETE, if drop { "/hold?drop=true" } else { "/hold" });
+        self.call(Call { idempotent: !drop, timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    pub async fn allow_list(&self) -> Result<Value> {
+        self.call(Call::get("/allow-list")).await
+    }
+
+    pub async fn set_allow_list(&self, patterns: &[String]) -> Result<Value> {
+        self.call(Call::with(Method::PUT, "/allow-list".to_owned(), json!({"allow": patterns})).idempotent()).await
+    }
+
+    pub async fn clear_allow_list(&self) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, "/allow-list").idempotent()).await
+    }
+
     pub async fn link_keys(&self) -> Result<Vec<Value>> {
         self.all("/link-keys").await
     }

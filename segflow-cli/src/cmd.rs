@@ -1,12 +1,14 @@
 //! The verbs, one file each.
 
 mod add;
+mod allow_list;
 mod clock;
 mod deployments;
 mod doctor;
 mod emit;
 mod enroll;
 mod enrollment;
+mod hold;
 mod init;
 mod keys;
 mod links;
@@ -137,6 +139,12 @@ enum Verb {
     Links(links::Links),
     /// Show, add, remove, import and export addresses that are not to be written to
     Suppressions(suppressions::Suppressions),
+    /// Stop all sending, at once and on every server
+    Hold(hold::Hold),
+    /// Go on after `hold`: send what waits, or cancel it
+    Release(hold::Release),
+    /// Say who may be written to, for a server that must not write to everybody
+    AllowList(allow_list::AllowList),
 }
 
 /// What every verb needs.
@@ -207,6 +215,9 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Secret(verb) => verb.run(&context).await,
         Verb::Links(verb) => verb.run(&context).await,
         Verb::Suppressions(verb) => verb.run(&context).await,
+        Verb::Hold(verb) => verb.run(&context).await,
+        Verb::Release(verb) => verb.run(&context).await,
+        Verb::AllowList(verb) => verb.run(&context).await,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::route::breaker::BUSY;
 pub enum Status {
     /// Decided; to be sent when it is due.
     Pending,
-    /// Kept back by a stop of all sending.
+    /// Pending, and kept back by a stop of all sending. Never stored: so it is shown.
     Held,
     /// Handed to a provider, or about to be; the outcome is not known yet.
     Sending,
@@ -59,6 +59,19 @@ impl Status {
             Status::Suppressed => "suppressed",
             Status::Cancelled => "cancelled",
             Status::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a provider has it, or perhaps has.
+    pub fn is_handed_over(self) -> bool {
+        match self {
+            Status::Sending
+            | Status::Sent
+            | Status::Delivered
+            | Status::Bounced
+            | Status::Complained
+            | Status::Unknown => true,
+            Status::Pending | Status::Held | Status::Refused | Status::Suppressed | Status::Cancelled => false,
         }
     }
 

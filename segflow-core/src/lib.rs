@@ -6,6 +6,7 @@
 //! - [`project`]: a manifest, checked and indexed.
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
 //! - [`consent`]: whether an address may be written to, and about what.
+//! - [`policy`]: when a message of a campaign may be sent: windows, limits, caps.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
 //! - [`route`]: which provider a message leaves by: breakers, allowances, priorities and weights.
 //! - [`memory`]: a store, clock and provider in memory, for tests and the simulator.
@@ -25,6 +26,8 @@ pub mod ledger;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
 pub mod merge;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;
 #[cfg(not(target_arch = "wasm32"))]

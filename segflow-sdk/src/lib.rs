@@ -169,7 +169,7 @@ pub use segflow_macros::template;
 #[doc(inline)]
 pub use segflow_macros::tw;
 
-pub use segflow_protocol::{InFlight, Texts};
+pub use segflow_protocol::{Beyond, InFlight, Texts};
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]

@@ -61,6 +61,8 @@ pub struct Config {
     pub private_webhooks: bool,
     /// Whom `segflow doctor` asks for names; nobody said: whom this machine asks.
     pub resolver: Option<SocketAddr>,
+    /// All workspaces are held when it starts: nothing is sent until somebody releases them.
+    pub hold: bool,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -89,6 +91,7 @@ impl Config {
             public_url: None,
             private_webhooks: false,
             resolver: None,
+            hold: false,
             commit_delay: Duration::ZERO,
         }
     }

@@ -8,6 +8,7 @@ pub mod store;
 mod webhooks;
 
 mod address;
+mod allow;
 pub mod api;
 pub mod clock;
 pub mod config;

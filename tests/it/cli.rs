@@ -12,6 +12,7 @@ both![
     messages_and_why_they_are_where_they_are,
     a_push_shows_its_plan_and_applies_it,
     login_remembers_a_server,
+    sending_is_held_and_released,
 ];
 
 fn test<F: Future<Output = ()>>(test: F) {
@@ -116,6 +117,55 @@ async fn messages_and_why_they_are_where_they_are(db: Database) {
         after = format!("&after={next}");
     }
     assert_eq!(seen, ["eve", "bob", "ada"]);
+}
+
+async fn sending_is_held_and_released(db: Database) {
+    let app = App::start(&db).await;
+    app.push(plugins::letters("base")).await;
+    let segflow = Segflow::to(&app);
+    assert_eq!(segflow.run(&["hold", "status"]).await.ok().stdout.trim(), "sending goes on; 0 messages to be sent");
+    let held = segflow.run(&["hold", "--reason", "wrong prices"]).await.ok();
+    let line = format!("sending is held since {START} by test: wrong prices; 0 messages waiting");
+    assert_eq!(held.stdout.trim(), line);
+    assert!(held.stderr.contains(&app.base) && held.stderr.contains("main"), "{held:?}");
+    app.add("ada", json!({ "email": "ada@x.example", "does": "plain" })).await;
+    app.settle().await;
+    let status = segflow.run(&["--json", "hold", "status"]).await.ok().stdout;
+    assert_eq!(serde_json::from_str::<Value>(&status).expect("one JSON document")["waiting"], 1);
+    let released = segflow.run(&["release", "--drop"]).await.ok().stdout;
+    assert_eq!(released, "sending goes on; 1 message cancelled\n");
+    let refused = segflow.run(&["release", "--drop"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("not held"), "{refused:?}");
+    let released = segflow.run(&["release"]).await.ok().stdout;
+    assert_eq!(released, "sending goes on; 0 messages on their way\n");
+
+    let set = segflow.run(&["allow-list", "set", "@team.example", "ada@x.example"]).await.ok();
+    assert_eq!(set.stdout, "@team.example\nada@x.example\n");
+    let refused = segflow.run(&["allow-list", "set", "team.example"]).await;
+    assert!(refused.code == 1 && refused.stderr.contains("`team.example`"), "{refused:?}");
+    assert_eq!(segflow.run(&["allow-list"]).await.ok().stdout, set.stdout);
+    segflow.run(&["allow-list", "clear"]).await.ok();
+    assert_eq!(segflow.run(&["allow-list"]).await.ok().stdout, "");
+    app.advance("9d").await;
+}
+
+#[test]
+fn a_server_can_be_started_with_all_sending_held() {
+    test(async {
+        let mut segflow = Segflow::new();
+        let serve = ["serve", "--db", "sqlite://segflow.db", "--port", "0", "--init-key", "--hold"];
+        let server = Process::start(segflow.command(serve)).await;
+        segflow.set("SEGFLOW_URL", &server.url);
+        segflow.set("SEGFLOW_API_KEY", &server.key);
+        let status = segflow.run(&["hold", "status"]).await.ok().stdout;
+        assert!(
+            status.starts_with("sending is held since ") && status.contains(": the server was started with --hold; ")
+        );
+        segflow.run(&["release"]).await.ok();
+        let ended = server.stop().await.ok();
+        assert!(ended.stderr.contains("segflow release"), "it says so in its log: {ended:?}");
+    });
 }
 
 /// A copy of the storefront that may be changed, outside of any workspace; it uses the SDK of this clone. Always in the same place, so

@@ -48,6 +48,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/keys/key_1", "DELETE"),
     ("/v1/secrets", "GET"),
     ("/v1/secrets/TOKEN", "PUT DELETE"),
+    ("/v1/hold", "GET PUT DELETE"),
+    ("/v1/allow-list", "GET PUT DELETE"),
     ("/v1/me", "GET"),
     ("/v1/dev/clock", "GET POST"),
 ];

@@ -3,6 +3,7 @@
 //!
 //! An answer of 2xx means committed. Nothing here decides or sends: facts go to the store, and [`Drive`] wakes those who decide.
 
+mod allow_list;
 mod auth;
 mod batch;
 mod body;
@@ -16,6 +17,7 @@ mod emails;
 mod enrollments;
 mod events;
 mod health;
+mod hold;
 mod keys;
 mod link_keys;
 mod me;
@@ -72,6 +74,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     let app = App(Arc::new(Inner { api, keys: auth::Keys::default() }));
     let with_key = Router::new()
+        .merge(allow_list::routes())
         .merge(batch::routes())
         .merge(campaigns::routes())
         .merge(clock::routes())
@@ -81,6 +84,7 @@ pub fn router(api: Api) -> Router {
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
+        .merge(hold::routes())
         .merge(keys::routes())
         .merge(link_keys::routes())
         .merge(me::routes())
