@@ -270,6 +270,10 @@ pub struct Provider {
     pub kind: ProviderKind,
     #[serde(default, skip_serializing_if = "Route::is_plain")]
     pub route: Route,
+    /// A secret, by which it is known who tells what became of messages: the password of the calls (Postmark), the topic that they come
+    /// from (SES), the public key (SendGrid) or the key (Resend) that they are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }
 
 /// Which messages a provider gets, beside the others of the project.
@@ -398,6 +402,18 @@ pub struct Dkim {
 }
 
 impl ProviderKind {
+    pub fn name(&self) -> &'static str {
+        match self {
+            ProviderKind::Capture => "capture",
+            ProviderKind::Smtp { .. } => "smtp",
+            ProviderKind::Postmark { .. } => "postmark",
+            ProviderKind::Ses { .. } => "ses",
+            ProviderKind::SendGrid { .. } => "sendgrid",
+            ProviderKind::Resend { .. } => "resend",
+            ProviderKind::Endpoint { .. } => "endpoint",
+        }
+    }
+
     /// The names of all secrets that it needs.
     pub fn secrets(&self) -> Vec<&str> {
         let (needed, url): (Vec<&String>, &Option<String>) = match self {

@@ -57,6 +57,8 @@ pub struct Config {
     pub grace: Duration,
     /// How people reach this server: `https://mail.shop.example`. What emails lead to begins with it.
     pub public_url: Option<String>,
+    /// Called in place of Amazon SNS, which certificates and subscriptions lie with: a fake of it, for tests.
+    pub sns_url: Option<String>,
     /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
     pub private_webhooks: bool,
     /// Whom `segflow doctor` asks for names; nobody said: whom this machine asks.
@@ -89,6 +91,7 @@ impl Config {
             lease: Duration::from_secs(10),
             grace: crate::delivery::smtp::CALL,
             public_url: None,
+            sns_url: None,
             private_webhooks: false,
             resolver: None,
             hold: false,

@@ -23,6 +23,7 @@ mod links;
 pub mod live;
 mod lock;
 mod loops;
+mod notices;
 mod outgoing;
 pub mod ownership;
 pub mod plugin;

@@ -24,6 +24,7 @@ use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
+use crate::notices::Notices;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::ready::Ready;
@@ -148,6 +149,7 @@ impl Server {
             secrets,
             links,
             doctor: Arc::new(doctor),
+            notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
             captures,
             metrics: prometheus(),

@@ -35,4 +35,5 @@ mod smtp;
 mod store;
 mod storefront;
 mod users;
+mod webhooks_in;
 mod workspaces;

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::links;
 use crate::store;
-use crate::store::read::{self, Attempt, Message, MessageFilter, Order};
+use crate::store::read::{self, Attempt, Message, MessageFilter, Order, Told};
 
 pub fn routes() -> Router<App> {
     Router::new().route("/v1/messages", get(list_all)).route("/v1/messages/{id}", get(one))
@@ -65,6 +65,7 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["provider"] = json!(message.provider);
     answer["provider_message_id"] = json!(message.provider_message_id);
     answer["attempts"] = attempts.iter().map(attempt_json).collect();
+    answer["outcomes"] = read::told(&app.store.db, &id).await?.iter().map(told_json).collect();
     let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),
         Body::AsNow(body) => ("as_now", Some(body)),
@@ -113,6 +114,17 @@ fn attempt_json(attempt: &Attempt) -> Value {
         "provider": attempt.provider,
         "outcome": attempt.outcome,
         "detail": attempt.detail,
+    })
+}
+
+fn told_json(told: &Told) -> Value {
+    json!({
+        "outcome": told.outcome,
+        "kind": told.kind,
+        "at": rfc3339(told.at),
+        "provider": told.provider,
+        "detail": told.detail,
+        "agent": told.agent,
     })
 }
 

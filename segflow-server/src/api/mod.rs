@@ -22,6 +22,7 @@ mod keys;
 mod link_keys;
 mod me;
 mod messages;
+mod notices;
 mod observe;
 mod page;
 mod pages;
@@ -49,6 +50,7 @@ use crate::deploy::Deploy;
 use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::links::Links;
+use crate::notices::Notices;
 use crate::secrets::Secrets;
 use crate::store::Store;
 
@@ -61,6 +63,7 @@ pub struct Api {
     pub secrets: Secrets,
     pub links: Links,
     pub doctor: Arc<Doctor>,
+    pub notices: Arc<Notices>,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
     /// Whether no mail leaves.
@@ -98,6 +101,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));
     with_key
         .merge(health::routes())
+        .merge(notices::routes())
         .merge(pages::routes())
         .fallback(problem::no_route)
         .layer(CatchPanicLayer::custom(problem::panicked))

@@ -29,6 +29,7 @@ pub mod kind;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod notices;
 pub mod policy;
 pub mod providers;
 pub mod read;

@@ -9,7 +9,7 @@ mod project;
 mod users;
 
 pub use enrollments::{Enrollment, EnrollmentFilter, enrollment, enrollments, journal};
-pub use messages::{Attempt, Message, MessageFilter, Send, attempts, message, messages, sends};
+pub use messages::{Attempt, Message, MessageFilter, Send, Told, attempts, message, messages, sends, told};
 pub use project::{
     Counts, Deployment, Mark, deployment, deployments, enrollment_counts, fields_of, marks, member_counts,
     message_counts,

@@ -142,6 +142,40 @@ pub async fn attempts(db: &Db, message: &str) -> Result<Vec<Attempt>> {
         .collect()
 }
 
+/// Something that was told of a message after it was handed over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub outcome: String,
+    pub kind: Option<String>,
+    /// ms UTC.
+    pub at: i64,
+    pub provider: Option<String>,
+    pub detail: Option<String>,
+    pub agent: Option<String>,
+}
+
+/// The most that is shown of one message: some are opened without end.
+const TOLD: i64 = 1_000;
+
+/// What was told of a message, which the caller has found in its own workspace, as it happened.
+pub async fn told(db: &Db, message: &str) -> Result<Vec<Told>> {
+    let sql =
+        "SELECT outcome, kind, at, provider, detail, agent FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
+    let rows = db.read(sql, args![message, TOLD]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Told {
+                outcome: row.text(0)?,
+                kind: row.opt_text(1)?,
+                at: row.int(2)?,
+                provider: row.opt_text(3)?,
+                detail: row.opt_text(4)?,
+                agent: row.opt_text(5)?,
+            })
+        })
+        .collect()
+}
+
 /// A message that an enrollment decided, for the list of its steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Send {
