@@ -379,6 +379,16 @@ pub enum ProviderKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
+    /// An experiment.
+    #[serde(rename = "mixmax")]
+    MixMax {
+        /// A secret.
+        token: String,
+        /// The id of the sequence that sends.
+        sequence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// An HTTP endpoint of the user's own.
     Endpoint {
         /// A secret that holds its address.
@@ -410,6 +420,7 @@ impl ProviderKind {
             ProviderKind::Ses { .. } => "ses",
             ProviderKind::SendGrid { .. } => "sendgrid",
             ProviderKind::Resend { .. } => "resend",
+            ProviderKind::MixMax { .. } => "mixmax",
             ProviderKind::Endpoint { .. } => "endpoint",
         }
     }
@@ -424,6 +435,7 @@ impl ProviderKind {
             ProviderKind::Postmark { token, url, .. } => (vec![token], url),
             ProviderKind::Ses { key_id, key, url, .. } => (vec![key_id, key], url),
             ProviderKind::SendGrid { key, url } | ProviderKind::Resend { key, url } => (vec![key], url),
+            ProviderKind::MixMax { token, url, .. } => (vec![token], url),
             ProviderKind::Endpoint { url, token, .. } => (std::iter::once(url).chain(token).collect(), &None),
         };
         needed.into_iter().chain(url).map(String::as_str).collect()

@@ -6,6 +6,7 @@
 pub mod capture;
 mod endpoint;
 mod http;
+mod mixmax;
 mod postmark;
 mod provider;
 mod registry;
