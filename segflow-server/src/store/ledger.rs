@@ -372,7 +372,8 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
-        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, given_up } = message;
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, given_up } =
+            message;
         if *attempt != report.attempt {
             continue;
         }
