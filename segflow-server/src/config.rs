@@ -1,6 +1,7 @@
 //! How a server is to run.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,10 @@ pub struct Config {
     /// Whether webhooks may go to addresses that are not of the public internet, and endpoints be called without encryption. In
     /// [`Mode::Dev`] they may.
     pub private_webhooks: bool,
+    /// Whom `segflow doctor` asks for names; nobody said: whom this machine asks.
+    pub resolver: Option<SocketAddr>,
+    /// All workspaces are held when it starts: nothing is sent until somebody releases them.
+    pub hold: bool,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -89,6 +94,8 @@ impl Config {
             public_url: None,
             sns_url: None,
             private_webhooks: false,
+            resolver: None,
+            hold: false,
             commit_delay: Duration::ZERO,
         }
     }

@@ -24,7 +24,7 @@ use crate::clock::rfc3339;
 use crate::{address, args};
 
 /// All that is told. Append, never rename: receivers know them.
-pub const TYPES: [&str; 17] = [
+pub const TYPES: [&str; 18] = [
     "message.sent",
     "message.delivered",
     "message.bounced",
@@ -42,6 +42,7 @@ pub const TYPES: [&str; 17] = [
     "enrollment.exited",
     "enrollment.parked",
     "goal.reached",
+    "user.confirmed",
 ];
 
 /// For how long a delivery is tried, and for how long it is remembered after that, in ms.
@@ -126,6 +127,7 @@ pub fn of_reader(happened: &Happened) -> Option<News> {
     let ty = match happened.name {
         own::UNSUBSCRIBED => "user.unsubscribed",
         own::SUBSCRIBED => "user.subscribed",
+        own::CONFIRMED => "user.confirmed",
         own::OPENED => "message.opened",
         own::CLICKED => "message.clicked",
         _ => return None,
