@@ -23,13 +23,16 @@ pub struct Rules {
     key: Option<Key>,
     /// From when on what caps count was noted.
     pub sendings_since: Option<i64>,
+    /// Somebody wants to know what becomes of them.
+    pub is_heard: bool,
 }
 
 impl Rules {
     /// Locks the workspace against whoever would change it: after the fence and before users.
     pub async fn of(tx: &mut Tx, workspace: &str) -> Result<Rules> {
         let lock = for_share(tx.kind());
-        let sql = format!("SELECT held_at, allow_list, address_key, sendings_since FROM workspaces WHERE id = ?{lock}");
+        let columns = "held_at, allow_list, address_key, sendings_since, listeners";
+        let sql = format!("SELECT {columns} FROM workspaces WHERE id = ?{lock}");
         let row = tx.row(sql, args![workspace]).await?;
         let row = row.ok_or_else(|| Error::NotFound(format!("workspace `{workspace}`")))?;
         Ok(Rules {
@@ -37,6 +40,7 @@ impl Rules {
             allowed: row.opt_text(1)?.as_deref().map(allow_list::read).transpose()?,
             key: row.opt_blob(2)?.map(Key::new),
             sendings_since: row.opt_int(3)?,
+            is_heard: row.int(4)? > 0,
         })
     }
 }

@@ -184,18 +184,15 @@ async fn claim_in(
     let users: BTreeSet<&str> = due.iter().map(|due| due.user.as_str()).collect();
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, incarnation, attributes, {} FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
-        news::heard("users"),
+        "SELECT id, incarnation, attributes FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
         for_update(tx.kind())
     );
     let mut recipients: BTreeMap<String, (String, Object)> = BTreeMap::new();
-    let mut is_heard = false;
     for row in select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await? {
-        is_heard |= row.int(3)? > 0;
         recipients.insert(row.text(0)?, (row.text(1)?, object(&row.text(2)?)?));
     }
     let with_attributes = recipients.iter().map(|(user, (_, attributes))| (user.as_str(), attributes));
-    let since = rules.sendings_since;
+    let (since, is_heard) = (rules.sendings_since, rules.is_heard);
     let gate = Gate::open(tx, workspace, project, rules, with_attributes).await?;
     let sql = format!(
         "SELECT id, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
