@@ -353,8 +353,8 @@ fn policies_are_declared_as_they_are_said() {
     assert_eq!(quiet((20, 0), (24, 0)), json!([{ "from": 0, "to": 1200 }]));
     assert_eq!(quiet((0, 0), (7, 0)), json!([{ "from": 420, "to": 0 }]));
     for (hours, says) in [(at(9, 0), "span of the day"), (next(Monday), "span of the day")] {
-        let wrong: [(fn(Campaign<Shopper>, When) -> Campaign<Shopper>, &str); 2] =
-            [(Campaign::window, "window"), (Campaign::quiet_hours, "quiet hours")];
+        type Declare = fn(Campaign<Shopper>, When) -> Campaign<Shopper>;
+        let wrong: [(Declare, &str); 2] = [(Campaign::window, "window"), (Campaign::quiet_hours, "quiet hours")];
         for (declare, word) in wrong {
             let (declared, problems) = windows(declare(campaign(), hours.clone()));
             assert!(declared.is_null() && problems[0].contains(says) && problems[0].contains(word), "{problems:?}");
