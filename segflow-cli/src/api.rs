@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::target::{self, Target};
 
-pub use model::{Change, Estimate, Key, Me, NewKey, Page, Plan, Secret};
 #[cfg(feature = "server")]
-pub use model::{Clock, Message};
+pub use model::Clock;
+pub use model::{Change, Estimate, Key, Me, Message, NewKey, Page, Plan, Secret};
 pub use problem::Problem;
 
 pub struct Api {
@@ -263,6 +263,12 @@ impl Api {
         self.call(Call::new(Method::POST, format!("/providers/{}/retry", segment(id)?)).idempotent()).await
     }
 
+    /// How everything is that the server can look at.
+    pub async fn doctor(&self) -> Result<Vec<Value>> {
+        let page: Page<Value> = self.call(Call { timeout: Duration::from_mins(2), ..Call::get("/doctor") }).await?;
+        Ok(page.items)
+    }
+
     pub async fn clock(&self) -> Result<Value> {
         self.call(Call::get("/dev/clock")).await
     }
@@ -294,8 +300,14 @@ impl Api {
         self.all("/messages").await
     }
 
-    #[cfg(feature = "server")]
-    pub async fn message(&self, id: &str) -> Result<Message> {
+    /// A page of the newest messages, the newest first. `query` are filters, each ending with `&`.
+    pub async fn newest_messages(&self, query: &str, limit: u32) -> Result<Vec<Value>> {
+        let page: Page<Value> = self.call(Call::get(format!("/messages?{query}order=newest&limit={limit}"))).await?;
+        Ok(page.items)
+    }
+
+    /// One message, with its tries and what it says.
+    pub async fn message<T: DeserializeOwned>(&self, id: &str) -> Result<T> {
         self.call(Call::get(format!("/messages/{}", segment(id)?))).await
     }
 
@@ -410,7 +422,7 @@ pub fn http_client(url: &str) -> Result<Client> {
 
 const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &KEPT).to_string()
 }
 

@@ -4,6 +4,7 @@ mod add;
 mod allow_list;
 mod clock;
 mod deployments;
+mod doctor;
 mod emit;
 mod enroll;
 mod enrollment;
@@ -12,6 +13,7 @@ mod init;
 mod keys;
 mod links;
 mod login;
+mod messages;
 mod providers;
 mod push;
 mod secret;
@@ -115,6 +117,10 @@ enum Verb {
     Enrollment(enrollment::Enrollment),
     /// Show a segment, explain it for a user, list its members, hold everybody against it
     Segment(segment::Segment),
+    /// Look a set-up over: database, clock, address, providers, DNS
+    Doctor(doctor::Doctor),
+    /// List messages, and show why one is where it is
+    Messages(messages::Messages),
     /// Show how each provider is, and ask one again that is left alone
     Providers(providers::Providers),
     /// Report an event of a user
@@ -198,6 +204,8 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Enroll(verb) => verb.run(&context).await,
         Verb::Enrollment(verb) => verb.run(&context).await,
         Verb::Segment(verb) => verb.run(&context).await,
+        Verb::Doctor(verb) => verb.run(&context).await,
+        Verb::Messages(verb) => verb.run(&context).await,
         Verb::Providers(verb) => verb.run(&context).await,
         Verb::Emit(verb) => verb.run(&context).await,
         Verb::Add(verb) => verb.run(&context).await,

@@ -4,6 +4,7 @@ use segflow_protocol::{Guarantee, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::ids;
+use crate::notice::{Bounce, What};
 use crate::route::breaker::BUSY;
 
 /// Where a message is.
@@ -126,6 +127,20 @@ pub enum Outcome {
     Repeatable(String),
 }
 
+impl Outcome {
+    /// What was said of it; nothing of one that was accepted.
+    pub fn why(&self) -> &str {
+        match self {
+            Outcome::Accepted { .. } => "",
+            Outcome::Unable { why, .. }
+            | Outcome::Retry(why)
+            | Outcome::Refused(why)
+            | Outcome::Ambiguous(why)
+            | Outcome::Repeatable(why) => why,
+        }
+    }
+}
+
 /// What an outcome makes of a message that is `sending` (or `unknown`: late outcomes are welcome).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
@@ -190,6 +205,68 @@ pub fn lost(why: &str, message: &str, attempt: u32, guarantee: Guarantee, now: i
     }
 }
 
+/// All that providers have told of a message, without the order in which it came: late, twice and the wrong way round is how it comes.
+/// A bit for each, the weightiest last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told(u8);
+
+impl Told {
+    const REFUSED: u8 = 1;
+    /// A bounce that may pass, and did if the message is delivered after all.
+    const SOFT: u8 = 2;
+    const DELIVERED: u8 = 4;
+    const BOUNCED: u8 = 8;
+    const COMPLAINED: u8 = 16;
+
+    pub fn of(bits: i64) -> Told {
+        Told(bits as u8)
+    }
+
+    pub fn bits(self) -> i64 {
+        i64::from(self.0)
+    }
+
+    pub fn and(self, what: &What) -> Told {
+        Told(
+            self.0
+                | match what {
+                    What::Refused { .. } => Told::REFUSED,
+                    What::Bounced { bounce: Bounce::Soft, .. } => Told::SOFT,
+                    What::Bounced { .. } => Told::BOUNCED,
+                    What::Complained => Told::COMPLAINED | Told::DELIVERED,
+                    // Whoever does something with a message has got it.
+                    What::Delivered | What::Opened { .. } | What::Clicked { .. } | What::Wants { .. } => {
+                        Told::DELIVERED
+                    }
+                },
+        )
+    }
+
+    /// What all of it makes of a message that was handed over.
+    pub fn status(self) -> Option<Status> {
+        let has = |bit: u8| self.0 & bit != 0;
+        if has(Told::COMPLAINED) {
+            Some(Status::Complained)
+        } else if has(Told::BOUNCED) {
+            Some(Status::Bounced)
+        } else if has(Told::DELIVERED) {
+            Some(Status::Delivered)
+        } else if has(Told::SOFT) {
+            Some(Status::Bounced)
+        } else {
+            has(Told::REFUSED).then_some(Status::Refused)
+        }
+    }
+
+    /// What it makes of a message where it is; `None`: nothing. Whatever has become of it here, what was told by those who have it counts:
+    /// an `unknown` one is settled by it, and one that waits to be tried again is not. But of one that was never handed over there is
+    /// nothing to tell, and one that is `sending` is settled when its outcome comes, with what was sent.
+    pub fn settles(self, status: Status, attempt: u32) -> Option<Status> {
+        let settled = self.status()?;
+        (attempt > 0 && status != Status::Sending && status != settled).then_some(settled)
+    }
+}
+
 /// The pause after the `attempt`th failure, in ms: 10 s, doubled each time, at most an hour, spread by a quarter.
 pub fn backoff(message: &str, attempt: u32) -> i64 {
     let pause = (10_000i64 << attempt.saturating_sub(1).min(20)).min(3_600_000);
@@ -239,6 +316,56 @@ mod tests {
             (10_001..12_501).contains(&asked("msg_1", 86_400_000)),
             "for longer it is the provider that is left alone"
         );
+    }
+
+    fn told(all: &[What]) -> Told {
+        all.iter().fold(Told::default(), Told::and)
+    }
+
+    fn bounced(bounce: Bounce) -> What {
+        What::Bounced { bounce, why: String::new() }
+    }
+
+    /// Each set of what can be told, in every order.
+    #[test]
+    fn what_is_told_counts_whatever_its_order() {
+        let (delivered, complained) = (What::Delivered, What::Complained);
+        let (hard, soft, policy) = (bounced(Bounce::Hard), bounced(Bounce::Soft), bounced(Bounce::Policy));
+        let refused = What::Refused { why: String::new() };
+        let opened = What::Opened { by: crate::notice::By::Robot, agent: None };
+        for (all, status) in [
+            (vec![&delivered], Status::Delivered),
+            (vec![&opened], Status::Delivered),
+            (vec![&soft], Status::Bounced),
+            (vec![&refused], Status::Refused),
+            (vec![&delivered, &hard], Status::Bounced),
+            (vec![&delivered, &policy], Status::Bounced),
+            (vec![&delivered, &soft], Status::Delivered),
+            (vec![&refused, &delivered], Status::Delivered),
+            (vec![&delivered, &opened, &complained], Status::Complained),
+            (vec![&hard, &complained, &soft], Status::Complained),
+        ] {
+            let mut all: Vec<What> = all.into_iter().cloned().collect();
+            assert_eq!(told(&all).status(), Some(status), "{all:?}");
+            all.reverse();
+            assert_eq!(told(&all).status(), Some(status), "{all:?}");
+            let twice: Vec<What> = all.iter().chain(&all).cloned().collect();
+            assert_eq!(told(&twice), told(&all));
+            assert_eq!(Told::of(told(&all).bits()), told(&all));
+        }
+        assert_eq!(Told::default().status(), None);
+    }
+
+    #[test]
+    fn only_what_was_handed_over_is_settled() {
+        let delivered = told(&[What::Delivered]);
+        for status in Status::ALL {
+            assert_eq!(delivered.settles(status, 0), None, "{}: never handed over", status.name());
+            let settled = delivered.settles(status, 1);
+            let stays = matches!(status, Status::Sending | Status::Delivered);
+            assert_eq!(settled, (!stays).then_some(Status::Delivered), "{}", status.name());
+        }
+        assert_eq!(Told::default().settles(Status::Unknown, 1), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - [`consent`]: whether an address may be written to, and about what.
 //! - [`policy`]: when a message of a campaign may be sent: windows, limits, caps.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
+//! - [`notice`]: what providers tell of messages later.
 //! - [`route`]: which provider a message leaves by: breakers, allowances, priorities and weights.
 //! - [`memory`]: a store, clock and provider in memory, for tests and the simulator.
 //!
@@ -26,6 +27,8 @@ pub mod ledger;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
 pub mod merge;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod notice;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]

@@ -4,6 +4,16 @@ pub mod own {
     pub const UNSUBSCRIBED: &str = "$unsubscribed";
     /// The user wants a topic, or messages at all, again.
     pub const SUBSCRIBED: &str = "$subscribed";
+    /// The user has said by a link in a message that the address is theirs.
+    pub const CONFIRMED: &str = "$confirmed";
+    /// A message did not reach the user.
+    pub const BOUNCED: &str = "$bounced";
+    /// The user has called a message spam.
+    pub const COMPLAINED: &str = "$complained";
+    /// The user has looked at a message.
+    pub const OPENED: &str = "$opened";
+    /// The user has followed a link in a message.
+    pub const CLICKED: &str = "$clicked";
 }
 
 /// Whether an event is one of the server's own.

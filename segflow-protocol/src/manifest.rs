@@ -270,6 +270,10 @@ pub struct Provider {
     pub kind: ProviderKind,
     #[serde(default, skip_serializing_if = "Route::is_plain")]
     pub route: Route,
+    /// A secret, by which it is known who tells what became of messages: the password of the calls (Postmark), the topic that they come
+    /// from (SES), the public key (SendGrid) or the key (Resend) that they are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }
 
 /// Which messages a provider gets, beside the others of the project.
@@ -375,6 +379,16 @@ pub enum ProviderKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
+    /// An experiment.
+    #[serde(rename = "mixmax")]
+    MixMax {
+        /// A secret.
+        token: String,
+        /// The id of the sequence that sends.
+        sequence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// An HTTP endpoint of the user's own.
     Endpoint {
         /// A secret that holds its address.
@@ -398,6 +412,19 @@ pub struct Dkim {
 }
 
 impl ProviderKind {
+    pub fn name(&self) -> &'static str {
+        match self {
+            ProviderKind::Capture => "capture",
+            ProviderKind::Smtp { .. } => "smtp",
+            ProviderKind::Postmark { .. } => "postmark",
+            ProviderKind::Ses { .. } => "ses",
+            ProviderKind::SendGrid { .. } => "sendgrid",
+            ProviderKind::Resend { .. } => "resend",
+            ProviderKind::MixMax { .. } => "mixmax",
+            ProviderKind::Endpoint { .. } => "endpoint",
+        }
+    }
+
     /// The names of all secrets that it needs.
     pub fn secrets(&self) -> Vec<&str> {
         let (needed, url): (Vec<&String>, &Option<String>) = match self {
@@ -408,6 +435,7 @@ impl ProviderKind {
             ProviderKind::Postmark { token, url, .. } => (vec![token], url),
             ProviderKind::Ses { key_id, key, url, .. } => (vec![key_id, key], url),
             ProviderKind::SendGrid { key, url } | ProviderKind::Resend { key, url } => (vec![key], url),
+            ProviderKind::MixMax { token, url, .. } => (vec![token], url),
             ProviderKind::Endpoint { url, token, .. } => (std::iter::once(url).chain(token).collect(), &None),
         };
         needed.into_iter().chain(url).map(String::as_str).collect()

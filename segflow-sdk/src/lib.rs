@@ -183,10 +183,10 @@ pub use flow::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
-pub use own::{Subscribed, Unsubscribed};
+pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
-pub use provider::{Capture, Endpoint, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
+pub use provider::{Capture, Endpoint, MixMax, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
 pub use schema::{Attributes, Event, Schema};
 pub use segment::{
     Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,

@@ -22,7 +22,7 @@ pub struct Unsubscribed {
     pub message: Option<String>,
     pub campaign: Option<String>,
     pub template: Option<String>,
-    /// `one_click` by a mail program, `page`, `mail` or `api`.
+    /// `one_click` by a mail program, `page`, `mail`, `api`, or `provider` where its reader told that.
     pub via: String,
 }
 
@@ -37,6 +37,80 @@ pub struct Subscribed {
     pub via: String,
 }
 
+/// A user has said that the address is theirs, by a link to [`CONFIRM`](crate::links::CONFIRM) in a message: once for each message.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # async fn monthly(_: Flow<Shopper>) {}
+/// fn confirmed() -> Segment<Shopper> {
+///     Segment::new("confirmed", events::<Confirmed>().exists())
+/// }
+/// let campaign = Campaign::new("monthly", monthly).enters(confirmed());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$confirmed", own)]
+pub struct Confirmed {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+}
+
+/// A message did not reach a user. The provider has to tell ([`Postmark::webhook`](crate::Postmark::webhook)).
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$bounced", own)]
+pub struct Bounced {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+    /// `hard`: there is no such address. `soft`: it may pass. `policy`: the message was not wanted there.
+    pub kind: String,
+    /// What the recipient's mail server said.
+    pub reason: String,
+}
+
+/// A user has called a message spam, and gets nothing more.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # async fn monthly(_: Flow<Shopper>) {}
+/// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+/// let campaign = Campaign::new("monthly", monthly).enters(everyone()).exits_on(events::<Complained>());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$complained", own)]
+pub struct Complained {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+}
+
+/// A user has looked at a message: once for each message, and not when a program did.
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$opened", own)]
+pub struct Opened {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+}
+
+/// A user has followed a link in a message: once for each link of each message, and not when a program did.
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$clicked", own)]
+pub struct Clicked {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+    /// Where it leads.
+    pub link: String,
+}
+
 #[cfg(test)]
 mod tests {
     use segflow_protocol::own;
@@ -47,6 +121,9 @@ mod tests {
     #[test]
     fn they_are_called_as_the_server_calls_them_and_no_project_declares_them() {
         assert_eq!([Unsubscribed::NAME, Subscribed::NAME], [own::UNSUBSCRIBED, own::SUBSCRIBED]);
+        assert_eq!(Confirmed::NAME, own::CONFIRMED);
+        assert_eq!([Bounced::NAME, Complained::NAME], [own::BOUNCED, own::COMPLAINED]);
+        assert_eq!([Opened::NAME, Clicked::NAME], [own::OPENED, own::CLICKED]);
         assert!(schema::declared_events().iter().all(|event| !event.name.starts_with('$')));
         let told = serde_json::json!({"topic": null, "message": "msg_1", "campaign": "news", "template": "letter", "via": "page"});
         let read: Unsubscribed = serde_json::from_value(told).expect("as the server tells it");

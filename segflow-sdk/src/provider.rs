@@ -8,7 +8,7 @@
 
 use segflow_protocol::{self as protocol, Dkim, ProviderKind, Stream};
 
-/// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`] or [`Endpoint`].
+/// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`], [`MixMax`] or [`Endpoint`].
 #[derive(Debug, Clone)]
 pub struct Provider(pub(crate) protocol::Provider);
 
@@ -108,18 +108,26 @@ pub struct Postmark {
     transactions: String,
     campaigns: String,
     url: Option<String>,
+    webhook: Option<String>,
 }
 
 impl Postmark {
     /// `secret` names the token of a Postmark server.
     pub fn token(secret: impl Into<String>) -> Postmark {
         let (transactions, campaigns) = ("outbound".into(), "broadcast".into());
-        Postmark { token: secret.into(), transactions, campaigns, url: None }
+        Postmark { token: secret.into(), transactions, campaigns, url: None, webhook: None }
     }
 
     /// Other message streams than the ones that every Postmark server has.
     pub fn streams(mut self, transactions: impl Into<String>, campaigns: impl Into<String>) -> Postmark {
         (self.transactions, self.campaigns) = (transactions.into(), campaigns.into());
+        self
+    }
+
+    /// Takes what Postmark tells of messages, at `https://segflow:PASSWORD@…/webhooks/main/postmark`. `secret` names the password, which
+    /// is yours to make up.
+    pub fn webhook(mut self, secret: impl Into<String>) -> Postmark {
+        self.webhook = Some(secret.into());
         self
     }
 }
@@ -132,17 +140,26 @@ pub struct Ses {
     key: String,
     configuration_set: Option<String>,
     url: Option<String>,
+    webhook: Option<String>,
 }
 
 impl Ses {
     /// `region` as AWS writes it, `eu-central-1`. `key_id` and `key` name the two halves of an access key that may `ses:SendEmail`.
     pub fn region(region: impl Into<String>, key_id: impl Into<String>, key: impl Into<String>) -> Ses {
-        Ses { region: region.into(), key_id: key_id.into(), key: key.into(), configuration_set: None, url: None }
+        let (region, key_id, key) = (region.into(), key_id.into(), key.into());
+        Ses { region, key_id, key, configuration_set: None, url: None, webhook: None }
     }
 
     /// With a configuration set, which is where SES is told to report bounces.
     pub fn configuration_set(mut self, name: impl Into<String>) -> Ses {
         self.configuration_set = Some(name.into());
+        self
+    }
+
+    /// Takes what SES tells of messages by a topic of SNS, which is subscribed to `https://…/webhooks/main/ses`. `secret` names the
+    /// topic: `arn:aws:sns:eu-central-1:123456789012:mail`.
+    pub fn webhook(mut self, secret: impl Into<String>) -> Ses {
+        self.webhook = Some(secret.into());
         self
     }
 }
@@ -152,12 +169,20 @@ impl Ses {
 pub struct SendGrid {
     key: String,
     url: Option<String>,
+    webhook: Option<String>,
 }
 
 impl SendGrid {
     /// `secret` names an API key that may send.
     pub fn key(secret: impl Into<String>) -> SendGrid {
-        SendGrid { key: secret.into(), url: None }
+        SendGrid { key: secret.into(), url: None, webhook: None }
+    }
+
+    /// Takes what SendGrid tells of messages, at `https://…/webhooks/main/sendgrid`. `secret` names the verification key that SendGrid
+    /// shows with its signed event webhook.
+    pub fn webhook(mut self, secret: impl Into<String>) -> SendGrid {
+        self.webhook = Some(secret.into());
+        self
     }
 }
 
@@ -166,12 +191,19 @@ impl SendGrid {
 pub struct Resend {
     key: String,
     url: Option<String>,
+    webhook: Option<String>,
 }
 
 impl Resend {
     /// `secret` names an API key that may send.
     pub fn key(secret: impl Into<String>) -> Resend {
-        Resend { key: secret.into(), url: None }
+        Resend { key: secret.into(), url: None, webhook: None }
+    }
+
+    /// Takes what Resend tells of messages, at `https://…/webhooks/main/resend`. `secret` names the signing secret, `whsec_…`.
+    pub fn webhook(mut self, secret: impl Into<String>) -> Resend {
+        self.webhook = Some(secret.into());
+        self
     }
 }
 
@@ -203,6 +235,22 @@ impl Endpoint {
     }
 }
 
+/// An experiment: messages are handed to a MixMax sequence, as the variables `subject`, `html` and `text` of its one stage. Two in a second
+/// at most, nobody twice, and no headers: not for campaigns that need one-click unsubscribe.
+#[derive(Debug, Clone)]
+pub struct MixMax {
+    token: String,
+    sequence: String,
+    url: Option<String>,
+}
+
+impl MixMax {
+    /// `secret` names an API token; `id` is that of the sequence, as it stands in its address.
+    pub fn sequence(id: impl Into<String>, secret: impl Into<String>) -> MixMax {
+        MixMax { token: secret.into(), sequence: id.into(), url: None }
+    }
+}
+
 /// `url` of those that have a vendor with an address of its own.
 macro_rules! elsewhere {
     ($($kind:ident)*) => {
@@ -215,10 +263,16 @@ macro_rules! elsewhere {
         })*
     };
 }
-elsewhere!(Postmark Ses SendGrid Resend);
+elsewhere!(Postmark Ses SendGrid Resend MixMax);
 
 fn provider(id: &str, kind: ProviderKind) -> Provider {
-    Provider(protocol::Provider { id: id.into(), kind, route: protocol::Route::default() })
+    Provider(protocol::Provider { id: id.into(), kind, route: protocol::Route::default(), webhook: None })
+}
+
+fn heard(id: &str, kind: ProviderKind, webhook: Option<String>) -> Provider {
+    let mut provider = provider(id, kind);
+    provider.0.webhook = webhook;
+    provider
 }
 
 impl From<Capture> for Provider {
@@ -234,26 +288,32 @@ impl From<Smtp> for Provider {
 }
 
 impl From<Postmark> for Provider {
-    fn from(Postmark { token, transactions, campaigns, url }: Postmark) -> Provider {
-        provider("postmark", ProviderKind::Postmark { token, transactions, campaigns, url })
+    fn from(Postmark { token, transactions, campaigns, url, webhook }: Postmark) -> Provider {
+        heard("postmark", ProviderKind::Postmark { token, transactions, campaigns, url }, webhook)
     }
 }
 
 impl From<Ses> for Provider {
-    fn from(Ses { region, key_id, key, configuration_set, url }: Ses) -> Provider {
-        provider("ses", ProviderKind::Ses { region, key_id, key, configuration_set, url })
+    fn from(Ses { region, key_id, key, configuration_set, url, webhook }: Ses) -> Provider {
+        heard("ses", ProviderKind::Ses { region, key_id, key, configuration_set, url }, webhook)
     }
 }
 
 impl From<SendGrid> for Provider {
-    fn from(SendGrid { key, url }: SendGrid) -> Provider {
-        provider("sendgrid", ProviderKind::SendGrid { key, url })
+    fn from(SendGrid { key, url, webhook }: SendGrid) -> Provider {
+        heard("sendgrid", ProviderKind::SendGrid { key, url }, webhook)
     }
 }
 
 impl From<Resend> for Provider {
-    fn from(Resend { key, url }: Resend) -> Provider {
-        provider("resend", ProviderKind::Resend { key, url })
+    fn from(Resend { key, url, webhook }: Resend) -> Provider {
+        heard("resend", ProviderKind::Resend { key, url }, webhook)
+    }
+}
+
+impl From<MixMax> for Provider {
+    fn from(MixMax { token, sequence, url }: MixMax) -> Provider {
+        provider("mixmax", ProviderKind::MixMax { token, sequence, url })
     }
 }
 
@@ -296,6 +356,15 @@ mod tests {
         // As it stands in databases: what is not said is not there.
         let told = serde_json::to_value(&all[5].0).expect("JSON");
         assert_eq!(told, json!({"id": "second", "kind": {"resend": {"key": "I"}}}));
+        let heard: [Provider; 4] = [
+            Postmark::token("A").webhook("W").into(),
+            Ses::region("eu-central-1", "A", "B").webhook("W").into(),
+            SendGrid::key("A").webhook("W").into(),
+            Resend::key("A").webhook("W").priority(2),
+        ];
+        assert!(heard.iter().all(|provider| provider.0.webhook.as_deref() == Some("W")));
+        let told = serde_json::to_value(&heard[2].0).expect("JSON");
+        assert_eq!(told, json!({"id": "sendgrid", "kind": {"send_grid": {"key": "A"}}, "webhook": "W"}));
         let routed = Capture.priority(2).weight(3).campaigns_only().per_second(14).per_day(50_000).named("bulk");
         let route = json!({"priority": 2, "weight": 3, "only": "campaigns", "per_second": 14, "per_day": 50_000});
         let told = serde_json::to_value(&routed.0).expect("JSON");

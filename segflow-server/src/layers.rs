@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 /// A module, and the modules it must never use.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("api", &["engine", "delivery", "loops", "ownership", "plugin"]),
-    ("store", &["api", "engine", "delivery", "deploy", "drive", "loops", "plugin"]),
+    ("store", &["api", "engine", "delivery", "deploy", "drive", "loops", "notices", "plugin"]),
     ("engine.rs", &["api", "delivery"]),
     ("delivery", &["api", "engine"]),
     ("deploy", &["api", "engine", "delivery"]),
+    ("notices", &["api", "engine", "delivery", "deploy", "store"]),
     ("plugin", &["api", "engine", "delivery", "deploy", "store"]),
 ];
 

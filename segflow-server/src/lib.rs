@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod deploy;
+pub mod doctor;
 pub mod drive;
 pub mod engine;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod links;
 pub mod live;
 mod lock;
 mod loops;
+mod notices;
 mod outgoing;
 pub mod ownership;
 pub mod plugin;

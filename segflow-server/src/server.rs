@@ -17,12 +17,14 @@ use crate::clock::{Clock, system_now};
 use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
 use crate::deploy::{Deploy, Inputs};
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::engine::Engine;
 use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
+use crate::notices::Notices;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::ready::Ready;
@@ -139,12 +141,15 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
+        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), links.clone(), &config)?;
         let api = Api {
             store: store.clone(),
             deploy,
             drive,
             secrets,
             links,
+            doctor: Arc::new(doctor),
+            notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
             captures,
             metrics: prometheus(),

@@ -9,6 +9,7 @@ use crate::harness::*;
 
 both![
     verbs_reach_the_server,
+    messages_and_why_they_are_where_they_are,
     a_push_shows_its_plan_and_applies_it,
     login_remembers_a_server,
     sending_is_held_and_released,
@@ -30,7 +31,7 @@ async fn verbs_reach_the_server(db: Database) {
         added.stderr.contains(&app.base) && added.stderr.contains("main"),
         "it says where it changes something: {added:?}"
     );
-    // lessons.md: `add` failed the second time; `zip=01234` became a number.
+    // Seen in a predecessor: `add` failed the second time; `zip=01234` became a number.
     segflow.run(&["add", "ada", "-j", r#"{"winback": true}"#]).await.ok();
     let attributes = json!({"username": "Ada", "email": "ada@shop.example", "zip": "01234", "name": "", "a": {"b": 1}, "ok": true, "winback": true});
     assert_eq!(app.get("/v1/users/ada").await.ok()["attributes"], attributes);
@@ -66,6 +67,56 @@ async fn verbs_reach_the_server(db: Database) {
     let refused = Segflow::to(&shop).run(&["add", "eve"]).await;
     assert_eq!(refused.code, 1, "{refused:?}");
     app.get("/v1/users/eve").await.problem(404, "not_found");
+}
+
+async fn messages_and_why_they_are_where_they_are(db: Database) {
+    let app = App::storefront(&db).await;
+    let segflow = Segflow::to(&app);
+    assert!(segflow.run(&["messages"]).await.ok().stdout.contains("no messages"));
+    for (user, hours) in [("ada", "1h"), ("bob", "1h"), ("eve", "0s")] {
+        app.add(user, json!({ "username": user, "email": format!("{user}@shop.example") })).await;
+        app.settle().await;
+        app.advance(hours).await;
+    }
+    let users = |table: &str| -> Vec<String> {
+        table.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_string).collect()
+    };
+    let all = segflow.run(&["messages"]).await.ok().stdout;
+    assert_eq!(users(&all), ["USER", "ada", "bob", "eve"], "{all}");
+    assert!(all.contains("Welcome to Segflow, ada!"), "{all}");
+    let newest = segflow.run(&["messages", "--limit", "2"]).await.ok();
+    assert_eq!(users(&newest.stdout), ["USER", "bob", "eve"], "{newest:?}");
+    assert!(newest.stderr.contains("--limit"), "{newest:?}");
+    let filtered =
+        segflow.run(&["messages", "--user", "bob", "--status", "sent", "--campaign", "welcome-campaign"]).await.ok();
+    assert_eq!(users(&filtered.stdout), ["USER", "bob"], "{filtered:?}");
+    let document = segflow.run(&["--json", "messages", "--user", "ada"]).await.ok().stdout;
+    let id = serde_json::from_str::<Value>(&document).expect("one JSON document")["items"][0]["id"].clone();
+    let id = id.as_str().expect("an id");
+    let one = segflow.run(&["messages", id]).await.ok().stdout;
+    assert!(one.starts_with("sent: welcome-email to ada, campaign welcome-campaign\n"), "{one}");
+    assert!(one.contains("try 1 by capture: accepted"), "{one}");
+    let text = segflow.run(&["messages", id, "--text"]).await.ok().stdout;
+    assert_eq!(text.trim(), app.get(&format!("/v1/messages/{id}")).await.ok()["text"].as_str().expect("a text").trim());
+    for (wrong, code, says) in [
+        (&["messages", "msg_nothing"][..], 1, "msg_nothing"),
+        (&["messages", "--status", "lost"], 1, "is not one of"),
+        (&["messages", "--limit", "0"], 2, "1..=1000"),
+        (&["messages", "--html"], 2, "<ID>"),
+    ] {
+        let answer = segflow.run(wrong).await;
+        assert_eq!((answer.code, answer.stderr.contains(says)), (code, true), "{answer:?}");
+    }
+    app.get("/v1/messages?order=sideways").await.problem(400, "bad_parameter");
+    // Page by page, backwards.
+    let (mut after, mut seen) = (String::new(), vec![]);
+    loop {
+        let page = app.get(&format!("/v1/messages?order=newest&limit=1{after}")).await.ok();
+        seen.extend(page["items"].as_array().into_iter().flatten().map(|message| message["user_id"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(seen, ["eve", "bob", "ada"]);
 }
 
 async fn sending_is_held_and_released(db: Database) {

@@ -1,4 +1,4 @@
-//! The end-to-end suite: what `contract.md` promises, on SQLite and on MySQL.
+//! The end-to-end suite: what users of the CLI and the HTTP API rely on, on SQLite and on MySQL.
 
 mod harness;
 
@@ -11,6 +11,7 @@ mod consent;
 mod crash;
 mod delivery;
 mod deployments;
+mod doctor;
 mod emails;
 mod erasure;
 mod flows;
@@ -34,4 +35,5 @@ mod smtp;
 mod store;
 mod storefront;
 mod users;
+mod webhooks_in;
 mod workspaces;

@@ -74,7 +74,7 @@ async fn every_class_of_mistake(db: Database) {
     app.get("/v1/users?limit=1&limit=2").await.problem(400, "bad_parameter");
     app.with_key("").get("/v1/users").await.problem(401, "no_key");
     app.with_key("sk_wrong").get("/v1/users").await.problem(401, "wrong_key");
-    // lessons.md: with the key unset, `Bearer undefined` was let in.
+    // Seen in a predecessor: with the key unset, `Bearer undefined` was let in.
     for key in ["undefined", "null", "sk_", "' OR 1=1 --"] {
         app.with_key(key).get("/v1/users").await.problem(401, "wrong_key");
     }

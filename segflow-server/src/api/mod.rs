@@ -12,6 +12,7 @@ mod check;
 mod clock;
 mod consent;
 mod deployments;
+mod doctor;
 mod emails;
 mod enrollments;
 mod events;
@@ -21,6 +22,7 @@ mod keys;
 mod link_keys;
 mod me;
 mod messages;
+mod notices;
 mod observe;
 mod page;
 mod pages;
@@ -45,8 +47,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::deploy::Deploy;
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::links::Links;
+use crate::notices::Notices;
 use crate::secrets::Secrets;
 use crate::store::Store;
 
@@ -58,6 +62,8 @@ pub struct Api {
     pub drive: Drive,
     pub secrets: Secrets,
     pub links: Links,
+    pub doctor: Arc<Doctor>,
+    pub notices: Arc<Notices>,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
     /// Whether no mail leaves.
@@ -77,6 +83,7 @@ pub fn router(api: Api) -> Router {
         .merge(clock::routes())
         .merge(consent::routes())
         .merge(deployments::routes())
+        .merge(doctor::routes())
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
@@ -94,6 +101,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(from_fn_with_state(app.clone(), auth::require_key));
     with_key
         .merge(health::routes())
+        .merge(notices::routes())
         .merge(pages::routes())
         .fallback(problem::no_route)
         .layer(CatchPanicLayer::custom(problem::panicked))

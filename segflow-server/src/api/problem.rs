@@ -44,6 +44,7 @@ pub enum Code {
     NotReady,
     InvalidAddress,
     ProviderFailed,
+    WrongSignature,
 }
 
 impl Code {
@@ -81,6 +82,7 @@ impl Code {
             Code::NotReady => ("not_ready", 503, "The server is not ready"),
             Code::InvalidAddress => ("invalid_address", 422, "An email address is not valid"),
             Code::ProviderFailed => ("provider_failed", 502, "The provider did not take the email"),
+            Code::WrongSignature => ("wrong_signature", 401, "It does not come from whom it says"),
         }
     }
 }

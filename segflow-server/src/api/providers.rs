@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use segflow_core::route::{Access, Breaker};
-use segflow_protocol::{Provider, ProviderKind, Stream};
+use segflow_protocol::{Provider, Stream};
 use serde_json::{Value, json};
 
 use super::App;
@@ -100,7 +100,7 @@ fn provider_json(declared: &Provider, known: Option<&Known>, used: i64, being: B
     let (second, day) = (declared.route.per_second, declared.route.per_day);
     json!({
         "id": declared.id,
-        "kind": kind(&declared.kind),
+        "kind": declared.kind.name(),
         "state": being.word,
         "why": being.why,
         "since": being.since.map(rfc3339),
@@ -119,16 +119,4 @@ fn provider_json(declared: &Provider, known: Option<&Known>, used: i64, being: B
 
 fn least(a: Option<u32>, b: Option<u32>) -> Option<u32> {
     a.into_iter().chain(b).min()
-}
-
-fn kind(kind: &ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Capture => "capture",
-        ProviderKind::Smtp { .. } => "smtp",
-        ProviderKind::Postmark { .. } => "postmark",
-        ProviderKind::Ses { .. } => "ses",
-        ProviderKind::SendGrid { .. } => "sendgrid",
-        ProviderKind::Resend { .. } => "resend",
-        ProviderKind::Endpoint { .. } => "endpoint",
-    }
 }

@@ -6,6 +6,7 @@
 pub mod capture;
 mod endpoint;
 mod http;
+mod mixmax;
 mod postmark;
 mod provider;
 mod registry;
@@ -373,6 +374,12 @@ impl Delivery {
         let Ended { user, origin, template, status, reason } = ended;
         metrics::counter!("segflow_messages_ended_total", "status" => status.name()).increment(1);
         self.live.message(now, user, origin, format!("✗ {template} {}: {reason}", status.name()));
+    }
+
+    /// Whether each provider of a project would take mail, without sending any; `None` of one that cannot be asked.
+    pub async fn examine(&self, workspace: &str) -> Result<Vec<(String, Option<std::result::Result<String, String>>)>> {
+        let project = self.deploy.project(workspace).await?;
+        self.router.examine(workspace, &project).await
     }
 
     /// Gives back room that is not needed, and the right to prove a provider with it.

@@ -157,6 +157,11 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
                 warnings.push(format!("secret {name} of provider {id} is not set on the server: messages wait for it"));
             }
         }
+        if let Some(name) = provider.webhook.as_ref().filter(|name| !secret(name)) {
+            let id = &provider.id;
+            warnings
+                .push(format!("secret {name} of provider {id} is not set on the server: what it tells is not taken"));
+        }
     }
     warnings
 }

@@ -16,10 +16,11 @@ pub enum Kind {
     Unsubscribe = 1,
     Preferences = 2,
     Browser = 3,
+    Confirm = 6,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser];
+    const ALL: [Kind; 4] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser, Kind::Confirm];
 
     /// The first part of its path.
     pub fn path(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Kind {
             Kind::Unsubscribe => "u",
             Kind::Preferences => "p",
             Kind::Browser => "v",
+            Kind::Confirm => "confirm",
         }
     }
 }

@@ -58,7 +58,7 @@ async fn choose_in(tx: &mut Tx, project: &Project, choice: &Choice) -> Result<Ch
 }
 
 /// The events that tell of a change, each with its topic. What is said without changing anything is not told.
-fn differences<'a>(project: &'a Project, changed: &Changed) -> Vec<(&'static str, Option<&'a str>)> {
+pub(super) fn differences<'a>(project: &'a Project, changed: &Changed) -> Vec<(&'static str, Option<&'a str>)> {
     let word = |wants: bool| if wants { own::SUBSCRIBED } else { own::UNSUBSCRIBED };
     let mut told = vec![];
     let Changed { before, after } = changed;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use segflow_core::ledger::{Outcome, Status, Transition, after, lost};
+use segflow_core::ledger::{Outcome, Status, Told, Transition, after, lost};
 use segflow_core::merge::Object;
 use segflow_core::policy::About;
 use segflow_core::project::Project;
@@ -336,6 +336,10 @@ struct Open {
     keyed_at: Option<i64>,
     unable: u32,
     keyed_by: Option<String>,
+    told: Told,
+    reason: Option<String>,
+    /// This try was given up before.
+    given_up: bool,
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
@@ -345,7 +349,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
@@ -359,13 +363,17 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keyed_at: row.opt_int(5)?,
             unable: row.int(6)? as u32,
             keyed_by: row.opt_text(7)?,
+            told: Told::of(row.int(8)?),
+            reason: row.opt_text(9)?,
+            given_up: row.text(10)? == Status::Unknown.name(),
         };
         open.insert(row.text(0)?, message);
     }
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
-        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by } = message;
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, given_up } =
+            message;
         if *attempt != report.attempt {
             continue;
         }
@@ -378,6 +386,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             transition.due_at = Some(now);
         }
         let transition = unless_unwanted(transition, *erased, left.get(&report.id));
+        let transition = unless_told(transition, *told, reason.as_ref());
         let unable = unable + u32::from(is_unable);
         let (word, detail, provider_id) = match &report.outcome {
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
@@ -427,7 +436,10 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             elsewhere.map(|_| &report.provider),
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
-        attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        // That it was accepted stands in the message itself: most have no other try, and no row for it.
+        if word != "accepted" || *given_up {
+            attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        }
         changed.push((report.id.clone(), transition));
     }
     insert(tx, &OUTCOMES, rows).await?;
@@ -456,6 +468,14 @@ fn unless_unwanted(transition: Transition, erased: bool, left: Option<&String>) 
     }
 }
 
+/// What was told of a message while it was `sending` settles it, whatever came of the call.
+fn unless_told(transition: Transition, told: Told, reason: Option<&String>) -> Transition {
+    match told.status() {
+        Some(status) => Transition { status, reason: reason.cloned(), due_at: None },
+        None => transition,
+    }
+}
+
 /// Accounts for what servers were sending when they died: nobody will report it any more. `grace` is how long a call may still have
 /// been going on after its server was declared dead.
 pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
@@ -476,7 +496,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     let ids = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
     let left = unwanted(tx, &ids, now).await?;
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, unable FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
+        "SELECT id, attempt, guarantee, user_id, unable, told, reason FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let rows = tx.rows(sql, args![dead]).await?;
@@ -487,6 +507,7 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
         let tries = attempt.saturating_sub(row.int(4)? as u32).max(1);
         let transition = lost(why, &id, tries, parse_guarantee(&row.text(2)?)?, now);
         let transition = unless_unwanted(transition, row.text(3)?.is_empty(), left.get(&id));
+        let transition = unless_told(transition, Told::of(row.int(5)?), row.opt_text(6)?.as_ref());
         tx.run(
             "UPDATE messages SET status = ?, reason = ?, due_at = ?, sender = NULL, claimed_at = NULL, updated_at = ? \
              WHERE id = ?",

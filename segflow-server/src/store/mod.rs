@@ -29,12 +29,14 @@ pub mod kind;
 pub mod ledger;
 pub mod link_keys;
 pub mod many;
+pub mod notices;
 pub mod policy;
 pub mod providers;
 pub mod read;
 pub mod runs;
 pub mod secrets;
 pub mod segments;
+pub mod settings;
 pub mod sieve;
 pub mod sql;
 pub mod tallies;
@@ -45,7 +47,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, for_share, for_update};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -14,16 +14,25 @@ use super::plugins::root;
 
 /// What the library of a vendor says of some recipients, by recipient.
 pub async fn node(vendor: &str, url: &str, key: &str, names: &[&str]) -> Value {
+    told(script("clients.mjs").await.args([vendor, url, key]).args(names), "").await
+}
+
+/// What the library of a vendor says of a webhook, with all that it needs for it.
+pub async fn webhook(vendor: &str, given: &Value) -> Value {
+    told(script("webhooks.mjs").await.arg(vendor), &given.to_string()).await
+}
+
+async fn script(name: &str) -> Command {
     let home = install("node", "package.json", |folder| {
         // Node looks for packages beside the file.
         peers::output(process::Command::new("npm").args(peers::NPM).current_dir(folder), "");
     })
     .await;
-    let script = home.join("clients.mjs");
-    write(&script, &fs::read_to_string(source("clients.mjs")).expect("the script"));
+    let script = home.join(name);
+    write(&script, &fs::read_to_string(source(name)).expect("the script"));
     let mut command = Command::new("node");
-    command.arg(script).args([vendor, url, key]).args(names).current_dir(home);
-    told(&mut command, "").await
+    command.arg(script).current_dir(home);
+    command
 }
 
 /// What boto3 says of some recipients, by recipient.
@@ -34,6 +43,11 @@ pub async fn boto(url: &str, key_id: &str, key: &str, region: &str, names: &[&st
 /// Whether dkimpy finds the signature of a message right, by a public key as it stands in the DNS.
 pub async fn dkim_verifies(message: &str, public: &str) -> bool {
     told(python().await.args(["verify", public]), message).await["verifies"] == true
+}
+
+/// A message of a topic as moto signs it: `{"envelope": …, "pem": …}`.
+pub async fn sns(topic: &str, message: &str) -> Value {
+    told(python().await.args(["sns", topic]), message).await
 }
 
 /// An RSA key, private as PKCS#1 PEM and public as it stands in the DNS.

@@ -1,4 +1,4 @@
-use super::{Query, TimeAndId};
+use super::{Order, Query, TimeAndId};
 use crate::args;
 use crate::store::Result;
 use crate::store::db::{Db, Row};
@@ -44,6 +44,7 @@ pub struct MessageFilter<'a> {
     pub status: Option<&'a str>,
     pub campaign: Option<&'a str>,
     pub transaction: Option<&'a str>,
+    pub order: Order,
 }
 
 const MESSAGES: &str = "SELECT id, user_id, status, reason, template, campaign, enrollment, op, transaction_id, event_id, \
@@ -76,7 +77,7 @@ pub async fn messages(
         .and("status =", status)
         .and("campaign =", filter.campaign)
         .and("transaction_id =", filter.transaction)
-        .by_time("created_at", after);
+        .by_time_in(filter.order, "created_at", after);
     query.rows(db, limit).await?.iter().map(|row| read_message(row, hold.as_ref())).collect()
 }
 
@@ -124,18 +125,59 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-/// The tries of a message, which the caller has found in its own workspace.
-pub async fn attempts(db: &Db, message: &str) -> Result<Vec<Attempt>> {
+/// The tries of a message.
+pub async fn attempts(db: &Db, message: &Message) -> Result<Vec<Attempt>> {
     let sql = "SELECT attempt, at, provider, outcome, detail FROM attempts WHERE message = ? ORDER BY attempt";
-    let rows = db.read(sql, args![message]).await?;
+    let rows = db.read(sql, args![&message.id]).await?;
+    let read = |row: &Row| {
+        Ok(Attempt {
+            attempt: row.int(0)?,
+            at: row.int(1)?,
+            provider: row.opt_text(2)?,
+            outcome: row.text(3)?,
+            detail: row.opt_text(4)?,
+        })
+    };
+    let mut attempts = rows.iter().map(read).collect::<Result<Vec<Attempt>>>()?;
+    // The one that was accepted has no row of its own.
+    if let Some(at) = message.sent_at
+        && attempts.iter().all(|attempt| attempt.attempt != message.attempt)
+    {
+        let (attempt, provider) = (message.attempt, message.provider.clone());
+        attempts.push(Attempt { attempt, at, provider, outcome: "accepted".into(), detail: None });
+    }
+    Ok(attempts)
+}
+
+/// Something that was told of a message after it was handed over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub outcome: String,
+    pub kind: Option<String>,
+    /// ms UTC.
+    pub at: i64,
+    pub provider: Option<String>,
+    pub detail: Option<String>,
+    pub agent: Option<String>,
+}
+
+/// The most that is shown of one message: some are opened without end.
+const TOLD: i64 = 1_000;
+
+/// What was told of a message, which the caller has found in its own workspace, as it happened.
+pub async fn told(db: &Db, message: &str) -> Result<Vec<Told>> {
+    let sql =
+        "SELECT outcome, kind, at, provider, detail, agent FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
+    let rows = db.read(sql, args![message, TOLD]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Attempt {
-                attempt: row.int(0)?,
-                at: row.int(1)?,
-                provider: row.opt_text(2)?,
-                outcome: row.text(3)?,
+            Ok(Told {
+                outcome: row.text(0)?,
+                kind: row.opt_text(1)?,
+                at: row.int(2)?,
+                provider: row.opt_text(3)?,
                 detail: row.opt_text(4)?,
+                agent: row.opt_text(5)?,
             })
         })
         .collect()

@@ -3,6 +3,8 @@
 //! client libraries prove in `tests/it/vendors/clients.rs`.
 
 pub mod endpoint;
+pub mod hooks;
+pub mod mixmax;
 pub mod postmark;
 pub mod resend;
 pub mod sendgrid;

@@ -51,6 +51,7 @@ pub fn receipt(_user: &Person, order: &Order) -> Email {
     html! {
         <Subject>"Order " {order.number}</Subject>
         <Text>"It is on its way."</Text>
+        <Button href={segflow::links::CONFIRM}>"This is my address"</Button>
     }
 }
 
@@ -60,6 +61,19 @@ async fn daily(flow: Flow<Person>) {
         flow.send(letter(&format!("day {day}"))).await;
         flow.wait(days(1)).await;
     }
+}
+
+/// What comes next depends on what becomes of the first one.
+async fn attentive(flow: Flow<Person>) {
+    flow.send(letter("first")).await;
+    let opened = flow.wait_for::<Opened>().matching(|o| o.campaign.eq("attentive")).within(days(2)).await;
+    let clicked = flow.wait_for::<Clicked>().matching(|c| c.link.contains("offer")).within(days(2)).await;
+    let line = match (opened, clicked) {
+        (None, _) => "not opened",
+        (Some(_), None) => "opened",
+        (Some(_), Some(_)) => "clicked",
+    };
+    flow.send(letter(line)).await;
 }
 
 async fn once(flow: Flow<Person>) {
@@ -108,6 +122,16 @@ pub fn letters() -> Project<Person> {
                 .campaign(rude("instant", at(9, 0)))
                 .campaign(rude("never", business_hours().on([])))
         }
+        // They are told of what becomes of messages; all of these are captured.
+        "heard" => project
+            .provider(Postmark::token("POSTMARK_TOKEN").webhook("POSTMARK_HOOK").priority(2))
+            .provider(Ses::region("eu-central-1", "SES_KEY_ID", "SES_KEY").webhook("SES_TOPIC").priority(2))
+            .provider(SendGrid::key("SENDGRID_KEY").webhook("SENDGRID_HOOK").priority(2))
+            .provider(Resend::key("RESEND_KEY").webhook("RESEND_HOOK").priority(2))
+            .provider(Resend::key("RESEND_KEY").priority(2).named("silent"))
+            .segments([Segment::new("gone-away", events::<Bounced>().filter(|b| b.kind.eq("hard")).exists())])
+            .campaign(campaign("angry").exits_on(events::<Complained>()))
+            .campaign(Campaign::new("attentive", attentive).enters(does("attentive"))),
         // For those who want no choice.
         "plain" => return project.campaign(campaign("plain")),
         _ => project
