@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test, Texts};
+use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Tracking};
 use serde_json::Value;
 
-use crate::email::{Message, templates};
+use crate::email::{Message, templates, untracked};
 use crate::provider::Provider;
 use crate::{Attributes, Campaign, Event, Segment, Topic, Transaction, schema};
 
@@ -36,6 +36,7 @@ pub struct Project<U> {
     postal: Option<String>,
     links_at: Option<String>,
     unsubscribe_by_mail: Option<String>,
+    tracking: Tracking,
     texts: BTreeMap<String, Texts>,
     sample_user: Option<Value>,
 }
@@ -54,6 +55,7 @@ impl<U: Attributes> Project<U> {
             postal: None,
             links_at: None,
             unsubscribe_by_mail: None,
+            tracking: Tracking::default(),
             texts: BTreeMap::new(),
             sample_user: None,
         }
@@ -124,6 +126,20 @@ impl<U: Attributes> Project<U> {
         self
     }
 
+    /// Counts who looks at emails, by a picture of one point that is fetched then: [`Opened`](crate::Opened). An email that says
+    /// `#[email("receipt", track = false)]` has none. Some countries want readers to be asked first.
+    pub fn track_opens(mut self) -> Project<U> {
+        self.tracking.opens = true;
+        self
+    }
+
+    /// Counts who follows links in emails, which then lead over the server: [`Clicked`](crate::Clicked). Links to unsubscribe never do, nor
+    /// those of an email that says `#[email("receipt", track = false)]`.
+    pub fn track_clicks(mut self) -> Project<U> {
+        self.tracking.clicks = true;
+        self
+    }
+
     /// What the pages say that recipients see, in a language: `.texts("de", Texts { unsubscribe: "Abmelden", ..Texts::english() })`.
     /// Each reader gets the language that their browser asks for, or English.
     pub fn texts(mut self, language: impl Into<String>, texts: Texts<&'static str>) -> Project<U> {
@@ -171,9 +187,15 @@ impl<U: Attributes> Project<U> {
             postal: self.postal.clone(),
             links_at: self.links_at.clone(),
             unsubscribe_by_mail: self.unsubscribe_by_mail.clone(),
+            tracking: self.all_tracking(),
             texts: self.texts.clone(),
             problems,
         }
+    }
+
+    fn all_tracking(&self) -> Tracking {
+        let Tracking { opens, clicks, .. } = self.tracking;
+        Tracking { opens, clicks, except: if opens || clicks { untracked::<U>() } else { vec![] } }
     }
 
     /// Those that are listed, and those that campaigns are about. One id with two meanings is listed twice, for the server to refuse.

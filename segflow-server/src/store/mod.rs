@@ -36,6 +36,7 @@ pub mod sieve;
 pub mod sql;
 pub mod tallies;
 pub mod tasks;
+pub mod tracked;
 pub mod webhooks;
 mod writer;
 

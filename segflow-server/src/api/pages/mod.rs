@@ -2,6 +2,7 @@
 //! message its reader came with. Opening one changes nothing, because programs that look through mail open all links; a button does.
 
 mod browser;
+mod counted;
 mod language;
 mod look;
 mod preferences;
@@ -32,6 +33,8 @@ pub fn routes() -> Router<App> {
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::done))
         .route("/p/{token}", get(preferences::ask).post(preferences::done))
         .route("/v/{token}", get(browser::show))
+        .route("/o/{token}", get(counted::open))
+        .route("/c/{token}", get(counted::follow))
 }
 
 /// Somebody who followed a link in a message.
