@@ -503,7 +503,7 @@ impl Delivery {
         };
         let links: Vec<(Tracked, String)> = claimed.iter().zip(&all).flat_map(of).collect();
         if let Err(error) = self.links.keep(workspace, links).await {
-            for prepared in all.iter_mut().filter(|prepared| prepared.as_ref().is_ok_and(|p| !p.links.is_empty())) {
+            for prepared in all.iter_mut().filter(|prepared| matches!(prepared, Ok(p) if !p.links.is_empty())) {
                 *prepared = Err(http::unable(format!("its links could not be kept: {error}")));
             }
         }

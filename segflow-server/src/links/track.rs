@@ -93,9 +93,9 @@ fn attribute(html: &str, from: usize) -> Option<(Range<usize>, Range<usize>, usi
         return Some((name.clone(), name.end..name.end, name.end));
     }
     let value = skip(equals + 1, u8::is_ascii_whitespace);
-    match bytes.get(value) {
+    match bytes.get(value).copied() {
         Some(quote @ (b'"' | b'\'')) => {
-            let end = value + 1 + bytes[value + 1..].iter().position(|byte| byte == quote)?;
+            let end = value + 1 + bytes[value + 1..].iter().position(|byte| *byte == quote)?;
             Some((name, value + 1..end, end + 1))
         }
         _ => {
