@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use segflow_protocol::{self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Tracking, Window};
+use segflow_protocol::{
+    self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Tracking, Window,
+};
 use serde_json::Value;
 
 use crate::campaign::take_window;

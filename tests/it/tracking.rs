@@ -136,7 +136,10 @@ async fn what_is_done_with_a_message_reaches_its_flow(db: Database) {
     }
     let event = app.items("/v1/users/bob/events").await.remove(0);
     let message = offer(&app, "bob").await;
-    assert_eq!((&event["attributes"]["message"], &event["attributes"]["campaign"]), (&message["id"], &json!("watched")));
+    assert_eq!(
+        (&event["attributes"]["message"], &event["attributes"]["campaign"]),
+        (&message["id"], &json!("watched"))
+    );
     // Whoever looks at a message has got it.
     assert_eq!(message["status"], "delivered");
 }
@@ -155,8 +158,12 @@ async fn what_programs_do_is_kept_and_tells_nobody(db: Database) {
     get(&app, &point, "").await;
     assert_eq!(told(&app, "ada").await, [""; 0]);
     let kinds = |message: &Value| -> Vec<String> {
-        let mut kinds: Vec<String> =
-            message["outcomes"].as_array().unwrap().iter().map(|o| format!("{} {}", o["outcome"], o["kind"]).replace('"', "")).collect();
+        let mut kinds: Vec<String> = message["outcomes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|o| format!("{} {}", o["outcome"], o["kind"]).replace('"', ""))
+            .collect();
         kinds.sort();
         kinds
     };

@@ -21,7 +21,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::email::Message;
-use crate::{Attributes, Clicked, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Opened, Segment, schema};
+use crate::{
+    Attributes, Clicked, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Opened, Segment, schema,
+};
 pub use race::{Either, join, race};
 pub use split::{Experiment, WithHoldout};
 pub use wait::{Wait, WaitFor, WaitForWithin};

@@ -18,10 +18,10 @@ use crate::store::link_keys::{self, LinkKey};
 use crate::store::tracked::{self, LinkId, Sent};
 use crate::store::{Result, Store};
 
-pub use fill::{Headers, fill, lead_out};
 use click::{Click, SealedClick};
-use token::{Sealed, message_id};
+pub use fill::{Headers, fill, lead_out};
 pub use token::{Kind, Token};
+use token::{Sealed, message_id};
 pub use track::{Tracked, track};
 
 /// How long after a change of the keys a server may not know it.
@@ -120,7 +120,8 @@ impl Links {
     pub async fn followed(&self, text: &str) -> Result<Option<Followed>> {
         let Some(sealed) = SealedClick::read(text) else { return Ok(None) };
         let Some(key) = self.key(sealed.key).await? else { return Ok(None) };
-        let followed = |Click { message, link }| Followed { workspace: key.workspace, message: message_id(&message), link };
+        let followed =
+            |Click { message, link }| Followed { workspace: key.workspace, message: message_id(&message), link };
         Ok(sealed.open(&key.secret).map(followed))
     }
 

@@ -185,7 +185,10 @@ mod tests {
     fn a_picture_stands_at_the_end() {
         let (out, links) = tracked("<html><BODY><a href='https://x.example'>x</a></BODY></html>", (true, false));
         assert!(links.is_empty() && out.contains("href='https://x.example'"), "{out}");
-        assert!(out.contains("</a><img src=\"https://mail.shop.example/o/A") && out.ends_with("></BODY></html>"), "{out}");
+        assert!(
+            out.contains("</a><img src=\"https://mail.shop.example/o/A") && out.ends_with("></BODY></html>"),
+            "{out}"
+        );
         assert_eq!(tracked("<p>é</p>", (false, false)), ("<p>é</p>".to_string(), vec![]));
     }
 

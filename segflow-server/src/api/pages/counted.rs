@@ -125,7 +125,8 @@ impl Seen<'_> {
             return By::Prefetch;
         }
         let is_soon = |at: i64| now - at < SOON;
-        let is_other = |told: &Told| told.outcome == "clicked" && told.detail.as_deref() != self.link && is_soon(told.at);
+        let is_other =
+            |told: &Told| told.outcome == "clicked" && told.detail.as_deref() != self.link && is_soon(told.at);
         let is_robot = self.method == Method::HEAD
             || agent.is_empty()
             || ROBOTS.iter().any(|name| agent.contains(name))
@@ -137,9 +138,35 @@ impl Seen<'_> {
 
 /// Parts of the names of what looks through mail, follows links for previews, or is a script.
 const ROBOTS: &[&str] = &[
-    "bot", "crawl", "spider", "slurp", "scan", "preview", "monitor", "headless", "phantom", "curl/", "wget/", "python", "java/",
-    "go-http-client", "okhttp", "axios", "node-fetch", "libwww", "httpclient", "barracuda", "proofpoint", "mimecast", "safelinks",
-    "symantec", "sophos", "trendmicro", "fortinet", "facebookexternalhit", "whatsapp",
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "scan",
+    "preview",
+    "monitor",
+    "headless",
+    "phantom",
+    "curl/",
+    "wget/",
+    "python",
+    "java/",
+    "go-http-client",
+    "okhttp",
+    "axios",
+    "node-fetch",
+    "libwww",
+    "httpclient",
+    "barracuda",
+    "proofpoint",
+    "mimecast",
+    "safelinks",
+    "symantec",
+    "sophos",
+    "trendmicro",
+    "fortinet",
+    "facebookexternalhit",
+    "whatsapp",
 ];
 
 #[cfg(test)]
@@ -149,9 +176,17 @@ mod tests {
     const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
     const SENT: i64 = 1_000_000;
 
-    fn by(method: Method, headers: &[(&'static str, &'static str)], link: Option<&str>, after: i64, told: &[Told]) -> By {
-        let headers: HeaderMap =
-            headers.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect();
+    fn by(
+        method: Method,
+        headers: &[(&'static str, &'static str)],
+        link: Option<&str>,
+        after: i64,
+        told: &[Told],
+    ) -> By {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)))
+            .collect();
         Seen { method: &method, headers: &headers, link }.by(Some(SENT), told, SENT + after)
     }
 
@@ -172,7 +207,9 @@ mod tests {
         assert_eq!(by(Method::HEAD, &firefox, Some("a"), 60_000, &[]), By::Robot);
         assert_eq!(by(get(), &firefox, Some("a"), 1_999, &[]), By::Robot, "so soon after it was sent");
         assert_eq!(by(get(), &[], Some("a"), 60_000, &[]), By::Robot);
-        for agent in ["curl/8.5.0", "Mozilla/5.0 (compatible; bingbot/2.0)", "Barracuda Sentinel (EE)", "python-requests/2.32"] {
+        for agent in
+            ["curl/8.5.0", "Mozilla/5.0 (compatible; bingbot/2.0)", "Barracuda Sentinel (EE)", "python-requests/2.32"]
+        {
             assert_eq!(by(get(), &[("user-agent", agent)], None, 60_000, &[]), By::Robot, "{agent}");
         }
     }
