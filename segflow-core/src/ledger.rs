@@ -208,7 +208,9 @@ impl Told {
                     What::Bounced { .. } => Told::BOUNCED,
                     What::Complained => Told::COMPLAINED | Told::DELIVERED,
                     // Whoever does something with a message has got it.
-                    What::Delivered | What::Opened { .. } | What::Clicked { .. } | What::Wants { .. } => Told::DELIVERED,
+                    What::Delivered | What::Opened { .. } | What::Clicked { .. } | What::Wants { .. } => {
+                        Told::DELIVERED
+                    }
                 },
         )
     }

@@ -59,7 +59,12 @@ fn sound() -> Manifest {
         transactions: vec![transaction("confirm", "order")],
         templates: vec![template("order", &["order"]), template("hello", &[])],
         events: vec![Event { name: "purchase".into(), fields: vec![] }],
-        providers: vec![Provider { id: "main".into(), kind: ProviderKind::Capture, route: Route::default(), webhook: None }],
+        providers: vec![Provider {
+            id: "main".into(),
+            kind: ProviderKind::Capture,
+            route: Route::default(),
+            webhook: None,
+        }],
         ..Manifest::default()
     }
 }

@@ -12,8 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use super::App;
 use super::problem::{Code, Problem};
-use super::{App, body};
 use crate::clock;
 use crate::store::keys::{self, Caller};
 

@@ -75,7 +75,8 @@ fn later(id: &str, why: String) -> Problem {
 
 fn count(kind: &ProviderKind, told: &[Notice], noted: Noted) {
     for notice in told {
-        metrics::counter!("segflow_notices_total", "provider" => kind.name(), "outcome" => notice.what.name()).increment(1);
+        metrics::counter!("segflow_notices_total", "provider" => kind.name(), "outcome" => notice.what.name())
+            .increment(1);
     }
     metrics::counter!("segflow_notices_unknown_total", "provider" => kind.name()).increment(noted.unknown as u64);
 }

@@ -159,7 +159,8 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
         }
         if let Some(name) = provider.webhook.as_ref().filter(|name| !secret(name)) {
             let id = &provider.id;
-            warnings.push(format!("secret {name} of provider {id} is not set on the server: what it tells is not taken"));
+            warnings
+                .push(format!("secret {name} of provider {id} is not set on the server: what it tells is not taken"));
         }
     }
     warnings

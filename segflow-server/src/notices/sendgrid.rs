@@ -15,8 +15,8 @@ const TIMESTAMP: &str = "x-twilio-email-event-webhook-timestamp";
 
 /// What every key on the curve P-256 begins with, before its point: RFC 5480.
 const P256: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
-    0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// The time is not held against a clock: SendGrid may tell things for days, and what is told twice changes nothing.
@@ -24,7 +24,9 @@ pub fn prove(secret: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Refus
     let key = STANDARD.decode(secret).ok();
     let Some(point) = key.as_ref().and_then(|key| key.strip_prefix(P256.as_slice())).filter(|point| point.len() == 65)
     else {
-        return Err(Refusal::Later("the secret is not a verification key as SendGrid shows it: base64, `MFkw…`".into()));
+        return Err(Refusal::Later(
+            "the secret is not a verification key as SendGrid shows it: base64, `MFkw…`".into(),
+        ));
     };
     let (signature, timestamp) = (header(headers, SIGNATURE), header(headers, TIMESTAMP));
     if signature.is_empty() || timestamp.is_empty() {

@@ -100,7 +100,9 @@ impl Sns {
             "Notification" => Ok(Some(envelope.message)),
             "SubscriptionConfirmation" => {
                 let address = envelope.subscribe_url.as_deref().unwrap_or_default();
-                let confirms = |url: &Url| url.query_pairs().any(|(name, value)| name == "Action" && value == "ConfirmSubscription");
+                let confirms = |url: &Url| {
+                    url.query_pairs().any(|(name, value)| name == "Action" && value == "ConfirmSubscription")
+                };
                 let Some(address) = ours(address, region).filter(confirms) else {
                     return unsigned("where it wants to be confirmed is not Amazon SNS in the region of the topic");
                 };
@@ -160,7 +162,8 @@ impl Sns {
 /// An address of SNS in a region, if it is one.
 fn ours(address: &str, region: &str) -> Option<Url> {
     let url = Url::parse(address).ok()?;
-    let is_region = !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let is_region =
+        !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let hosts = [format!("sns.{region}.amazonaws.com"), format!("sns.{region}.amazonaws.com.cn")];
     let is_theirs = is_region
         && url.scheme() == "https"

@@ -85,9 +85,8 @@ struct About {
 /// Locks users, then addresses, then messages, as everybody does.
 async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Notice]) -> Result<Noted> {
     let by_provider = by_provider_id(tx, &source.workspace, notices).await?;
-    let id_of = |notice: &Notice| {
-        notice.message.clone().or_else(|| by_provider.get(notice.provider_id.as_ref()?).cloned())
-    };
+    let id_of =
+        |notice: &Notice| notice.message.clone().or_else(|| by_provider.get(notice.provider_id.as_ref()?).cloned());
     let ids: BTreeSet<String> = notices.iter().filter_map(id_of).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     lock_users(tx, &source.workspace, &ids).await?;
@@ -143,6 +142,7 @@ fn outcome_id(notice: &Notice) -> String {
     let what = match &notice.what {
         What::Clicked { link, .. } => link.as_str(),
         What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
+        What::Wants { all: true, .. } => "all",
         _ => "",
     };
     ids::derived("out", &[notice.what.name(), &at, what])
@@ -165,10 +165,7 @@ async fn lock_users(tx: &mut Tx, workspace: &str, messages: &[Value]) -> Result<
         users.insert(row.text(0)?);
     }
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
-    let sql = format!(
-        "SELECT id FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}",
-        for_update(tx.kind())
-    );
+    let sql = format!("SELECT id FROM users WHERE workspace = ? AND id IN ({{}}) ORDER BY id{}", for_update(tx.kind()));
     select_in(&mut On::Tx(tx), &sql, &args![workspace], &users).await.map(drop)
 }
 
@@ -313,7 +310,8 @@ async fn say<'a, 'b>(
         return Ok(vec![]);
     }
     let changed = consent::say(tx, &source.workspace, &notes).await?;
-    let chosen = |(fresh, _): &(&Fresh<'_>, Changed)| !fresh.is_erased() && matches!(fresh.notice.what, What::Wants { .. });
+    let chosen =
+        |(fresh, _): &(&Fresh<'_>, Changed)| !fresh.is_erased() && matches!(fresh.notice.what, What::Wants { .. });
     Ok(by.into_iter().zip(changed).filter(chosen).collect())
 }
 

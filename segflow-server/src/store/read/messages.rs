@@ -147,7 +147,8 @@ const TOLD: i64 = 1_000;
 
 /// What was told of a message, which the caller has found in its own workspace, as it happened.
 pub async fn told(db: &Db, message: &str) -> Result<Vec<Told>> {
-    let sql = "SELECT outcome, kind, at, provider, detail, agent FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
+    let sql =
+        "SELECT outcome, kind, at, provider, detail, agent FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
     let rows = db.read(sql, args![message, TOLD]).await?;
     rows.iter()
         .map(|row| {

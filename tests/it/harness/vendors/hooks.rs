@@ -116,7 +116,19 @@ impl Sns {
     pub fn new() -> Sns {
         let folder = tempfile::tempdir().expect("a folder");
         let make = [
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=sns.amazonaws.com", "-days", "2", "-keyout", "key", "-out", "pem",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=sns.amazonaws.com",
+            "-days",
+            "2",
+            "-keyout",
+            "key",
+            "-out",
+            "pem",
         ];
         peers::output(Command::new("openssl").args(make).current_dir(&folder), "");
         let certificate = fs::read_to_string(folder.path().join("pem")).expect("a certificate");
@@ -143,13 +155,19 @@ impl Sns {
             "UnsubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=Unsubscribe",
         });
         whole.as_object_mut().expect("an object").extend(envelope.as_object().expect("an object").clone());
-        let mut names = vec!["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+        let mut names =
+            vec!["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
         names.retain(|name| whole[*name].is_string());
-        let signed: String = names.iter().map(|name| format!("{name}\n{}\n", whole[*name].as_str().expect("text"))).collect();
+        let signed: String =
+            names.iter().map(|name| format!("{name}\n{}\n", whole[*name].as_str().expect("text"))).collect();
         let hash = if version == "1" { "-sha1" } else { "-sha256" };
-        let told = peers::output(Command::new("openssl").args(["dgst", hash, "-hex", "-sign", "key"]).current_dir(&self.folder), &signed);
+        let told = peers::output(
+            Command::new("openssl").args(["dgst", hash, "-hex", "-sign", "key"]).current_dir(&self.folder),
+            &signed,
+        );
         let digits = told.trim().rsplit(' ').next().expect("digits").to_string();
-        let signature = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex"));
+        let signature =
+            (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex"));
         whole["Signature"] = STANDARD.encode(signature.collect::<Vec<u8>>()).into();
         Told::new("ses", vec![("content-type", "text/plain; charset=UTF-8".into())], whole.to_string())
     }
