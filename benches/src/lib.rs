@@ -10,6 +10,8 @@
 //! - [`made`]: projects made by hand, with whatever segments are to be measured.
 //! - [`peers`]: other engines for durable code, with the same flow.
 //! - [`project`]: projects, built by the `segflow` command as a user has it.
+//! - [`postmark`]: a Postmark that takes everything, and remembers when.
+//! - [`sink`]: `smtp-sink`, and `smtp-source` to compare with.
 //! - [`smtp`]: a mail server that remembers what it accepted.
 //! - [`report`]: how it is all printed.
 
@@ -20,10 +22,12 @@ pub mod limits;
 pub mod load;
 pub mod made;
 pub mod peers;
+pub mod postmark;
 pub mod process;
 pub mod project;
 pub mod random;
 pub mod report;
+pub mod sink;
 pub mod smtp;
 pub mod stand;
 

@@ -1,5 +1,6 @@
 //! A server in this process, on a real socket.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +24,33 @@ pub struct Stand {
 
 impl Stand {
     pub async fn start(database: &Database, commit_delay: Duration) -> Result<Stand> {
-        Stand::with(database, commit_delay, None).await
+        Stand::with(database, commit_delay, BTreeMap::new(), None).await
+    }
+
+    /// One that knows these secrets.
+    pub async fn knowing(
+        database: &Database,
+        commit_delay: Duration,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<Stand> {
+        Stand::with(database, commit_delay, secrets, None).await
     }
 
     /// On a database that has a key already.
     pub async fn again(database: &Database, commit_delay: Duration, key: String) -> Result<Stand> {
-        Stand::with(database, commit_delay, Some(key)).await
+        Stand::with(database, commit_delay, BTreeMap::new(), Some(key)).await
     }
 
-    async fn with(database: &Database, commit_delay: Duration, key: Option<String>) -> Result<Stand> {
+    async fn with(
+        database: &Database,
+        commit_delay: Duration,
+        secrets: BTreeMap<String, String>,
+        key: Option<String>,
+    ) -> Result<Stand> {
         let capture = Arc::new(Capture::default());
         let config = Config {
             commit_delay,
+            secrets,
             capture: capture.clone(),
             cache: Some(database::scratch()?.join("modules")),
             ..Config::production(&database.url)
@@ -73,6 +89,12 @@ impl Stand {
         let generation = deployments::generation(db, "main").await.map_err(anyhow::Error::new)?;
         let sql = "SELECT workspace FROM settled WHERE workspace = 'main' AND generation >= ? GROUP BY workspace HAVING COUNT(*) = 64";
         Ok(generation > 0 && !self.finds(sql, args![generation]).await?)
+    }
+
+    /// The number that a query answers.
+    pub async fn count(&self, sql: &str, args: Vec<segflow_server::store::db::Value>) -> Result<i64> {
+        let row = self.server.store().db.read_one(sql, args).await.map_err(anyhow::Error::new)?;
+        row.context("a count")?.int(0).map_err(anyhow::Error::new)
     }
 
     async fn finds(&self, sql: &str, args: Vec<segflow_server::store::db::Value>) -> Result<bool> {

@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::target::{self, Target};
 
-pub use model::{Change, Estimate, Key, Me, NewKey, Page, Plan, Secret};
 #[cfg(feature = "server")]
-pub use model::{Clock, Message};
+pub use model::Clock;
+pub use model::{Change, Estimate, Key, Me, Message, NewKey, Page, Plan, Secret};
 pub use problem::Problem;
 
 pub struct Api {
@@ -216,6 +216,33 @@ impl Api {
         self.call(Call::new(Method::DELETE, format!("/suppressions/{}", segment(address)?)).idempotent()).await
     }
 
+    /// Whether sending is held, and what waits.
+    pub async fn hold_state(&self) -> Result<Value> {
+        self.call(Call::get("/hold")).await
+    }
+
+    pub async fn hold(&self, reason: Option<&str>) -> Result<Value> {
+        self.call(Call::with(Method::PUT, "/hold".to_owned(), json!({"reason": reason})).idempotent()).await
+    }
+
+    /// Dropping goes on until nothing is left to drop.
+    pub async fn release(&self, drop: bool) -> Result<Value> {
+        let call = Call::new(Method::DELETE, if drop { "/hold?drop=true" } else { "/hold" });
+        self.call(Call { idempotent: !drop, timeout: Duration::from_mins(10), ..call }).await
+    }
+
+    pub async fn allow_list(&self) -> Result<Value> {
+        self.call(Call::get("/allow-list")).await
+    }
+
+    pub async fn set_allow_list(&self, patterns: &[String]) -> Result<Value> {
+        self.call(Call::with(Method::PUT, "/allow-list".to_owned(), json!({"allow": patterns})).idempotent()).await
+    }
+
+    pub async fn clear_allow_list(&self) -> Result<Value> {
+        self.call(Call::new(Method::DELETE, "/allow-list").idempotent()).await
+    }
+
     pub async fn link_keys(&self) -> Result<Vec<Value>> {
         self.all("/link-keys").await
     }
@@ -234,6 +261,12 @@ impl Api {
 
     pub async fn retry_provider(&self, id: &str) -> Result<Value> {
         self.call(Call::new(Method::POST, format!("/providers/{}/retry", segment(id)?)).idempotent()).await
+    }
+
+    /// How everything is that the server can look at.
+    pub async fn doctor(&self) -> Result<Vec<Value>> {
+        let page: Page<Value> = self.call(Call { timeout: Duration::from_mins(2), ..Call::get("/doctor") }).await?;
+        Ok(page.items)
     }
 
     pub async fn clock(&self) -> Result<Value> {
@@ -267,8 +300,14 @@ impl Api {
         self.all("/messages").await
     }
 
-    #[cfg(feature = "server")]
-    pub async fn message(&self, id: &str) -> Result<Message> {
+    /// A page of the newest messages, the newest first. `query` are filters, each ending with `&`.
+    pub async fn newest_messages(&self, query: &str, limit: u32) -> Result<Vec<Value>> {
+        let page: Page<Value> = self.call(Call::get(format!("/messages?{query}order=newest&limit={limit}"))).await?;
+        Ok(page.items)
+    }
+
+    /// One message, with its tries and what it says.
+    pub async fn message<T: DeserializeOwned>(&self, id: &str) -> Result<T> {
         self.call(Call::get(format!("/messages/{}", segment(id)?))).await
     }
 
@@ -383,7 +422,7 @@ pub fn http_client(url: &str) -> Result<Client> {
 
 const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &KEPT).to_string()
 }
 

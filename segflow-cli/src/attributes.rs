@@ -114,7 +114,7 @@ mod tests {
         pairs(&list).unwrap_err().to_string()
     }
 
-    /// lessons.md: `zip=01234` became the number 1234; an empty value became 0.
+    /// Seen in a predecessor: `zip=01234` became the number 1234; an empty value became 0.
     #[test]
     fn leading_zeros_and_empty_values_are_text() {
         assert_eq!(parsed(&["zip=01234"]), json!({"zip": "01234"}));

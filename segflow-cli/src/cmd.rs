@@ -1,15 +1,19 @@
 //! The verbs, one file each.
 
 mod add;
+mod allow_list;
 mod clock;
 mod deployments;
+mod doctor;
 mod emit;
 mod enroll;
 mod enrollment;
+mod hold;
 mod init;
 mod keys;
 mod links;
 mod login;
+mod messages;
 mod providers;
 mod push;
 mod secret;
@@ -113,6 +117,10 @@ enum Verb {
     Enrollment(enrollment::Enrollment),
     /// Show a segment, explain it for a user, list its members, hold everybody against it
     Segment(segment::Segment),
+    /// Look a set-up over: database, clock, address, providers, DNS
+    Doctor(doctor::Doctor),
+    /// List messages, and show why one is where it is
+    Messages(messages::Messages),
     /// Show how each provider is, and ask one again that is left alone
     Providers(providers::Providers),
     /// Report an event of a user
@@ -131,6 +139,12 @@ enum Verb {
     Links(links::Links),
     /// Show, add, remove, import and export addresses that are not to be written to
     Suppressions(suppressions::Suppressions),
+    /// Stop all sending, at once and on every server
+    Hold(hold::Hold),
+    /// Go on after `hold`: send what waits, or cancel it
+    Release(hold::Release),
+    /// Say who may be written to, for a server that must not write to everybody
+    AllowList(allow_list::AllowList),
 }
 
 /// What every verb needs.
@@ -190,6 +204,8 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Enroll(verb) => verb.run(&context).await,
         Verb::Enrollment(verb) => verb.run(&context).await,
         Verb::Segment(verb) => verb.run(&context).await,
+        Verb::Doctor(verb) => verb.run(&context).await,
+        Verb::Messages(verb) => verb.run(&context).await,
         Verb::Providers(verb) => verb.run(&context).await,
         Verb::Emit(verb) => verb.run(&context).await,
         Verb::Add(verb) => verb.run(&context).await,
@@ -199,6 +215,9 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Secret(verb) => verb.run(&context).await,
         Verb::Links(verb) => verb.run(&context).await,
         Verb::Suppressions(verb) => verb.run(&context).await,
+        Verb::Hold(verb) => verb.run(&context).await,
+        Verb::Release(verb) => verb.run(&context).await,
+        Verb::AllowList(verb) => verb.run(&context).await,
     }
 }
 

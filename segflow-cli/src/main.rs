@@ -6,6 +6,7 @@ mod api;
 mod attributes;
 mod cmd;
 mod failure;
+mod messages;
 mod plan;
 mod printer;
 mod target;

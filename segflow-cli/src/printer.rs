@@ -89,7 +89,6 @@ impl Printer {
     }
 
     /// How wide a table may become: as wide as the terminal, and without one as wide as it likes.
-    #[cfg(feature = "server")]
     pub fn width(&self) -> Option<usize> {
         let terminal = dialoguer::console::Term::stdout();
         terminal.is_term().then(|| usize::from(terminal.size().1).max(40))
@@ -141,6 +140,28 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// How many columns a text takes.
 pub fn columns(text: &str) -> usize {
     dialoguer::console::measure_text_width(text)
+}
+
+/// What a text is folded at.
+pub const WIDTH: usize = 80;
+
+/// A text after its head, in lines of 80 columns; the head's width is kept free in the lines that follow.
+pub fn wrapped(head: &str, text: &str, lines: &mut Vec<String>) {
+    let free = columns(head);
+    let mut line = head.to_owned();
+    let mut fresh = true;
+    for word in text.split_whitespace() {
+        if !fresh && columns(&line) + 1 + columns(word) > WIDTH {
+            lines.push(std::mem::replace(&mut line, " ".repeat(free)));
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    lines.push(line.trim_end().to_owned());
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::route::breaker::BUSY;
 pub enum Status {
     /// Decided; to be sent when it is due.
     Pending,
-    /// Kept back by a stop of all sending.
+    /// Pending, and kept back by a stop of all sending. Never stored: so it is shown.
     Held,
     /// Handed to a provider, or about to be; the outcome is not known yet.
     Sending,
@@ -60,6 +60,19 @@ impl Status {
             Status::Suppressed => "suppressed",
             Status::Cancelled => "cancelled",
             Status::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a provider has it, or perhaps has.
+    pub fn is_handed_over(self) -> bool {
+        match self {
+            Status::Sending
+            | Status::Sent
+            | Status::Delivered
+            | Status::Bounced
+            | Status::Complained
+            | Status::Unknown => true,
+            Status::Pending | Status::Held | Status::Refused | Status::Suppressed | Status::Cancelled => false,
         }
     }
 
@@ -112,6 +125,20 @@ pub enum Outcome {
     Ambiguous(String),
     /// The same, but the provider knows this message again by its key: asked once more, the same one makes nothing double.
     Repeatable(String),
+}
+
+impl Outcome {
+    /// What was said of it; nothing of one that was accepted.
+    pub fn why(&self) -> &str {
+        match self {
+            Outcome::Accepted { .. } => "",
+            Outcome::Unable { why, .. }
+            | Outcome::Retry(why)
+            | Outcome::Refused(why)
+            | Outcome::Ambiguous(why)
+            | Outcome::Repeatable(why) => why,
+        }
+    }
 }
 
 /// What an outcome makes of a message that is `sending` (or `unknown`: late outcomes are welcome).

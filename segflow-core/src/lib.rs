@@ -6,6 +6,7 @@
 //! - [`project`]: a manifest, checked and indexed.
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
 //! - [`consent`]: whether an address may be written to, and about what.
+//! - [`policy`]: when a message of a campaign may be sent: windows, limits, caps.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
 //! - [`notice`]: what providers tell of messages later.
 //! - [`route`]: which provider a message leaves by: breakers, allowances, priorities and weights.
@@ -28,6 +29,8 @@ pub mod memory;
 pub mod merge;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod notice;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;
 #[cfg(not(target_arch = "wasm32"))]

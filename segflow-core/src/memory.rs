@@ -10,6 +10,7 @@ use crate::enrollment::{self, Enrollment};
 use crate::eval::{Asked, EventFact, Layout, Loaded, apart};
 use crate::ledger::{self, Message, Outcome, Status, Transition};
 use crate::merge::{Object, changed, merge};
+use crate::policy;
 use crate::project::Project;
 use crate::step::{Decision, Fact, Job, Mark, Needs, Stop, Told, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
@@ -27,6 +28,8 @@ pub struct Row {
     pub due_at: i64,
     /// How often it has been tried.
     pub attempt: u32,
+    /// And when last, ms UTC.
+    pub tried_at: Option<i64>,
     /// ms UTC; when it was accepted.
     pub sent_at: Option<i64>,
     /// Its flow was stopped while it was on its way: why it is not to be tried again.
@@ -347,6 +350,7 @@ impl Memory {
                 reason: None,
                 due_at: message.created_at,
                 attempt: 0,
+                tried_at: None,
                 sent_at: None,
                 unwanted: None,
                 message,
@@ -363,11 +367,45 @@ impl Memory {
 
     /// Takes the next message that is due to `sending`. The caller hands it to a provider and then reports the [`Outcome`].
     pub fn claim(&mut self, now: i64) -> Option<Row> {
-        let due = |row: &&mut Row| row.status == Status::Pending && row.due_at <= now;
-        let row = self.messages.values_mut().filter(due).min_by_key(|r| r.due_at)?;
-        row.status = Status::Sending;
-        row.attempt += 1;
-        Some(row.clone())
+        loop {
+            let due = |row: &&Row| row.status == Status::Pending && row.due_at <= now;
+            let row = self.messages.values().filter(due).min_by_key(|r| r.due_at)?;
+            let (id, decision) = (row.message.id.clone(), self.policy(row, now));
+            let row = self.messages.get_mut(&id)?;
+            match decision {
+                policy::Decision::Send => {
+                    (row.status, row.tried_at) = (Status::Sending, Some(now));
+                    row.attempt += 1;
+                    return Some(row.clone());
+                }
+                policy::Decision::Wait(at, why) => (row.due_at, row.reason) = (at, Some(why)),
+                policy::Decision::Drop(why) => (row.status, row.reason) = (Status::Cancelled, Some(why)),
+            }
+        }
+    }
+
+    /// What the project's policies make of a message that is due.
+    fn policy(&self, row: &Row, now: i64) -> policy::Decision {
+        let campaign_of = |row: &Row| match &row.message.origin {
+            ledger::Origin::Campaign { campaign, .. } => Some(campaign.clone()),
+            ledger::Origin::Transaction { .. } => None,
+        };
+        let Some(campaign) = campaign_of(row) else { return policy::Decision::Send };
+        let tried = || self.messages.values().filter_map(|row| row.tried_at.map(|at| (row, at)));
+        let counts =
+            |other: &Row| other.status.is_handed_over() && other.user == row.user && campaign_of(other).is_some();
+        let user: Vec<i64> = match policy::looks_back(&self.project) {
+            Some(_) => tried().filter(|(other, _)| counts(other)).map(|(_, at)| at).collect(),
+            None => vec![],
+        };
+        let daily = self.project.campaign(&campaign).and_then(|campaign| campaign.per_day.as_ref());
+        let today = daily.filter(|_| row.attempt == 0).map(|daily| {
+            let is_today = |at: i64| policy::day_ends(daily, at) == policy::day_ends(daily, now);
+            tried().filter(|(other, at)| campaign_of(other).as_ref() == Some(&campaign) && is_today(*at)).count() as u32
+        });
+        let zone = self.attributes(&row.user).and_then(|attributes| self.project.zone_of(attributes));
+        let about = policy::About { campaign: &campaign, zone, created_at: row.message.created_at };
+        policy::decide(&self.project, about, policy::Before { user: &user, today }, now)
     }
 
     /// Records what became of an attempt; ignored if another attempt has come since.

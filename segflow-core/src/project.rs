@@ -10,6 +10,7 @@ use segflow_protocol::{
 use crate::eval::{Asked, Dependencies, Layout, asked, dependencies};
 use crate::ids;
 use crate::merge::{Object, Path};
+use crate::policy;
 use crate::words::distance;
 
 /// A project as a server runs it: one applied deployment.
@@ -148,6 +149,11 @@ impl Project {
         self.manifest.topics.iter().find(|topic| topic.id == *id)
     }
 
+    /// The time zone of a user, as it is written.
+    pub fn zone_of<'a>(&self, attributes: &'a Object) -> Option<&'a str> {
+        attributes.get(self.manifest.time_zone.as_ref()?)?.as_str()
+    }
+
     pub fn template(&self, id: &str) -> Option<&Template> {
         self.manifest.templates.iter().find(|t| t.id == id)
     }
@@ -253,6 +259,15 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
     }
 
+    for why in manifest.caps.iter().filter_map(policy::wrong_cap) {
+        say("bad_cap", "project".into(), why.into());
+    }
+    let of_all = policy::wrong_windows(&manifest.windows.iter().collect::<Vec<_>>());
+    let all_may_be_sent = of_all.is_none();
+    if let Some(why) = of_all {
+        say("bad_window", "project".into(), why);
+    }
+
     let segments: Vec<&str> = manifest.segments.iter().map(|s| s.id.as_str()).collect();
     let templates: Vec<&str> = manifest.templates.iter().map(|t| t.id.as_str()).collect();
     for campaign in &manifest.campaigns {
@@ -279,6 +294,16 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         {
             let known: Vec<&str> = manifest.topics.iter().map(|t| t.id.as_str()).collect();
             say("unknown_topic", place.clone(), unknown("topic", topic, &known));
+        }
+        let windows: Vec<_> = campaign.windows.iter().chain(&manifest.windows).collect();
+        if all_may_be_sent && let Some(why) = policy::wrong_windows(&windows) {
+            say("bad_window", place.clone(), why);
+        }
+        if let Some(why) = campaign.per_day.as_ref().and_then(policy::wrong_daily) {
+            say("bad_limit", place.clone(), why);
+        }
+        if campaign.max_age.is_some_and(|age| age <= 0) {
+            say("bad_limit", place.clone(), "`.max_age(…)` of nothing would let nothing through".into());
         }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());

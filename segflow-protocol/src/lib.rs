@@ -11,6 +11,7 @@ mod events;
 mod expr;
 mod journal;
 mod manifest;
+mod policy;
 mod reader;
 mod samples;
 mod texts;
@@ -24,6 +25,7 @@ pub use manifest::{
     Argument, Campaign, Dkim, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind,
     Reentry, Route, Rule, Segment, Stream, Template, Topic, Transaction, Trigger, Type,
 };
+pub use policy::{Beyond, Cap, Daily, Window};
 pub use samples::{Sample, Samples};
 pub use texts::Texts;
 pub use turn::{

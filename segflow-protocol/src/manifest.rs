@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cond, Expr, Texts};
+use crate::{Cap, Cond, Daily, Expr, Texts, Window};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -52,6 +52,12 @@ pub struct Manifest {
     /// By language, what pages say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<String, Texts>,
+    /// Messages of campaigns are sent while all of these are open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// How many of them one user gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -130,6 +136,14 @@ pub struct Campaign {
     /// What its messages are about: those who do not want that get none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// Its messages are sent while all of these are open, and the project's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Daily>,
+    /// A message that is older, in milliseconds, is not sent any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<i64>,
 }
 
 /// Something that is written about, and that a reader can want or not.
@@ -365,6 +379,16 @@ pub enum ProviderKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
+    /// An experiment.
+    #[serde(rename = "mixmax")]
+    MixMax {
+        /// A secret.
+        token: String,
+        /// The id of the sequence that sends.
+        sequence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// An HTTP endpoint of the user's own.
     Endpoint {
         /// A secret that holds its address.
@@ -396,6 +420,7 @@ impl ProviderKind {
             ProviderKind::Ses { .. } => "ses",
             ProviderKind::SendGrid { .. } => "sendgrid",
             ProviderKind::Resend { .. } => "resend",
+            ProviderKind::MixMax { .. } => "mixmax",
             ProviderKind::Endpoint { .. } => "endpoint",
         }
     }
@@ -410,6 +435,7 @@ impl ProviderKind {
             ProviderKind::Postmark { token, url, .. } => (vec![token], url),
             ProviderKind::Ses { key_id, key, url, .. } => (vec![key_id, key], url),
             ProviderKind::SendGrid { key, url } | ProviderKind::Resend { key, url } => (vec![key], url),
+            ProviderKind::MixMax { token, url, .. } => (vec![token], url),
             ProviderKind::Endpoint { url, token, .. } => (std::iter::once(url).chain(token).collect(), &None),
         };
         needed.into_iter().chain(url).map(String::as_str).collect()

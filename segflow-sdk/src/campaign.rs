@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use segflow_protocol::{self as protocol, Guarantee, InFlight, Mode, Problem, Reentry, Trigger};
+use segflow_protocol::{self as protocol, Daily, Guarantee, InFlight, Mode, Problem, Reentry, Trigger, Window};
 
 use crate::flow::{self, Outcome};
-use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment, Topic};
+use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment, Topic, When};
 
 type Start = Box<dyn Fn(segflow_core::flow::Flow) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
@@ -36,6 +36,9 @@ pub struct Campaign<U> {
     pauses_on: Vec<Trigger>,
     in_flight: Option<InFlight>,
     topic: Option<Topic>,
+    windows: Vec<Window>,
+    per_day: Option<Daily>,
+    max_age: Option<Duration>,
     problems: Vec<Problem>,
 }
 
@@ -60,6 +63,9 @@ impl<U: Attributes> Campaign<U> {
             pauses_on: vec![],
             in_flight: None,
             topic: None,
+            windows: vec![],
+            per_day: None,
+            max_age: None,
             problems: vec![],
         }
     }
@@ -158,6 +164,84 @@ impl<U: Attributes> Campaign<U> {
         self
     }
 
+    /// Its messages are sent in this span of the day only, by the clocks where each user is. What is decided at another time waits.
+    /// With several, while all of them are open. For hours in which nothing is sent there is [`quiet_hours`](Campaign::quiet_hours).
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String, time_zone: Option<String> }
+    /// # async fn news(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("news", news)
+    ///     .enters(everyone())
+    ///     .window(between((9, 0), (18, 0)).on(WORKDAYS).or_zone("Europe/Berlin"));
+    /// ```
+    pub fn window(mut self, span: When) -> Campaign<U> {
+        let place = format!("campaign {}", self.id);
+        take_window(span.open(), place, &mut self.windows, &mut self.problems);
+        self
+    }
+
+    /// None of its messages is sent in this span of the day, by the clocks where each user is. What is decided then waits.
+    /// [`Project::quiet_hours`](crate::Project::quiet_hours) are those of all campaigns.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String, time_zone: Option<String> }
+    /// # async fn news(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("news", news).enters(everyone()).quiet_hours(between((20, 0), (9, 30)));
+    /// ```
+    pub fn quiet_hours(mut self, span: When) -> Campaign<U> {
+        let place = format!("campaign {}", self.id);
+        take_window(span.closed(), place, &mut self.windows, &mut self.problems);
+        self
+    }
+
+    /// No more of its messages than this go out in one day of the calendar, from midnight to midnight UTC, over all servers. The others
+    /// wait for the next day. A message that is tried several times counts once.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # async fn news(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("news", news).enters(everyone()).per_day(5_000);
+    /// ```
+    pub fn per_day(mut self, messages: u32) -> Campaign<U> {
+        self.per_day = Some(Daily { messages, zone: None });
+        self
+    }
+
+    /// The same, with days that begin at midnight in a zone.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # async fn news(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("news", news).enters(everyone()).per_day_in("Europe/Berlin", 5_000);
+    /// ```
+    pub fn per_day_in(mut self, zone: &str, messages: u32) -> Campaign<U> {
+        self.per_day = Some(Daily { messages, zone: Some(zone.into()) });
+        self
+    }
+
+    /// A message that could not be sent within this time after its flow decided it is not sent any more: it becomes `cancelled`, with the
+    /// reason, and the flow goes on.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # async fn sale_ends_tonight(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("sale", sale_ends_tonight).enters(everyone()).max_age(hours(6));
+    /// ```
+    pub fn max_age(mut self, age: Duration) -> Campaign<U> {
+        self.max_age = Some(age);
+        self
+    }
+
     fn trigger<E: Event>(&mut self, events: Events<E>) -> Trigger {
         let events = events.protocol();
         if events.within.is_some() {
@@ -200,6 +284,24 @@ impl<U: Attributes> Campaign<U> {
             pauses_on: self.pauses_on.clone(),
             in_flight: self.in_flight,
             topic: self.topic.as_ref().map(|topic| topic.0.id.clone()),
+            windows: self.windows.clone(),
+            per_day: self.per_day.clone(),
+            max_age: self.max_age.map(Duration::as_millis),
+        }
+    }
+}
+
+/// Adds a window to those of a campaign, or of a project; or what is wrong with it.
+pub(crate) fn take_window(
+    window: Result<Window, &'static str>,
+    place: String,
+    windows: &mut Vec<Window>,
+    problems: &mut Vec<Problem>,
+) {
+    match window {
+        Ok(window) => windows.push(window),
+        Err(why) => {
+            problems.push(Problem { code: "bad_window".into(), message: why.into(), place: Some(place) });
         }
     }
 }

@@ -169,7 +169,7 @@ pub use segflow_macros::template;
 #[doc(inline)]
 pub use segflow_macros::tw;
 
-pub use segflow_protocol::{InFlight, Texts};
+pub use segflow_protocol::{Beyond, InFlight, Texts};
 
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
@@ -186,7 +186,7 @@ pub use native::Native;
 pub use own::{Bounced, Clicked, Complained, Opened, Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
-pub use provider::{Capture, Endpoint, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
+pub use provider::{Capture, Endpoint, MixMax, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
 pub use schema::{Attributes, Event, Schema};
 pub use segment::{
     Column, Condition, Container, Events, Expression, IntoExpression, Measured, Moment, Numeric, Operand, Ordered,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use segflow_protocol::{self as protocol, Cond, Expr, Manifest, Problem, Rule, Test, Texts};
+use segflow_protocol::{self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Window};
 use serde_json::Value;
 
+use crate::campaign::take_window;
 use crate::email::{Message, templates};
 use crate::provider::Provider;
-use crate::{Attributes, Campaign, Event, Segment, Topic, Transaction, schema};
+use crate::{Attributes, Campaign, Duration, Event, Segment, Topic, Transaction, When, schema};
 
 /// What belongs together: users of one type, their segments, campaigns, transactions and providers.
 ///
@@ -37,6 +38,9 @@ pub struct Project<U> {
     links_at: Option<String>,
     unsubscribe_by_mail: Option<String>,
     texts: BTreeMap<String, Texts>,
+    windows: Vec<Window>,
+    caps: Vec<Cap>,
+    problems: Vec<Problem>,
     sample_user: Option<Value>,
 }
 
@@ -55,6 +59,9 @@ impl<U: Attributes> Project<U> {
             links_at: None,
             unsubscribe_by_mail: None,
             texts: BTreeMap::new(),
+            windows: vec![],
+            caps: vec![],
+            problems: vec![],
             sample_user: None,
         }
     }
@@ -131,6 +138,34 @@ impl<U: Attributes> Project<U> {
         self
     }
 
+    /// No message of any campaign is sent in this span of the day, by the clocks where each user is. What is decided then waits;
+    /// transactions do not.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String, time_zone: Option<String> }
+    /// let project = Project::<Shopper>::new("shop").quiet_hours(between((22, 0), (8, 0)).or_zone("Europe/Berlin"));
+    /// ```
+    pub fn quiet_hours(mut self, span: When) -> Project<U> {
+        take_window(span.closed(), "project".into(), &mut self.windows, &mut self.problems);
+        self
+    }
+
+    /// One user gets no more messages than this of all campaigns together in any span of this length; transactions neither count nor
+    /// wait. With several caps, all of them hold.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// let project = Project::<Shopper>::new("shop")
+    ///     .frequency_cap(1, days(1), Beyond::Wait)       // the second of a day is sent tomorrow
+    ///     .frequency_cap(10, days(30), Beyond::Drop);    // the eleventh of a month is not sent
+    /// ```
+    pub fn frequency_cap(mut self, messages: u32, per: Duration, beyond: Beyond) -> Project<U> {
+        self.caps.push(Cap { messages, per: per.as_millis(), beyond });
+        self
+    }
+
     /// The user that emails are looked at with, where an email's own `sample(user = …)` names no other.
     pub fn sample_user(mut self, user: U) -> Project<U> {
         self.sample_user = Some(schema::to_value(&user));
@@ -150,6 +185,7 @@ impl<U: Attributes> Project<U> {
         let (templates, mut problems) = templates::<U>();
         let (transactions, unknown): (Vec<_>, Vec<_>) =
             self.transactions.iter().map(Transaction::declaration).partition(Result::is_ok);
+        problems.extend(self.problems.iter().cloned());
         problems.extend(self.campaigns.iter().flat_map(|campaign| campaign.problems().to_vec()));
         problems.extend(unknown.into_iter().filter_map(Result::err));
         let segments = self.all_segments();
@@ -172,6 +208,8 @@ impl<U: Attributes> Project<U> {
             links_at: self.links_at.clone(),
             unsubscribe_by_mail: self.unsubscribe_by_mail.clone(),
             texts: self.texts.clone(),
+            windows: self.windows.clone(),
+            caps: self.caps.clone(),
             problems,
         }
     }

@@ -8,7 +8,7 @@
 
 use segflow_protocol::{self as protocol, Dkim, ProviderKind, Stream};
 
-/// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`] or [`Endpoint`].
+/// A way for messages to leave. Made of [`Capture`], [`Smtp`], [`Postmark`], [`Ses`], [`SendGrid`], [`Resend`], [`MixMax`] or [`Endpoint`].
 #[derive(Debug, Clone)]
 pub struct Provider(pub(crate) protocol::Provider);
 
@@ -235,6 +235,22 @@ impl Endpoint {
     }
 }
 
+/// An experiment: messages are handed to a MixMax sequence, as the variables `subject`, `html` and `text` of its one stage. Two in a second
+/// at most, nobody twice, and no headers: not for campaigns that need one-click unsubscribe.
+#[derive(Debug, Clone)]
+pub struct MixMax {
+    token: String,
+    sequence: String,
+    url: Option<String>,
+}
+
+impl MixMax {
+    /// `secret` names an API token; `id` is that of the sequence, as it stands in its address.
+    pub fn sequence(id: impl Into<String>, secret: impl Into<String>) -> MixMax {
+        MixMax { token: secret.into(), sequence: id.into(), url: None }
+    }
+}
+
 /// `url` of those that have a vendor with an address of its own.
 macro_rules! elsewhere {
     ($($kind:ident)*) => {
@@ -247,7 +263,7 @@ macro_rules! elsewhere {
         })*
     };
 }
-elsewhere!(Postmark Ses SendGrid Resend);
+elsewhere!(Postmark Ses SendGrid Resend MixMax);
 
 fn provider(id: &str, kind: ProviderKind) -> Provider {
     Provider(protocol::Provider { id: id.into(), kind, route: protocol::Route::default(), webhook: None })
@@ -292,6 +308,12 @@ impl From<SendGrid> for Provider {
 impl From<Resend> for Provider {
     fn from(Resend { key, url, webhook }: Resend) -> Provider {
         heard("resend", ProviderKind::Resend { key, url }, webhook)
+    }
+}
+
+impl From<MixMax> for Provider {
+    fn from(MixMax { token, sequence, url }: MixMax) -> Provider {
+        provider("mixmax", ProviderKind::MixMax { token, sequence, url })
     }
 }
 

@@ -5,7 +5,7 @@ use segflow_protocol::{Json, Render, Request, Response, decode, encode};
 use serde_json::{Value, json};
 
 use crate::prelude::*;
-use crate::{Native, dispatch};
+use crate::{Native, When, dispatch};
 
 #[derive(Debug, Clone, Default, PartialEq, Attributes, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -331,4 +331,50 @@ fn files_have_every_filter_and_test_that_the_macro_knows() {
     assert_eq!(words, "<p>7 aDa a 7.00 a+b b 2 ada aDa 3.0 <b> Ada x ADA tests</p>");
     // What is taken as HTML loses its tags in the text.
     assert_eq!(rendered.text, "7 aDa a 7.00 a+b b 2 ada aDa 3.0 Ada x ADA tests\n");
+}
+
+/// What a window of a campaign, and of quiet hours, is written as; or what is wrong with it.
+fn windows(campaign: Campaign<Shopper>) -> (Value, Vec<String>) {
+    let mut manifest = json!(Project::new("shop").campaign(campaign).manifest());
+    let problems = manifest["problems"].as_array().cloned().unwrap_or_default();
+    let told = problems.iter().map(|problem| problem["message"].as_str().unwrap_or_default().to_string());
+    (manifest["campaigns"][0]["windows"].take(), told.collect())
+}
+
+#[test]
+fn policies_are_declared_as_they_are_said() {
+    async fn nothing(_: Flow<Shopper>) {}
+    let campaign = || Campaign::new("c", nothing).enters(Segment::everyone("all"));
+    let office = business_hours().or_zone("Europe/Berlin");
+    let open = json!([{ "days": 31, "from": 540, "to": 1020, "or_zone": "Europe/Berlin" }]);
+    assert_eq!(windows(campaign().window(office)), (open, vec![]));
+    let quiet = |from: (u8, u8), to: (u8, u8)| windows(campaign().quiet_hours(between(from, to))).0;
+    assert_eq!(quiet((22, 0), (8, 30)), json!([{ "from": 510, "to": 1320 }]), "open in what is left of the day");
+    assert_eq!(quiet((20, 0), (24, 0)), json!([{ "from": 0, "to": 1200 }]));
+    assert_eq!(quiet((0, 0), (7, 0)), json!([{ "from": 420, "to": 0 }]));
+    for (hours, says) in [(at(9, 0), "span of the day"), (next(Monday), "span of the day")] {
+        type Declare = fn(Campaign<Shopper>, When) -> Campaign<Shopper>;
+        let wrong: [(Declare, &str); 2] = [(Campaign::window, "window"), (Campaign::quiet_hours, "quiet hours")];
+        for (declare, word) in wrong {
+            let (declared, problems) = windows(declare(campaign(), hours.clone()));
+            assert!(declared.is_null() && problems[0].contains(says) && problems[0].contains(word), "{problems:?}");
+        }
+    }
+    let (_, problems) = windows(campaign().quiet_hours(between((22, 0), (8, 0)).on(WORKDAYS)));
+    assert!(problems[0].contains("every day"), "{problems:?}");
+
+    let project = Project::new("shop")
+        .frequency_cap(3, days(7), Beyond::Wait)
+        .frequency_cap(10, days(30), Beyond::Drop)
+        .campaign(campaign().per_day_in("Europe/Berlin", 500).max_age(hours(6)))
+        .campaign(Campaign::new("d", nothing).enters(Segment::everyone("all")).per_day(1));
+    let manifest = json!(project.manifest());
+    let caps = json!([
+        { "messages": 3, "per": 604_800_000, "beyond": "wait" },
+        { "messages": 10, "per": 2_592_000_000i64, "beyond": "drop" },
+    ]);
+    assert_eq!(manifest["caps"], caps);
+    let campaigns = &manifest["campaigns"];
+    assert_eq!(campaigns[0]["per_day"], json!({ "messages": 500, "zone": "Europe/Berlin" }));
+    assert_eq!((&campaigns[0]["max_age"], &campaigns[1]["per_day"]), (&json!(21_600_000), &json!({ "messages": 1 })));
 }

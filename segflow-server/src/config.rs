@@ -1,6 +1,7 @@
 //! How a server is to run.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,10 @@ pub struct Config {
     pub sns_url: Option<String>,
     /// Whether the webhooks of flows may go to addresses that are not of the public internet. In [`Mode::Dev`] they may.
     pub private_webhooks: bool,
+    /// Whom `segflow doctor` asks for names; nobody said: whom this machine asks.
+    pub resolver: Option<SocketAddr>,
+    /// All workspaces are held when it starts: nothing is sent until somebody releases them.
+    pub hold: bool,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -88,6 +93,8 @@ impl Config {
             public_url: None,
             sns_url: None,
             private_webhooks: false,
+            resolver: None,
+            hold: false,
             commit_delay: Duration::ZERO,
         }
     }

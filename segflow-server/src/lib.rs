@@ -8,11 +8,13 @@ pub mod store;
 mod webhooks;
 
 mod address;
+mod allow;
 pub mod api;
 pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod deploy;
+pub mod doctor;
 pub mod drive;
 pub mod engine;
 #[cfg(test)]

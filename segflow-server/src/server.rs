@@ -17,6 +17,7 @@ use crate::clock::{Clock, system_now};
 use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
 use crate::deploy::{Deploy, Inputs};
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::engine::Engine;
 use crate::links::Links;
@@ -29,7 +30,7 @@ use crate::plugin::Host;
 use crate::ready::Ready;
 use crate::secrets::Secrets;
 use crate::segments::Segments;
-use crate::store::{Store, clock as stored, deployments, keys, ledger};
+use crate::store::{Store, clock as stored, deployments, hold, keys, ledger};
 use crate::webhooks::Webhooks;
 
 /// The workspace that every server has.
@@ -66,6 +67,7 @@ impl Server {
         stored::born_as(&store.db, config.mode.name()).await?;
         let clock = open_clock(&config, &store).await?;
         deployments::make_workspace(&store.db, MAIN, clock.now()).await?;
+        hold_all(&config, &store, &clock).await?;
 
         // The lock says that no other server lives on this file, so nothing of an earlier one can still be going on.
         let alone = lock.is_some();
@@ -139,12 +141,14 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
+        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), links.clone(), &config)?;
         let api = Api {
             store: store.clone(),
             deploy,
             drive,
             secrets,
             links,
+            doctor: Arc::new(doctor),
             notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
             captures,
@@ -257,6 +261,19 @@ impl Server {
         }
         self.store.db.close().await;
     }
+}
+
+/// Before anything is decided or sent.
+async fn hold_all(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<()> {
+    if config.hold {
+        for (workspace, _) in deployments::workspaces(&store.db).await? {
+            hold::begin(&store.db, &workspace, None, Some("the server was started with --hold"), clock.now()).await?;
+        }
+    }
+    for workspace in hold::all(&store.db).await? {
+        tracing::warn!(workspace, "nothing is sent: the workspace is held, and `segflow release` ends that");
+    }
+    Ok(())
 }
 
 /// How whoever is on this machine reaches a server that listens here.

@@ -145,7 +145,7 @@ async fn a_campaign_can_ask_for_at_least_once(db: Database) {
     app.advance("2d").await;
 }
 
-/// lessons.md: a 269-character provider error overflowed a column and made two healthy users receive 18 copies.
+/// Seen in a predecessor: a 269-character provider error overflowed a column and made two healthy users receive 18 copies.
 async fn a_long_error_is_cut_and_harms_nobody(db: Database) {
     let app = start(&db, "base").await;
     app.capture.script("ada@x.example", Act::Refuse(format!("550 {}", "é🦀".repeat(1_000))));
@@ -165,7 +165,7 @@ async fn a_long_error_is_cut_and_harms_nobody(db: Database) {
     assert_eq!(app.capture.accepted().len(), 3);
 }
 
-/// lessons.md: one rejected recipient makes the rest of the batch repeat.
+/// Seen in a predecessor: one rejected recipient makes the rest of the batch repeat.
 async fn one_refused_recipient_does_not_disturb_others(db: Database) {
     let app = start(&db, "more").await;
     let batch: Vec<Value> = (0..200)

@@ -104,7 +104,7 @@ async fn a_base_that_has_passed_is_refused(db: Database) {
     assert_eq!(app.items("/v1/deployments").await.iter().filter(|d| d["current"] == true).count(), 1);
 }
 
-/// lessons.md: two pushes in the same second were compared with the wrong predecessor.
+/// Seen in a predecessor: two pushes in the same second were compared with the wrong predecessor.
 async fn of_two_pushes_at_once_one_wins(db: Database) {
     let app = App::start(&db).await;
     for query in ["?base=0", ""] {
@@ -189,7 +189,7 @@ async fn a_removed_campaign_lets_its_users_go(db: Database) {
     app.get("/v1/campaigns/greet").await.problem(404, "not_found");
 }
 
-/// lessons.md: order of deletion in a push made removing a segment with its campaign fail.
+/// Seen in a predecessor: order of deletion in a push made removing a segment with its campaign fail.
 async fn a_removed_segment_with_its_campaign(db: Database) {
     let app = App::start(&db).await;
     app.push(plugins::variant("quiet")).await;
@@ -286,7 +286,7 @@ async fn a_flow_changes_its_user(db: Database) {
     assert_eq!(app.enrollments("ada").await[0]["status"], "done");
 }
 
-/// design.md: causes need an end.
+/// Causes need an end.
 async fn two_campaigns_that_toggle_each_other_come_to_an_end(db: Database) {
     let app = App::start(&db).await;
     app.push(plugins::variant("toggle")).await;
@@ -301,7 +301,7 @@ async fn two_campaigns_that_toggle_each_other_come_to_an_end(db: Database) {
     );
 }
 
-/// lessons.md: membership that depends on time never changed by itself.
+/// Seen in a predecessor: membership that depends on time never changed by itself.
 async fn a_segment_changes_as_time_goes_by(db: Database) {
     let app = App::start(&db).await;
     app.push(plugins::variant("quiet")).await;

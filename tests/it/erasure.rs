@@ -139,7 +139,7 @@ async fn the_same_id_starts_afresh(db: Database) {
     assert_eq!(app.messages("secret-user").await.len(), 2);
 }
 
-/// lessons.md: deleting a user who had been in a campaign failed on a foreign key.
+/// Seen in a predecessor: deleting a user who had been in a campaign failed on a foreign key.
 async fn who_is_waiting_can_be_erased(db: Database) {
     let app = App::storefront(&db).await;
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! The end-to-end suite: what `contract.md` promises, on SQLite and on MySQL.
+//! The end-to-end suite: what users of the CLI and the HTTP API rely on, on SQLite and on MySQL.
 
 mod harness;
 
@@ -11,14 +11,17 @@ mod consent;
 mod crash;
 mod delivery;
 mod deployments;
+mod doctor;
 mod emails;
 mod erasure;
 mod flows;
 mod golden;
+mod hold;
 mod in_flight;
 mod lifecycle;
 mod links;
 mod lists;
+mod policies;
 mod problems;
 mod promises;
 mod providers;

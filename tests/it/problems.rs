@@ -48,6 +48,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/keys/key_1", "DELETE"),
     ("/v1/secrets", "GET"),
     ("/v1/secrets/TOKEN", "PUT DELETE"),
+    ("/v1/hold", "GET PUT DELETE"),
+    ("/v1/allow-list", "GET PUT DELETE"),
     ("/v1/me", "GET"),
     ("/v1/dev/clock", "GET POST"),
 ];
@@ -72,7 +74,7 @@ async fn every_class_of_mistake(db: Database) {
     app.get("/v1/users?limit=1&limit=2").await.problem(400, "bad_parameter");
     app.with_key("").get("/v1/users").await.problem(401, "no_key");
     app.with_key("sk_wrong").get("/v1/users").await.problem(401, "wrong_key");
-    // lessons.md: with the key unset, `Bearer undefined` was let in.
+    // Seen in a predecessor: with the key unset, `Bearer undefined` was let in.
     for key in ["undefined", "null", "sk_", "' OR 1=1 --"] {
         app.with_key(key).get("/v1/users").await.problem(401, "wrong_key");
     }

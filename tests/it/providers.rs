@@ -6,7 +6,7 @@ use segflow_server::Config;
 
 use crate::harness::app::production;
 use crate::harness::smtp::Smtp;
-use crate::harness::vendors::{Case, Fake, Vendor, endpoint, postmark, resend, sendgrid, ses};
+use crate::harness::vendors::{Case, Fake, Vendor, endpoint, mixmax, postmark, resend, sendgrid, ses};
 use crate::harness::*;
 
 both![
@@ -14,6 +14,7 @@ both![
     ses_is_told_what_it_needs_and_its_answers_are_understood,
     sendgrid_is_told_what_it_needs_and_its_answers_are_understood,
     resend_is_told_what_it_needs_and_its_answers_are_understood,
+    mixmax_is_told_what_it_needs_and_its_answers_are_understood,
     an_endpoint_is_told_what_it_needs_and_its_answers_are_understood,
     postmark_gets_many_in_one_call_and_one_of_them_refused_harms_no_other,
     what_resend_may_have_is_handed_over_again_and_taken_once,
@@ -54,6 +55,7 @@ fn secrets(url: String, without: &[&str]) -> BTreeMap<String, String> {
         ("SES_KEY", ses::KEY),
         ("SENDGRID_KEY", sendgrid::KEY),
         ("RESEND_KEY", resend::KEY),
+        ("MIXMAX_TOKEN", mixmax::TOKEN),
         ("MAIL_TOKEN", endpoint::TOKEN),
     ];
     all.into_iter().filter(|(name, _)| !without.contains(name)).map(|(n, v)| (n.to_string(), v.to_string())).collect()
@@ -189,6 +191,14 @@ async fn resend_is_told_what_it_needs_and_its_answers_are_understood(db: Databas
     one_click_named(&body["headers"]);
 }
 
+async fn mixmax_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {
+    let (_app, fake, pause) = all_cases(&db, mixmax::vendor, "mixmax", mixmax::CASES).await;
+    let variables = &fake.taken()[0].body["recipients"][0]["variables"];
+    assert_eq!(variables["subject"], "Grüße an ada@x.example");
+    assert!(variables["html"].as_str().unwrap().contains("Schön"), "{variables}");
+    assert!((40_000..41_000).contains(&pause), "{pause}");
+}
+
 async fn an_endpoint_is_told_what_it_needs_and_its_answers_are_understood(db: Database) {
     let (_app, fake, _) = all_cases(&db, endpoint::vendor, "endpoint", endpoint::CASES).await;
     let body = &fake.taken()[0].body;
@@ -197,7 +207,7 @@ async fn an_endpoint_is_told_what_it_needs_and_its_answers_are_understood(db: Da
     one_click_named(&body["headers"]);
 }
 
-/// lessons.md: one rejected recipient makes the rest of the batch repeat.
+/// Seen in a predecessor: one rejected recipient makes the rest of the batch repeat.
 async fn postmark_gets_many_in_one_call_and_one_of_them_refused_harms_no_other(db: Database) {
     let (app, fake) = start(&db, postmark::vendor, "postmark").await;
     let mut names: Vec<String> = (0..300).map(|n| format!("u{n}")).collect();

@@ -141,7 +141,7 @@ async fn after_the_body_nothing_is_certain(db: Database) {
     app.leave_work();
 }
 
-/// lessons.md: provider latency blocked the API: a user update waited 2.5 s behind a 3 s send.
+/// Seen in a predecessor: provider latency blocked the API: a user update waited 2.5 s behind a 3 s send.
 async fn what_is_being_sent_holds_up_nobody(db: Database) {
     let smtp = Smtp::start().await;
     let app = App::smtp(&db, &smtp).await;

@@ -296,7 +296,7 @@ async fn a_provider_in_trouble_uses_up_no_tries(db: Database) {
     }
 }
 
-/// lessons.md: a 269-character provider error overflowed a column.
+/// Seen in a predecessor: a 269-character provider error overflowed a column.
 async fn a_provider_that_says_too_much_is_cut_short(db: Database) {
     let bench = bench(&db).await;
     let ids = bench.pending(Guarantee::AtMostOnce).await;

@@ -255,7 +255,7 @@ async fn users_are_found_by_their_address(db: Database) {
     app.settle().await;
 }
 
-/// lessons.md: a concurrent update of attributes was lost.
+/// Seen in a predecessor: a concurrent update of attributes was lost.
 async fn concurrent_patches_lose_nothing(db: Database) {
     let app = App::start(&db).await;
     app.add("ada", json!({ "nested": {} })).await;

@@ -8,7 +8,7 @@ async fn the_same_ids_in_two_workspaces(db: Database) {
     let app = App::storefront(&db).await;
     let other = app.workspace("other").await;
     assert_eq!(other.get("/v1/me").await.ok()["workspace"], "other");
-    // lessons.md: one tenant's retry dropped another tenant's event.
+    // Seen in a predecessor: one tenant's retry dropped another tenant's event.
     let purchase =
         |value: u32| json!({"name": "purchase", "id": "order-1", "attributes": {"value": value, "order_id": "A-1"}});
     app.add("ada", json!({ "username": "Ada", "email": "ada@one.example" })).await;

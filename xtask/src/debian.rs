@@ -3,7 +3,8 @@
 mod sources;
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -99,4 +100,33 @@ fn unpack_archives(work: &Path, root: &Path, log: &Path, interrupt: &Interrupt) 
         }
     }
     Ok(())
+}
+
+/// A script in `folder` that runs a program of the packages in its folder `root`, with their own loader and libraries. `end` follows the
+/// arguments that the script is given.
+pub fn script(folder: &Path, program: &str, end: &str) -> Result<()> {
+    let root = folder.join("root");
+    let loader = find_loader(&root).with_context(|| format!("no loader (ld-linux*) in {}", root.display()))?;
+    let triplet = loader.parent().and_then(Path::file_name).context("the loader is in a folder")?.to_string_lossy();
+    let loader = loader.strip_prefix(folder)?.display();
+    let script = format!(
+        "#!/bin/sh\n\
+         # Of Debian, beside the system, with its own loader and libraries. Written by `cargo xtask`.\n\
+         here=$(dirname \"$(readlink -f \"$0\")\")\n\
+         libraries=$here/root/usr/lib/{triplet}:$here/root/lib/{triplet}:$here/root/usr/lib/postfix\n\
+         exec \"$here/{loader}\" --library-path \"$libraries\" \"$here/root/{program}\" \"$@\"{end}\n"
+    );
+    let path = folder.join(Path::new(program).file_name().context("a program has a name")?);
+    fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// `lib/TRIPLET/ld-linux*.so.*`, below `usr` in later releases.
+fn find_loader(root: &Path) -> Option<PathBuf> {
+    let folders = ["usr/lib", "lib"].into_iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok());
+    let triplets = folders.flatten().flatten();
+    let mut files = triplets.filter_map(|triplet| fs::read_dir(triplet.path()).ok()).flatten().flatten();
+    let loader = files.find(|file| file.file_name().to_string_lossy().starts_with("ld-linux"))?;
+    Some(loader.path())
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod debian;
 mod mysql;
+mod postfix;
 mod run;
 mod test;
 mod wasm;
@@ -21,6 +22,7 @@ Usage:
   cargo xtask test -- [NEXTEST ARGS] only the tests that match, for example: cargo xtask test -- -p segflow-core journal
   cargo xtask mysql                  start a throwaway MySQL server, print its URL, keep it until Ctrl-C
   cargo xtask mariadb                the same with MariaDB
+  cargo xtask postfix                print the folder with smtp-sink and smtp-source, which delivery is measured with
 
 Environment:
   SEGFLOW_TEST_MYSQL  a MySQL server (8.4 or later) that the tests may use, such as mysql://root@127.0.0.1:3306;
@@ -51,6 +53,10 @@ fn chore() -> Result<()> {
         ["test", "--", filter @ ..] => test::matching(filter, &Interrupt::watch()?),
         ["mysql"] => mysql::serve(&mysql::MYSQL, &Interrupt::watch()?),
         ["mariadb"] => mysql::serve(&mysql::MARIADB, &Interrupt::watch()?),
+        ["postfix"] => {
+            println!("{}", postfix::folder(&Interrupt::watch()?)?.display());
+            Ok(())
+        }
         [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

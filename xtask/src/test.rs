@@ -19,7 +19,8 @@ pub fn everything(interrupt: &Interrupt) -> Result<()> {
     phase(&mut build(), interrupt)?;
     let servers = sources.start(interrupt)?;
     phase(servers.named_to(cargo().args(["test", "--doc", "--workspace"])), interrupt)?;
-    phase(servers.named_to(tests().arg("--workspace")), interrupt)
+    // All of them, also after one that fails: one run tells everything that is wrong.
+    phase(servers.named_to(tests().args(["--workspace", "--no-fail-fast"])), interrupt)
 }
 
 /// Only the tests that the arguments of nextest choose.

@@ -96,7 +96,6 @@ pub struct Clock {
     pub now: jiff::Timestamp,
 }
 
-#[cfg(feature = "server")]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Message {

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::Context;
 use crate::{
     api::{Api, PushOptions},
-    dev::{DevFolder, LiveLog, Published, Traffic, Watch, settle, show_messages},
+    dev::{DevFolder, LiveLog, Published, Traffic, Watch, settle},
     emails::{Gallery, Preview},
     failure::{Shown, text, usage},
-    plan,
+    messages, plan,
     printer::{Printer, Tone},
     stop::Interrupt,
     target::{DevFile, Target},
@@ -250,7 +250,10 @@ impl Session {
             return Ok(());
         }
         self.printer.result("");
-        show_messages(&self.api, &self.printer).await
+        let mut messages = self.api.messages("").await?;
+        messages.sort_by(|a, b| messages::key(a).cmp(&messages::key(b)));
+        messages::show(&messages, &self.printer);
+        Ok(())
     }
 }
 

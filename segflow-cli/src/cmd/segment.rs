@@ -43,7 +43,6 @@ enum Action {
 }
 
 /// How wide lines become.
-const WIDTH: usize = 80;
 
 impl Segment {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
@@ -226,25 +225,6 @@ fn part(printer: &Printer, rule: &Value, depth: usize, lines: &mut Vec<String>) 
     for inner in rule["parts"].as_array().into_iter().flatten() {
         part(printer, inner, depth + 1, lines);
     }
-}
-
-/// A text after its head, in lines of 80 columns; the head's width is kept free in the lines that follow.
-fn wrapped(head: &str, text: &str, lines: &mut Vec<String>) {
-    let free = columns(head);
-    let mut line = head.to_owned();
-    let mut fresh = true;
-    for word in text.split_whitespace() {
-        if !fresh && columns(&line) + 1 + columns(word) > WIDTH {
-            lines.push(std::mem::replace(&mut line, " ".repeat(free)));
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        fresh = false;
-    }
-    lines.push(line.trim_end().to_owned());
 }
 
 #[cfg(test)]

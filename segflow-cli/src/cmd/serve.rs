@@ -19,6 +19,7 @@ use crate::{failure::usage, stop::Interrupt};
 Examples:
   segflow serve --db mysql://segflow:…@db.internal/segflow --init-key
   DATABASE_URL=sqlite:///var/lib/segflow/segflow.db segflow serve --host 0.0.0.0
+  segflow serve --db sqlite:///var/lib/segflow/restored.db --hold   nothing is sent until `segflow release`
 
 segflow.toml, where options of the command line go before it:
   db = \"mysql://…\"
@@ -59,6 +60,9 @@ pub struct Serve {
     /// Let the webhooks of flows call addresses that are not of the public internet
     #[arg(long, env = "SEGFLOW_ALLOW_PRIVATE_WEBHOOKS", value_parser = clap::builder::FalseyValueParser::new())]
     allow_private_webhooks: bool,
+    /// Hold all sending before anything is sent, for a restored database or a copy: `segflow release` ends it
+    #[arg(long, env = "SEGFLOW_HOLD", value_parser = clap::builder::FalseyValueParser::new())]
+    hold: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,6 +94,7 @@ impl Serve {
         config.lease = self.lease.map_or(config.lease, Duration::from_secs);
         config.grace = self.grace.map_or(config.grace, Duration::from_secs);
         config.private_webhooks = self.allow_private_webhooks;
+        config.hold = self.hold;
         // No option: what stands on a command line is read by everybody on the machine.
         config.secret_keys = std::env::var("SEGFLOW_SECRET_KEY").ok().filter(|keys| !keys.trim().is_empty());
         let server = tokio::select! {

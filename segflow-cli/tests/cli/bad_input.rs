@@ -59,7 +59,7 @@ fn a_wrong_key() {
     place.segflow(&["add", "ada"]).failed(1, &["is no key"]);
 }
 
-/// lessons.md: with the server's key unset, `Bearer undefined` was let in.
+/// Seen in a predecessor: with the server's key unset, `Bearer undefined` was let in.
 #[test]
 fn an_empty_key_is_no_key() {
     let place = Place::new().env("SEGFLOW_URL", "http://127.0.0.1:1").env("SEGFLOW_API_KEY", "");

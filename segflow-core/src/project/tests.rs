@@ -1,7 +1,8 @@
 use segflow_protocol::{
-    Argument, Cond, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Route, Segment, Test, Which,
+    Argument, Beyond, Cap, Cond, Daily, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Route,
+    Segment, Test, Which,
 };
-use segflow_protocol::{TimeTest, Type};
+use segflow_protocol::{TimeTest, Type, Window};
 use serde_json::json;
 
 use super::*;
@@ -105,6 +106,27 @@ fn every_problem_is_found_and_names_its_place() {
     problem(|m| m.providers[0].route.weight = 0, "bad_route", "provider main", "a weight is 1 or more");
     problem(|m| m.providers[0].route.per_second = Some(0), "bad_route", "provider main", "`.per_second(0)`");
     problem(|m| m.providers[0].route.per_day = Some(0), "bad_route", "provider main", "`.per_day(0)`");
+    let cap = Cap { messages: 0, per: 1, beyond: Beyond::Wait };
+    problem(|m| m.caps.push(cap), "bad_cap", "project", "of 0 messages");
+    problem(|m| m.windows.push(Window::default()), "bad_window", "project", "ends when it begins");
+    problem(
+        |m| m.campaigns[0].windows.push(Window::default()),
+        "bad_window",
+        "campaign winback",
+        "ends when it begins",
+    );
+    problem(
+        |m| {
+            m.windows.push(Window { from: 0, to: 720, ..Window::default() });
+            m.campaigns[0].windows.push(Window { from: 720, to: 0, ..Window::default() });
+        },
+        "bad_window",
+        "campaign winback",
+        "nothing would ever be sent",
+    );
+    let daily = Some(Daily { messages: 0, zone: None });
+    problem(|m| m.campaigns[0].per_day = daily, "bad_limit", "campaign winback", "`.per_day(0)`");
+    problem(|m| m.campaigns[0].max_age = Some(0), "bad_limit", "campaign winback", "`.max_age(…)`");
     problem(|m| m.segments.push(segment(" ", Expr::Everyone)), "empty_id", "segment  ", "needs an id");
     let long = "é".repeat(128);
     let place = format!("template {long}");

@@ -148,8 +148,7 @@ fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
         newcomers_only: rng.chance(10),
         exits_on: triggers(rng),
         pauses_on: triggers(rng),
-        in_flight: None,
-        topic: None,
+        ..Campaign::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use segflow_protocol::{Local, Waits};
+use segflow_protocol::{Local, Waits, Window};
 
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,9 @@ pub fn on(date: Date) -> When {
     When(Rule::Local(Local { date, ..Local::default() }))
 }
 
+/// A bit for no weekday there is.
+const NO_DAY: u8 = 1 << 7;
+
 fn minutes(hour: u8, minute: u8) -> u16 {
     // What is no time of day is refused by the server, with the line of the wait.
     if minute < 60 { u16::from(hour) * 60 + u16::from(minute) } else { u16::MAX }
@@ -89,7 +92,9 @@ impl When {
 
     /// On these days of the week only.
     pub fn on(self, days: impl IntoIterator<Item = Weekday>) -> When {
-        self.local(|local| local.days = days.into_iter().fold(0, |days, day| days | 1 << day as u8))
+        let days = days.into_iter().fold(0, |days, day| days | 1 << day as u8);
+        // None at all is not any: the server refuses it.
+        self.local(|local| local.days = if days == 0 { NO_DAY } else { days })
     }
 
     /// In this zone, whatever the user's: `"Europe/Berlin"`.
@@ -107,6 +112,28 @@ impl When {
             change(local);
         }
         self
+    }
+
+    /// As a span in which messages are sent.
+    pub(crate) fn open(self) -> Result<Window, &'static str> {
+        match self.0 {
+            Rule::Local(Local { date: None, days, from, to: Some(to), zone, or_zone }) => {
+                Ok(Window { days, from, to, zone, or_zone })
+            }
+            _ => Err("a sending window is a span of the day: `between((9, 0), (18, 0))` or `business_hours()`"),
+        }
+    }
+
+    /// As a span in which none are: they are sent in what is left of the day.
+    pub(crate) fn closed(self) -> Result<Window, &'static str> {
+        let open = self.open().map_err(|_| "quiet hours are a span of the day: `between((22, 0), (8, 0))`")?;
+        if open.days != 0 {
+            return Err(
+                "quiet hours are those of every day: say `.window(…).on(…)` for days on which something is sent",
+            );
+        }
+        // Midnight is where a day ends and where one begins.
+        Ok(Window { from: if open.to == 1_440 { 0 } else { open.to }, to: open.from, ..open })
     }
 
     pub(super) fn waits(self) -> Waits {

@@ -411,3 +411,30 @@ fn by_hand_one_enters_whatever_the_segments_say() {
     run.advance(days(2));
     assert_eq!((run.sent("hello").len(), run.reason("ada", "flow")), (3, Some("removed by hand")));
 }
+
+#[test]
+fn messages_are_sent_when_the_policies_let_them() {
+    async fn flow(flow: Flow<Shopper>) {
+        for round in 0..4 {
+            flow.send(hello(round, "Ada")).await;
+            flow.wait(hours(6)).await;
+        }
+    }
+    let play = |policies: fn(Campaign<Shopper>) -> Campaign<Shopper>, caps: &[(u32, Beyond)]| {
+        let campaign = policies(Campaign::new("main", flow).enters(everyone()));
+        let project = Project::new("verbs").from("Shop <hello@shop.example>").campaign(campaign);
+        let project =
+            caps.iter().fold(project, |project, (most, beyond)| project.frequency_cap(*most, days(2), *beyond));
+        let mut run = Run::new(project).user("ada", ada());
+        run.advance(days(7));
+        assert_eq!(run.status("ada", "main"), Some(Status::Done));
+        run.sent("hello").days()
+    };
+    assert_eq!(play(|c| c, &[]), [0, 0, 0, 0]);
+    assert_eq!(play(|c| c.quiet_hours(between((0, 0), (0, 30))), &[]), [0, 0, 0, 0]);
+    assert_eq!(play(|c| c.window(between((6, 0), (7, 0))), &[]), [0, 0, 1, 1]);
+    assert_eq!(play(|c| c.per_day(3), &[]), [0, 0, 0, 1]);
+    assert_eq!(play(|c| c.window(between((6, 0), (7, 0))).max_age(hours(7)), &[]), [0, 0]);
+    assert_eq!(play(|c| c, &[(2, Beyond::Wait)]), [0, 0, 2, 2]);
+    assert_eq!(play(|c| c, &[(2, Beyond::Drop)]), [0, 0]);
+}

@@ -12,6 +12,8 @@ use super::auth::By;
 use super::body::Fields;
 use super::params::Params;
 use super::problem::{Code, Problem};
+use crate::allow;
+use crate::store::{allow_list, hold};
 
 pub fn routes() -> Router<App> {
     Router::new().route("/v1/emails/test", post(test))
@@ -28,6 +30,12 @@ async fn test(State(app): State<App>, by: By, params: Params, fields: Fields) ->
     let (to, subject, html, text) = (text("to")?, text("subject")?, text("html")?, text("text")?);
     if to.parse::<lettre::Address>().is_err() {
         return Err(Problem::new(Code::InvalidAddress, "`to` is not an email address"));
+    }
+    if let Some(hold) = hold::of(&app.store.db, &by.workspace).await? {
+        return Err(Problem::new(Code::Conflict, format!("{}: release it first", hold.reason())).named("held"));
+    }
+    if allow_list::of(&app.store.db, &by.workspace).await?.is_some_and(|allowed| !allowed.allows(&to)) {
+        return Err(Problem::new(Code::InvalidAddress, format!("`to`: {}", allow::REASON)).named("not_allowed"));
     }
     let tried = app.drive.try_email(&by.workspace, to, Rendered { subject, html, text }).await?;
     let (word, why) = match tried.outcome {

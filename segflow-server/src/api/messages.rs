@@ -18,14 +18,14 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::links;
 use crate::store;
-use crate::store::read::{self, Attempt, Message, MessageFilter, Told};
+use crate::store::read::{self, Attempt, Message, MessageFilter, Order, Told};
 
 pub fn routes() -> Router<App> {
     Router::new().route("/v1/messages", get(list_all)).route("/v1/messages/{id}", get(one))
 }
 
 async fn list_all(State(app): State<App>, by: By, params: Params) -> Result<Json<Value>, Problem> {
-    let params = params.only(&["user_id", "status", "campaign", "transaction", "limit", "after"])?;
+    let params = params.only(&["user_id", "status", "campaign", "transaction", "order", "limit", "after"])?;
     let page = Page::of(&params)?;
     let filter = MessageFilter { user: params.text("user_id"), ..filter(&params)? };
     // Messages of the erased have an empty user, which nobody may ask for as if it were one.
@@ -43,6 +43,10 @@ pub fn filter(params: &Params) -> Result<MessageFilter<'_>, Problem> {
         status: params.one_of("status", &Status::ALL.map(Status::name))?,
         campaign: params.text("campaign"),
         transaction: params.text("transaction"),
+        order: match params.one_of("order", &["oldest", "newest"])? {
+            Some("newest") => Order::Newest,
+            _ => Order::Oldest,
+        },
     })
 }
 
@@ -54,7 +58,7 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     params.none()?;
     let found = read::message(&app.store.db, &by.workspace, &id).await?;
     let message = found.ok_or_else(|| Problem::not_found("message", &id))?;
-    let attempts = read::attempts(&app.store.db, &id).await?;
+    let attempts = read::attempts(&app.store.db, &message).await?;
     let mut answer = message_json(&message);
     answer["from"] = json!(message.from);
     answer["to"] = json!(message.to);
@@ -86,6 +90,8 @@ fn message_json(message: &Message) -> Value {
         "status": message.status,
         "reason": message.reason,
         "template": message.template,
+        // Known once it was rendered to be sent.
+        "subject": message.subject,
         "campaign": message.campaign,
         "enrollment": message.enrollment,
         "op": message.op,

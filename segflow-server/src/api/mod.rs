@@ -3,6 +3,7 @@
 //!
 //! An answer of 2xx means committed. Nothing here decides or sends: facts go to the store, and [`Drive`] wakes those who decide.
 
+mod allow_list;
 mod auth;
 mod batch;
 mod body;
@@ -11,10 +12,12 @@ mod check;
 mod clock;
 mod consent;
 mod deployments;
+mod doctor;
 mod emails;
 mod enrollments;
 mod events;
 mod health;
+mod hold;
 mod keys;
 mod link_keys;
 mod me;
@@ -44,6 +47,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::deploy::Deploy;
+use crate::doctor::Doctor;
 use crate::drive::Drive;
 use crate::links::Links;
 use crate::notices::Notices;
@@ -58,6 +62,7 @@ pub struct Api {
     pub drive: Drive,
     pub secrets: Secrets,
     pub links: Links,
+    pub doctor: Arc<Doctor>,
     pub notices: Arc<Notices>,
     /// Whether mistakes reach real people: a push that lets many enter must say so.
     pub production: bool,
@@ -72,14 +77,17 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     let app = App(Arc::new(Inner { api, keys: auth::Keys::default() }));
     let with_key = Router::new()
+        .merge(allow_list::routes())
         .merge(batch::routes())
         .merge(campaigns::routes())
         .merge(clock::routes())
         .merge(consent::routes())
         .merge(deployments::routes())
+        .merge(doctor::routes())
         .merge(emails::routes())
         .merge(enrollments::routes())
         .merge(events::routes())
+        .merge(hold::routes())
         .merge(keys::routes())
         .merge(link_keys::routes())
         .merge(me::routes())

@@ -135,7 +135,7 @@ async fn messages_of(
     UserId(id): UserId,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
-    let params = params.only(&["status", "campaign", "transaction", "limit", "after"])?;
+    let params = params.only(&["status", "campaign", "transaction", "order", "limit", "after"])?;
     let page = Page::of(&params)?;
     let filter = read::MessageFilter { user: Some(&id), ..messages::filter(&params)? };
     let found = read::messages(&app.store.db, &by.workspace, filter, page.after()?.as_ref(), page.rows()).await?;

@@ -68,6 +68,11 @@ impl Place {
         Ok(answer)
     }
 
+    /// The same for a question. Without an answer, why.
+    pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, String> {
+        call(request).await.map_err(|outcome| outcome.why().to_string())
+    }
+
     pub fn told(&self) -> &Told {
         &self.told
     }

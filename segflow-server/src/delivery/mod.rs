@@ -6,6 +6,7 @@
 pub mod capture;
 mod endpoint;
 mod http;
+mod mixmax;
 mod postmark;
 mod provider;
 mod registry;
@@ -42,7 +43,7 @@ use crate::ready::Ready;
 use crate::secrets::Secrets;
 use crate::store::ledger::{self, Claim, Claimed, Due, Ended, Report, SentAs};
 use crate::store::read::body_hash;
-use crate::store::{Error, Result, Store};
+use crate::store::{Error, Result, Store, hold};
 
 pub use capture::Capture;
 pub use provider::{Email, Outcomes, Provider};
@@ -217,7 +218,9 @@ impl Delivery {
             return Ok(begun);
         }
         let (looked, mut lanes, mut more) = (monotonic(), 0, false);
-        for lane in turn.in_turn(ledger::lanes(&self.store.db).await?) {
+        let (stopped, mut waiting) = (hold::all(&self.store.db).await?, ledger::lanes(&self.store.db).await?);
+        waiting.retain(|lane| !stopped.contains(&lane.workspace));
+        for lane in turn.in_turn(waiting) {
             let project = self.project(&mut projects, &lane).await?;
             let (here, full) = self.begin(&held, &project, &lane, Source::Looked, now).await?;
             lanes += usize::from(here > 0);
@@ -324,7 +327,7 @@ impl Delivery {
         let due: Vec<Due> = due.into_iter().take(proven.len()).collect();
         let ids = due.iter().map(|due| due.id.clone()).collect();
         let claim = ledger::claim(&self.store.db, incarnation, &lane.workspace, project, due, now).await;
-        let Claim { taken: claimed, ended } = match claim {
+        let Claim { taken: claimed, ended, put_off, held } = match claim {
             Ok(claim) => claim,
             Err(error) => {
                 self.close_proven(lane, proven).await;
@@ -332,8 +335,12 @@ impl Delivery {
                 return Err(error);
             }
         };
+        if held {
+            // The look finds them again, when the hold is over.
+            self.ready.forget(lane);
+        }
         ended.iter().for_each(|ended| self.tell(ended, now));
-        let (count, done) = (claimed.len(), claimed.len() + ended.len());
+        let (count, done) = (claimed.len(), claimed.len() + ended.len() + put_off);
         let unused = proven.split_off(count);
         self.close_proven(lane, unused).await;
         self.in_flight.count.fetch_add(count, Ordering::SeqCst);
@@ -367,6 +374,12 @@ impl Delivery {
         let Ended { user, origin, template, status, reason } = ended;
         metrics::counter!("segflow_messages_ended_total", "status" => status.name()).increment(1);
         self.live.message(now, user, origin, format!("✗ {template} {}: {reason}", status.name()));
+    }
+
+    /// Whether each provider of a project would take mail, without sending any; `None` of one that cannot be asked.
+    pub async fn examine(&self, workspace: &str) -> Result<Vec<(String, Option<std::result::Result<String, String>>)>> {
+        let project = self.deploy.project(workspace).await?;
+        self.router.examine(workspace, &project).await
     }
 
     /// Gives back room that is not needed, and the right to prove a provider with it.

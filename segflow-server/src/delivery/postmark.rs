@@ -4,7 +4,7 @@ use segflow_core::ledger::Outcome;
 use serde_json::{Value, json};
 
 use super::http::{Place, misconfigured, unable};
-use super::provider::{Email, Outcomes, Provider};
+use super::provider::{Email, Examined, Outcomes, Provider};
 use super::told::Told;
 use crate::clock::monotonic;
 
@@ -42,6 +42,21 @@ impl Postmark {
             "Headers": email.headers.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
             "MessageStream": if email.transaction { &self.transactions } else { &self.campaigns },
         })
+    }
+
+    /// Which server the token is for.
+    async fn account(&self) -> Result<String, String> {
+        let request = self.place.get("/server").header("X-Postmark-Server-Token", &self.token);
+        let answer = self.place.ask(request.header("accept", "application/json")).await?;
+        if !answer.is_success() {
+            return Err(answer.tell("Postmark does not take the token"));
+        }
+        let told = answer.json();
+        let said = |name: &str| told[name].as_str().unwrap_or("unknown").to_string();
+        match said("DeliveryType").as_str() {
+            "Sandbox" => Err(format!("the token is for the sandbox `{}`, which delivers nothing", said("Name"))),
+            _ => Ok(format!("the token is for the server `{}`", said("Name"))),
+        }
     }
 
     /// Of the emails of one call; an error is one for all of them.
@@ -118,6 +133,10 @@ impl Provider for Postmark {
 
     fn told(&self) -> Option<&Told> {
         Some(self.place.told())
+    }
+
+    fn examine(&self) -> Option<Examined<'_>> {
+        Some(Box::pin(self.account()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

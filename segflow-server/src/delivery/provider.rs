@@ -40,6 +40,9 @@ pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;
 /// How much an account may send; an error is why that could not be learnt.
 pub type Allowance<'a> = Pin<Box<dyn Future<Output = Result<Limits, String>> + Send + 'a>>;
 
+/// Whether a provider would take mail: what it says of the account, or why it would not.
+pub type Examined<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>>;
+
 /// A way out. Never fails: whatever happens is an [`Outcome`], and what is not certain is ambiguous.
 pub trait Provider: Send + Sync {
     /// The most messages that may be under way at once. Of more than one, the last is kept for transactions.
@@ -68,6 +71,11 @@ pub trait Provider: Send + Sync {
 
     /// Asks it, where it can be asked.
     fn allowance(&self) -> Option<Allowance<'_>> {
+        None
+    }
+
+    /// Asks it whether it would take mail, without sending any, where that can be asked.
+    fn examine(&self) -> Option<Examined<'_>> {
         None
     }
 

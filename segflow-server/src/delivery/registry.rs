@@ -11,13 +11,14 @@ use tokio::sync::Semaphore;
 
 use super::endpoint::Endpoint;
 use super::http::Place;
+use super::mixmax::MixMax;
 use super::postmark::Postmark;
 use super::provider::Provider;
 use super::resend::Resend;
 use super::sendgrid::SendGrid;
 use super::ses::Ses;
 use super::smtp::{Signing, Smtp};
-use super::{Capture, postmark, resend, sendgrid, ses, sigv4};
+use super::{Capture, mixmax, postmark, resend, sendgrid, ses, sigv4};
 
 /// A provider that can be asked.
 #[derive(Clone)]
@@ -118,6 +119,12 @@ impl Registry {
             }
             ProviderKind::SendGrid { key, url } => Arc::new(SendGrid::new(place(url, sendgrid::ADDRESS)?, secret(key))),
             ProviderKind::Resend { key, url } => Arc::new(Resend::new(place(url, resend::ADDRESS)?, secret(key))),
+            ProviderKind::MixMax { token, sequence, url } => {
+                if sequence.is_empty() || !sequence.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+                    return Err(format!("`{sequence}` is not the id of a MixMax sequence"));
+                }
+                Arc::new(MixMax::new(place(url, mixmax::ADDRESS)?, secret(token), sequence.clone()))
+            }
             ProviderKind::Endpoint { url, token, knows_keys } => {
                 let place = Place::new(self.client.clone(), &secret(url)).map_err(|why| cannot(url, why))?;
                 Arc::new(Endpoint::new(place, token.as_ref().map(secret), *knows_keys))

@@ -7,7 +7,7 @@ use segflow_core::route::Limits;
 use serde_json::json;
 
 use super::http::{Place, keyed, misconfigured};
-use super::provider::{Email, Outcomes, Provider, headers};
+use super::provider::{Email, Examined, Outcomes, Provider, headers};
 use super::told::Told;
 
 pub const ADDRESS: &str = "https://api.resend.com";
@@ -25,6 +25,25 @@ pub struct Resend {
 impl Resend {
     pub fn new(place: Place, key: String) -> Resend {
         Resend { place, key }
+    }
+
+    /// The domains of the team, which not every key may see.
+    async fn domains(&self) -> Result<String, String> {
+        let answer = self.place.ask(self.place.get("/domains").bearer_auth(&self.key)).await?;
+        let told = answer.json();
+        if told["name"] == "restricted_api_key" {
+            return Ok("the key may send, and nothing else".into());
+        }
+        if !answer.is_success() {
+            return Err(answer.tell("Resend does not take the key"));
+        }
+        let domains = told["data"].as_array().into_iter().flatten();
+        let verified =
+            domains.filter(|domain| domain["status"] == "verified").filter_map(|domain| domain["name"].as_str());
+        match verified.collect::<Vec<_>>().as_slice() {
+            [] => Err("the team has no verified domain to send from".into()),
+            verified => Ok(format!("verified to send from: {}", verified.join(", "))),
+        }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -76,6 +95,10 @@ impl Provider for Resend {
 
     fn told(&self) -> Option<&Told> {
         Some(self.place.told())
+    }
+
+    fn examine(&self) -> Option<Examined<'_>> {
+        Some(Box::pin(self.domains()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use segflow_core::ledger::Outcome;
 use segflow_core::project::Project;
-use segflow_core::protocol::{Route, Stream};
+use segflow_core::protocol::{Provider, Route, Stream};
 use segflow_core::route::{Access, Breaker, Candidate, Change, Lane, Limits, Via, share};
 use tokio::sync::Notify;
 
@@ -154,6 +155,29 @@ impl Router {
         }
         let nobody = || format!("no provider of the project takes messages of {}", stream.name());
         Ok(if ways.is_empty() { Err(why.unwrap_or_else(nobody)) } else { Ok(ways) })
+    }
+
+    /// Whether each provider of a project would take mail, without sending any; `None` of one that cannot be asked.
+    pub async fn examine(
+        &self,
+        workspace: &str,
+        project: &Project,
+    ) -> Result<Vec<(String, Option<std::result::Result<String, String>>)>> {
+        let secrets = self.secrets.of(workspace).await?;
+        let examine = |declared: &Provider| {
+            let (id, made) = (declared.id.clone(), self.registry.get(workspace, declared, |name| secrets.get(name)));
+            async move {
+                let found = match made {
+                    Err(why) => Some(Err(why)),
+                    Ok(made) => match made.provider.examine() {
+                        Some(asking) => Some(asking.await),
+                        None => None,
+                    },
+                };
+                (id, found)
+            }
+        };
+        Ok(join_all(project.manifest.providers.iter().map(examine)).await)
     }
 
     fn captured(&self, workspace: &str) -> Way {

@@ -5,7 +5,7 @@ use segflow_core::ledger::Outcome;
 use serde_json::{Value, json};
 
 use super::http::Place;
-use super::provider::{Email, Outcomes, Provider, headers};
+use super::provider::{Email, Examined, Outcomes, Provider, headers};
 use super::told::{Told, from_now};
 
 pub const ADDRESS: &str = "https://api.sendgrid.com";
@@ -21,6 +21,19 @@ pub struct SendGrid {
 impl SendGrid {
     pub fn new(place: Place, key: String) -> SendGrid {
         SendGrid { place, key }
+    }
+
+    /// What the key may do.
+    async fn scopes(&self) -> Result<String, String> {
+        let answer = self.place.ask(self.place.get("/v3/scopes").bearer_auth(&self.key)).await?;
+        if !answer.is_success() {
+            return Err(answer.tell("SendGrid does not take the key"));
+        }
+        let told = answer.json();
+        match told["scopes"].as_array().is_some_and(|scopes| scopes.iter().any(|scope| scope == "mail.send")) {
+            true => Ok("the key may send".into()),
+            false => Err("the key may not send: it lacks `mail.send`".into()),
+        }
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -74,6 +87,10 @@ impl Provider for SendGrid {
 
     fn told(&self) -> Option<&Told> {
         Some(self.place.told())
+    }
+
+    fn examine(&self) -> Option<Examined<'_>> {
+        Some(Box::pin(self.scopes()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -8,7 +8,7 @@ use segflow_core::route::Limits;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Place, misconfigured, unable};
-use super::provider::{Allowance, Email, Outcomes, Provider};
+use super::provider::{Allowance, Email, Examined, Outcomes, Provider};
 use super::sigv4::{self, Key};
 use super::told::Told;
 use crate::clock::system_now;
@@ -58,6 +58,25 @@ impl Ses {
         let headers = sigv4::headers(&self.key, method, &self.place.at(path), JSON, body, system_now());
         let request = request.header("content-type", JSON);
         headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    /// Whether the account may send to anybody in this region.
+    async fn standing(&self) -> Result<String, String> {
+        let answer = self.place.ask(self.signed(self.place.get(ACCOUNT), "GET", ACCOUNT, &[])).await?;
+        let told = answer.json();
+        if answer.status == 403 && answer.body.contains("AccessDenied") {
+            return Ok("the key is known; it may not ask about the account (`ses:GetAccount`)".into());
+        }
+        if !answer.is_success() {
+            return Err(answer.tell("SES does not take the key"));
+        }
+        if told["SendingEnabled"] == false {
+            return Err("the account may not send: sending is paused".into());
+        }
+        if told["ProductionAccessEnabled"] == false {
+            return Err("the account is in the sandbox: it may send only to verified addresses".into());
+        }
+        Ok("the account may send".into())
     }
 
     /// What the account may send in this region. Whoever may send may not always ask.
@@ -151,6 +170,10 @@ impl Provider for Ses {
 
     fn allowance(&self) -> Option<Allowance<'_>> {
         Some(Box::pin(self.account()))
+    }
+
+    fn examine(&self) -> Option<Examined<'_>> {
+        Some(Box::pin(self.standing()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

@@ -21,7 +21,7 @@ use segflow_core::ledger::Outcome;
 use tokio::time::timeout;
 
 use super::http::{misconfigured, unable};
-use super::provider::{Email, Outcomes, Provider};
+use super::provider::{Email, Examined, Outcomes, Provider};
 
 /// How many connections are kept.
 const CONNECTIONS: usize = 8;
@@ -100,6 +100,21 @@ impl Smtp {
             })?;
         }
         Ok(connection)
+    }
+
+    /// As far as a message would come before it is begun.
+    async fn greet(&self) -> Result<String, String> {
+        let connecting = timeout(STEP, self.connect()).await;
+        let mut connection = connecting
+            .map_err(|_| "no connection to the SMTP server in time".to_string())?
+            .map_err(|outcome| outcome.why().to_string())?;
+        let _ = timeout(STEP, connection.quit()).await;
+        let user =
+            if self.credentials.is_some() { "it takes the user and the password" } else { "it asks for no password" };
+        Ok(match self.tls {
+            Tls::None => format!("it answers, {user}; the connection is not encrypted"),
+            _ => format!("it answers, {user}"),
+        })
     }
 
     /// A connection with the envelope given and DATA accepted.
@@ -300,6 +315,10 @@ fn percent_decode(text: &str) -> Result<String, String> {
 impl Provider for Smtp {
     fn most(&self) -> usize {
         CONNECTIONS
+    }
+
+    fn examine(&self) -> Option<Examined<'_>> {
+        Some(Box::pin(self.greet()))
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {

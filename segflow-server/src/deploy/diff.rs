@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use segflow_core::protocol::{Campaign, Manifest};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// One line of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,7 +39,19 @@ pub fn changes(old: Option<&Manifest>, new: &Manifest) -> Vec<Change> {
     compare!("template", templates, id);
     compare!("provider", providers, id);
     compare!("topic", topics, id);
+    let (before, after) = (policies(old), policies(new));
+    compare(&mut all, "rule", by_name(&before), by_name(&after));
     all
+}
+
+/// What the project says of all messages of campaigns, by name.
+fn policies(manifest: &Manifest) -> BTreeMap<&'static str, Value> {
+    let declared = [("quiet hours", json!(manifest.windows)), ("frequency cap", json!(manifest.caps))];
+    declared.into_iter().filter(|(_, value)| *value != json!([])).collect()
+}
+
+fn by_name<'a>(policies: &'a BTreeMap<&'static str, Value>) -> BTreeMap<&'a str, &'a Value> {
+    policies.iter().map(|(name, value)| (*name, value)).collect()
 }
 
 fn compare<T: PartialEq>(into: &mut Vec<Change>, kind: &'static str, old: BTreeMap<&str, &T>, new: BTreeMap<&str, &T>) {

@@ -72,9 +72,10 @@ impl Notices {
                 // When it is switched on, SES says so in plain words.
                 Ok(serde_json::from_str(&message).ok().and_then(|told| ses::read(&told)).into_iter().collect())
             }
-            ProviderKind::Capture | ProviderKind::Smtp { .. } | ProviderKind::Endpoint { .. } => {
-                Err(Refusal::Unreadable("this provider tells nothing".into()))
-            }
+            ProviderKind::Capture
+            | ProviderKind::Smtp { .. }
+            | ProviderKind::MixMax { .. }
+            | ProviderKind::Endpoint { .. } => Err(Refusal::Unreadable("this provider tells nothing".into())),
         }
     }
 }

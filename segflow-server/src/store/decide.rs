@@ -311,7 +311,7 @@ pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64
 /// Cancels what an enrollment has decided and nobody has begun to send.
 pub async fn cancel_messages(tx: &mut Tx, enrollment: &str, reason: &str, now: i64) -> Result<()> {
     let sql = "UPDATE messages SET status = 'cancelled', reason = ?, due_at = NULL, updated_at = ? \
-               WHERE enrollment = ? AND status IN ('pending', 'held')";
+               WHERE enrollment = ? AND status = 'pending'";
     tx.run(sql, args![reason, now, enrollment]).await?;
     // What is on its way cannot be called back, but is not tried again.
     let sql = "UPDATE messages SET reason = ?, not_after = ? WHERE enrollment = ? AND status = 'sending'";

@@ -43,7 +43,7 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
     let enrollments = ids(tx, &mine("enrollments"), workspace, user).await?;
     let messages = ids(tx, &mine("messages"), workspace, user).await?;
 
-    for table in ["events", "tallies", "inbox", "memberships", "flips", "webhooks", "tasks"] {
+    for table in ["events", "tallies", "inbox", "memberships", "flips", "webhooks", "tasks", "sendings"] {
         let sql = format!("DELETE FROM {table} WHERE workspace = ? AND user_id = ?");
         tx.run(sql, args![workspace, user]).await?;
     }
@@ -78,6 +78,6 @@ fn before_enrollments(now: i64) -> Vec<Value> {
 /// The reason of a cancelled message is ours; any other may quote what a provider said about an address.
 const ANONYMOUS_MESSAGES: &str = "UPDATE messages SET user_id = '', args = ?, context = NULL, recipient = NULL, \
      subject = NULL, body_hash = NULL, event_id = NULL, provider_message_id = NULL, due_at = NULL, \
-     reason = CASE WHEN status IN ('pending', 'held') THEN ? WHEN status = 'cancelled' THEN reason ELSE NULL END, \
-     status = CASE WHEN status IN ('pending', 'held') THEN 'cancelled' ELSE status END, \
+     reason = CASE WHEN status = 'pending' THEN ? WHEN status = 'cancelled' THEN reason ELSE NULL END, \
+     status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END, \
      updated_at = ? WHERE id IN ({})";

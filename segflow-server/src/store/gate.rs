@@ -5,17 +5,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use segflow_core::consent::{About, Consent};
 use segflow_core::ledger::Status;
 use segflow_core::merge::Object;
+use segflow_core::policy::Decision;
 use segflow_core::project::Project;
 
 use super::db::{Tx, Value};
 use super::many::run_in;
-use super::{Result, consent};
-use crate::address::{self, Hash};
+use super::{Error, Result, allow_list, consent, for_share};
+use crate::address::{self, Hash, Key};
+use crate::allow::{self, AllowList};
 use crate::args;
+
+/// What a workspace says of all its messages. It stays so until the transaction ends.
+pub struct Rules {
+    /// None is sent.
+    pub held: bool,
+    allowed: Option<AllowList>,
+    key: Option<Key>,
+    /// From when on what caps count was noted.
+    pub sendings_since: Option<i64>,
+}
+
+impl Rules {
+    /// Locks the workspace against whoever would change it: after the fence and before users.
+    pub async fn of(tx: &mut Tx, workspace: &str) -> Result<Rules> {
+        let lock = for_share(tx.kind());
+        let sql = format!("SELECT held_at, allow_list, address_key, sendings_since FROM workspaces WHERE id = ?{lock}");
+        let row = tx.row(sql, args![workspace]).await?;
+        let row = row.ok_or_else(|| Error::NotFound(format!("workspace `{workspace}`")))?;
+        Ok(Rules {
+            held: row.opt_int(0)?.is_some(),
+            allowed: row.opt_text(1)?.as_deref().map(allow_list::read).transpose()?,
+            key: row.opt_blob(2)?.map(Key::new),
+            sendings_since: row.opt_int(3)?,
+        })
+    }
+}
 
 /// What is known of the recipients of some messages, all of one workspace. It stays so until the transaction ends.
 pub struct Gate<'a> {
     project: &'a Project,
+    allowed: Option<AllowList>,
     recipients: BTreeMap<String, Recipient>,
 }
 
@@ -32,6 +61,18 @@ pub enum Verdict {
     Send,
     /// It is not sent, now or ever.
     End(Status, String),
+    /// It is looked at again at this instant, ms UTC.
+    Wait(i64, String),
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Verdict {
+        match decision {
+            Decision::Send => Verdict::Send,
+            Decision::Wait(at, why) => Verdict::Wait(at, why),
+            Decision::Drop(why) => Verdict::End(Status::Cancelled, why),
+        }
+    }
 }
 
 impl<'a> Gate<'a> {
@@ -40,9 +81,13 @@ impl<'a> Gate<'a> {
         tx: &mut Tx,
         workspace: &str,
         project: &'a Project,
+        rules: Rules,
         users: impl Iterator<Item = (&'u str, &'u Object)>,
     ) -> Result<Gate<'a>> {
-        let key = consent::key(tx, workspace).await?;
+        let key = match rules.key {
+            Some(key) => key,
+            None => consent::key(tx, workspace).await?,
+        };
         let attribute = project.manifest.address.as_deref().unwrap_or("email");
         let mut found: Vec<(&str, std::result::Result<String, String>, Option<Hash>)> = vec![];
         for (user, attributes) in users {
@@ -54,7 +99,7 @@ impl<'a> Gate<'a> {
         let known = consent::hold(tx, workspace, &hashes).await?;
         let consent = |hash: Option<Hash>| hash.and_then(|hash| known.get(&hash).cloned()).unwrap_or_default();
         let recipient = |(user, to, hash): (&str, _, _)| (user.into(), Recipient { to, consent: consent(hash) });
-        Ok(Gate { project, recipients: found.into_iter().map(recipient).collect() })
+        Ok(Gate { project, allowed: rules.allowed, recipients: found.into_iter().map(recipient).collect() })
     }
 
     /// Where a user is to be written to.
@@ -66,6 +111,10 @@ impl<'a> Gate<'a> {
     /// What becomes of a message to a user: of this campaign, or of a transaction.
     pub fn verdict(&self, user: &str, campaign: Option<&str>) -> Verdict {
         let Some(recipient) = self.recipients.get(user) else { return Verdict::Send };
+        let is_stranger = |to: &String| self.allowed.as_ref().is_some_and(|allowed| !allowed.allows(to));
+        if recipient.to.as_ref().is_ok_and(is_stranger) {
+            return Verdict::End(Status::Suppressed, allow::REASON.into());
+        }
         let about = match campaign {
             Some(campaign) => About::Campaign(self.project.topic_of(campaign)),
             None => About::Transaction,
@@ -75,6 +124,18 @@ impl<'a> Gate<'a> {
             None => Verdict::Send,
         }
     }
+}
+
+/// Messages that wait, by until when and why.
+pub type Waits = BTreeMap<(i64, String), Vec<Value>>;
+
+/// Writes down what waits.
+pub async fn wait(tx: &mut Tx, waits: Waits, now: i64) -> Result<()> {
+    let sql = "UPDATE messages SET due_at = ?, reason = ?, updated_at = ? WHERE id IN ({})";
+    for ((until, reason), ids) in waits {
+        run_in(tx, sql, &args![until, reason, now], &ids).await?;
+    }
+    Ok(())
 }
 
 /// Messages that are not sent, by what becomes of them and why.

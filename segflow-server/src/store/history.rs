@@ -7,11 +7,11 @@ use segflow_core::eval::{Asked, EventFact, Layout, Loaded, Stretch};
 use segflow_core::project::Project;
 use segflow_core::step::{Needs, Work};
 
-use super::Result;
 use super::db::{Db, Value};
 use super::ingest::object;
 use super::many::{On, select_in};
 use super::tallies::{self, Sizes};
+use super::{Result, events_by_name};
 use crate::args;
 
 /// The most parts of one statement that reads several users' events.
@@ -68,10 +68,12 @@ impl Reading<'_> {
 
     async fn one_by_one(&self, name: &str, users: BTreeMap<String, &mut Work>) -> Result<()> {
         let ids: Vec<Value> = users.keys().map(Value::from).collect();
-        let sql =
-            "SELECT user_id, attributes, occurred_at FROM events WHERE workspace = ? AND name = ? AND user_id IN ({})";
+        let sql = format!(
+            "SELECT user_id, attributes, occurred_at FROM {} WHERE workspace = ? AND name = ? AND user_id IN ({{}})",
+            events_by_name(self.db.kind())
+        );
         let mut events: BTreeMap<String, Vec<EventFact>> = BTreeMap::new();
-        for row in select_in(&mut On::Db(self.db), sql, &args![self.workspace, name], &ids).await? {
+        for row in select_in(&mut On::Db(self.db), &sql, &args![self.workspace, name], &ids).await? {
             let fact = EventFact { occurred_at: row.int(2)?, attributes: object(&row.text(1)?)? };
             events.entry(row.text(0)?).or_default().push(fact);
         }
@@ -107,8 +109,9 @@ impl Reading<'_> {
             let (mut sql, mut args) = (vec![], vec![]);
             for (n, part) in parts.iter().enumerate() {
                 sql.push(format!(
-                    "SELECT {n}, attributes, occurred_at FROM events \
-                     WHERE workspace = ? AND user_id = ? AND name = ? AND occurred_at >= ? AND occurred_at < ?"
+                    "SELECT {n}, attributes, occurred_at FROM {} \
+                     WHERE workspace = ? AND user_id = ? AND name = ? AND occurred_at >= ? AND occurred_at < ?",
+                    events_by_name(self.db.kind())
                 ));
                 args.extend(args![self.workspace, part.user, name, part.starts, part.ends]);
             }

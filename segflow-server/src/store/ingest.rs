@@ -75,8 +75,9 @@ pub enum Stored {
 /// The largest attributes of one user, in bytes of JSON.
 const LARGEST: usize = 65_536;
 
-/// The most facts in one commit.
-const GROUP: usize = 512;
+/// The most facts in one commit. With fewer, batches wait for a turn to write too often; with more, whoever reports one fact waits too
+/// long for theirs.
+const GROUP: usize = 2_048;
 
 struct Job {
     fact: Fact,
@@ -92,7 +93,7 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn start(db: Db) -> Ingest {
-        let (jobs, queue) = mpsc::channel(4 * GROUP);
+        let (jobs, queue) = mpsc::channel(2 * GROUP);
         let committed = Arc::new(Notify::new());
         tokio::spawn(serve(db, queue, committed.clone()));
         Ingest { jobs, committed }
@@ -139,12 +140,12 @@ async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
         {
             jobs.push(job);
         }
-        let facts: Arc<Vec<Fact>> = Arc::new(jobs.iter().map(|j| j.fact.clone()).collect());
-        let result = store_all(&db, facts).await;
+        let (facts, answers): (Vec<Fact>, Vec<_>) = jobs.drain(..).map(|job| (job.fact, job.answer)).unzip();
+        let result = store_all(&db, Arc::new(facts)).await;
         committed.notify_one();
-        for (job, stored) in jobs.drain(..).zip(result) {
+        for (answer, stored) in answers.into_iter().zip(result) {
             // A caller who has gone away is not told.
-            let _ = job.answer.send(stored);
+            let _ = answer.send(stored);
         }
     }
 }

@@ -108,3 +108,11 @@ pub(crate) fn for_share(kind: Kind) -> &'static str {
         Kind::MariaDb => " LOCK IN SHARE MODE",
     }
 }
+
+/// The table of events, to be read by user and name. An optimizer that thinks a user has few events reads all of them instead.
+pub(crate) fn events_by_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "events INDEXED BY events_workspace_user_id_name_occurred_at",
+        Kind::MySql | Kind::MariaDb => "events FORCE INDEX (workspace)",
+    }
+}

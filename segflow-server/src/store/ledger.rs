@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use segflow_core::ledger::{Outcome, Status, Told, Transition, after, lost};
 use segflow_core::merge::Object;
+use segflow_core::policy::About;
 use segflow_core::project::Project;
 use segflow_core::protocol::{Guarantee, Stream};
 use segflow_core::route::Lane;
@@ -15,9 +16,10 @@ use segflow_core::route::breaker::goes_elsewhere;
 
 use super::db::{Db, Row, Tx, Value};
 use super::decide::parse_guarantee;
-use super::gate::{self, Ends, Gate, Verdict};
+use super::gate::{self, Ends, Gate, Rules, Verdict, Waits};
 use super::ingest::object;
 use super::many::{Existing, On, Table, insert, run_in, select_in};
+use super::policy::{Candidate, Policies};
 use super::{Error, Result, database_now, fence, for_update};
 use crate::args;
 
@@ -63,10 +65,23 @@ impl Due {
 
 /// The lanes in which messages wait, due or not, those of transactions first. One step into the index for each, however many wait there.
 pub async fn lanes(db: &Db) -> Result<Vec<Lane>> {
+    lanes_on(&mut On::Db(db)).await
+}
+
+/// The lanes of a workspace, as the database writes them.
+pub(super) async fn lanes_of(on: &mut On<'_>, workspace: &str) -> Result<Vec<Value>> {
+    let lanes = lanes_on(on).await?;
+    Ok(lanes.iter().filter(|lane| lane.workspace == workspace).map(|lane| lane.to_string().into()).collect())
+}
+
+async fn lanes_on(on: &mut On<'_>) -> Result<Vec<Lane>> {
     let sql = "WITH RECURSIVE found (lane) AS (SELECT MIN(lane) FROM messages WHERE lane > '' UNION ALL \
                SELECT (SELECT MIN(lane) FROM messages WHERE messages.lane > found.lane) FROM found WHERE found.lane IS NOT NULL) \
                SELECT lane FROM found WHERE lane IS NOT NULL";
-    let rows = db.read(sql, vec![]).await?;
+    let rows = match on {
+        On::Tx(tx) => tx.rows(sql, vec![]).await?,
+        On::Db(db) => db.read(sql, vec![]).await?,
+    };
     let lane = |row: &Row| row.text(0)?.parse().map_err(Error::Internal);
     let mut lanes = rows.iter().map(lane).collect::<Result<Vec<Lane>>>()?;
     lanes.sort();
@@ -113,6 +128,10 @@ pub struct Claim {
     pub taken: Vec<Claimed>,
     /// Those that are not sent, now or ever.
     pub ended: Vec<Ended>,
+    /// How many are looked at again later.
+    pub put_off: usize,
+    /// Nothing was looked at, because the workspace is held.
+    pub held: bool,
 }
 
 /// A message that something has kept from being sent.
@@ -156,6 +175,10 @@ async fn claim_in(
     now: i64,
 ) -> Result<Claim> {
     fence::hold(tx, incarnation).await?;
+    let rules = Rules::of(tx, workspace).await?;
+    if rules.held {
+        return Ok(Claim { held: true, ..Claim::default() });
+    }
     // Users before messages: whoever erases or unsubscribes a user comes either wholly before this claim or wholly after it.
     let users: BTreeSet<&str> = due.iter().map(|due| due.user.as_str()).collect();
     let users: Vec<Value> = users.into_iter().map(Value::from).collect();
@@ -168,16 +191,22 @@ async fn claim_in(
         recipients.insert(row.text(0)?, (row.text(1)?, object(&row.text(2)?)?));
     }
     let with_attributes = recipients.iter().map(|(user, (_, attributes))| (user.as_str(), attributes));
-    let gate = Gate::open(tx, workspace, project, with_attributes).await?;
+    let since = rules.sendings_since;
+    let gate = Gate::open(tx, workspace, project, rules, with_attributes).await?;
     let sql = format!(
         "SELECT id, user_id, user_incarnation, template, deployment, args, attempt, not_after, \
-         campaign, transaction_id, keyed_by, keyed_at FROM messages \
+         campaign, transaction_id, keyed_by, keyed_at, created_at FROM messages \
          WHERE due_at <= ? AND id IN ({{}}) AND status = 'pending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let ids: Vec<Value> = due.iter().map(|due| Value::from(&due.id)).collect();
-    let (mut claim, mut taken, mut ends) = (Claim::default(), vec![], Ends::new());
-    for row in select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await? {
+    let (mut claim, mut taken, mut ends, mut waits) = (Claim::default(), vec![], Ends::new(), Waits::new());
+    let rows = select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await?;
+    let of_campaign = |row: &Row| Some((row.text(1), row.opt_text(8).transpose()?));
+    let of = rows.iter().filter_map(of_campaign).map(|(user, campaign)| Ok((user?, campaign?)));
+    let of = of.collect::<Result<BTreeSet<(String, String)>>>()?;
+    let mut policies = Policies::open(tx, workspace, project, &of, since, now).await?;
+    for row in rows {
         let (id, user, template) = (row.text(0)?, row.text(1)?, row.text(3)?);
         let Some((of, attributes)) = recipients.get(&user) else { continue };
         if *of != row.text(2)? {
@@ -186,14 +215,29 @@ async fn claim_in(
         let (campaign, transaction) = (row.opt_text(8)?, row.opt_text(9)?);
         let verdict = match row.opt_int(7)?.is_some_and(|at| at <= now) {
             true => Verdict::End(Status::Cancelled, "too late to be sent".into()),
-            false => gate.verdict(&user, campaign.as_deref()),
+            false => match (gate.verdict(&user, campaign.as_deref()), &campaign) {
+                (Verdict::Send, Some(campaign)) => {
+                    let about = About { campaign, zone: project.zone_of(attributes), created_at: row.int(12)? };
+                    let again = row.int(6)? > 0;
+                    policies.decide(&Candidate { id: &id, user: &user, about, again }).into()
+                }
+                (verdict, _) => verdict,
+            },
         };
         let is_transaction = transaction.is_some();
         let origin = campaign.or(transaction).unwrap_or_default();
-        if let Verdict::End(status, reason) = verdict {
-            ends.entry((status, reason.clone())).or_default().push(Value::from(id));
-            claim.ended.push(Ended { user, origin, template, status, reason });
-            continue;
+        match verdict {
+            Verdict::Send => {}
+            Verdict::End(status, reason) => {
+                ends.entry((status, reason.clone())).or_default().push(Value::from(id));
+                claim.ended.push(Ended { user, origin, template, status, reason });
+                continue;
+            }
+            Verdict::Wait(until, why) => {
+                waits.entry((until, why)).or_default().push(Value::from(id));
+                claim.put_off += 1;
+                continue;
+            }
         }
         taken.push(Value::from(&id));
         claim.taken.push(Claimed {
@@ -214,7 +258,9 @@ async fn claim_in(
             },
         });
     }
+    policies.close(tx).await?;
     gate::end(tx, ends, now).await?;
+    gate::wait(tx, waits, now).await?;
     let sql = format!(
         "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = {}, \
          updated_at = ? WHERE id IN ({{}})",
@@ -292,6 +338,8 @@ struct Open {
     keyed_by: Option<String>,
     told: Told,
     reason: Option<String>,
+    /// This try was given up before.
+    given_up: bool,
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
@@ -301,7 +349,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
@@ -317,13 +365,15 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keyed_by: row.opt_text(7)?,
             told: Told::of(row.int(8)?),
             reason: row.opt_text(9)?,
+            given_up: row.text(10)? == Status::Unknown.name(),
         };
         open.insert(row.text(0)?, message);
     }
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
-        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason } = message;
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, given_up } =
+            message;
         if *attempt != report.attempt {
             continue;
         }
@@ -386,7 +436,10 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             elsewhere.map(|_| &report.provider),
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
-        attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        // That it was accepted stands in the message itself: most have no other try, and no row for it.
+        if word != "accepted" || *given_up {
+            attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        }
         changed.push((report.id.clone(), transition));
     }
     insert(tx, &OUTCOMES, rows).await?;

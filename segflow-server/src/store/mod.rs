@@ -2,8 +2,10 @@
 //!
 //! Facts come in through [`ingest`], the engine reads work and commits decisions through [`engine`], delivery claims messages and
 //! records outcomes through [`ledger`], and they meet nowhere else. What two transactions could do at once is decided by locks on
-//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages; several of a kind by key.
+//! rows, taken in one order everywhere: fence, workspace, users, addresses, enrollments, messages, days of campaigns; several of a kind by
+//! key.
 
+pub mod allow_list;
 pub mod behind;
 mod boundary;
 pub mod choice;
@@ -19,6 +21,7 @@ pub mod fence;
 pub mod gate;
 pub mod happened;
 pub mod history;
+pub mod hold;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
@@ -27,11 +30,13 @@ pub mod ledger;
 pub mod link_keys;
 pub mod many;
 pub mod notices;
+pub mod policy;
 pub mod providers;
 pub mod read;
 pub mod runs;
 pub mod secrets;
 pub mod segments;
+pub mod settings;
 pub mod sieve;
 pub mod sql;
 pub mod tallies;
@@ -42,7 +47,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, for_share, for_update};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! What the API shows: plain SELECTs, each of one workspace, none of them locking anything.
 //!
-//! Lists come in one order for ever (by id, or by time and id) and go on after a key, so a page costs the same wherever it starts.
+//! Lists come in the order of a key (an id, or a time and an id; some also the other way round) and go on after one, so a page costs the same wherever it
+//! starts.
 
 mod enrollments;
 mod messages;
@@ -42,6 +43,14 @@ pub fn body_hash(rendered: &Rendered) -> String {
 /// The place after which a list by time goes on: an instant and an id.
 pub type TimeAndId = (i64, String);
 
+/// Which end of a list by time comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    #[default]
+    Oldest,
+    Newest,
+}
+
 /// A SELECT whose conditions depend on what was asked for.
 pub(super) struct Query {
     sql: String,
@@ -64,12 +73,20 @@ impl Query {
     }
 
     /// In the order of a time and an id, after a place in it. Spelt out, because MySQL finds no range in `(a, b) > (?, ?)`.
-    pub fn by_time(mut self, time: &str, after: Option<&TimeAndId>) -> Query {
+    pub fn by_time(self, time: &str, after: Option<&TimeAndId>) -> Query {
+        self.by_time_in(Order::Oldest, time, after)
+    }
+
+    pub fn by_time_in(mut self, order: Order, time: &str, after: Option<&TimeAndId>) -> Query {
+        let (beyond, direction) = match order {
+            Order::Oldest => (">", ""),
+            Order::Newest => ("<", " DESC"),
+        };
         if let Some((at, id)) = after {
-            self.sql.push_str(&format!(" AND {time} >= ? AND ({time} > ? OR id > ?)"));
+            self.sql.push_str(&format!(" AND {time} {beyond}= ? AND ({time} {beyond} ? OR id {beyond} ?)"));
             self.args.extend(args![*at, *at, id]);
         }
-        self.sql.push_str(&format!(" ORDER BY {time}, id"));
+        self.sql.push_str(&format!(" ORDER BY {time}{direction}, id{direction}"));
         self
     }
 
@@ -108,5 +125,8 @@ mod tests {
                         AND (created_at > ? OR id > ?) ORDER BY created_at, id";
         assert_eq!(query.sql, expected);
         assert_eq!(query.args.len(), 5);
+        let back = Query::new("SELECT id FROM messages WHERE workspace = ?", "w");
+        let back = back.by_time_in(Order::Newest, "at", Some(&(5, "m".into())));
+        assert!(back.sql.ends_with("AND at <= ? AND (at < ? OR id < ?) ORDER BY at DESC, id DESC"), "{}", back.sql);
     }
 }

@@ -13,7 +13,7 @@ use segflow_core::step::{Needs, Work};
 use super::db::{Row, Tx, Value};
 use super::history::{Part, Reading, gaps};
 use super::many::{Existing, On, Table, insert, select_in};
-use super::{Result, for_update};
+use super::{Result, events_by_name, for_update};
 use crate::args;
 
 /// Detail many events there may be of each kind.
@@ -167,7 +167,10 @@ async fn write(
     let mut tallied_to = user.opt_int(1)?;
     for kept in all {
         let within = args![kept.starts, kept.ends];
-        let sql = "SELECT COUNT(*) FROM events WHERE workspace = ? AND user_id = ? AND name = ? AND occurred_at >= ? AND occurred_at < ?";
+        let sql = format!(
+            "SELECT COUNT(*) FROM {} WHERE workspace = ? AND user_id = ? AND name = ? AND occurred_at >= ? AND occurred_at < ?",
+            events_by_name(tx.kind())
+        );
         let count = tx.row(sql, [key.clone(), within.clone()].concat()).await?;
         if count.map(|row| row.int(0)).transpose()? != Some(kept.events as i64) {
             continue;

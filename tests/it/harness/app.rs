@@ -97,7 +97,7 @@ impl App {
             ("segments due", format!("SELECT COUNT(*) FROM flips WHERE flip_at <= {now}")),
             ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
             ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now}")),
-            ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now}")),
+            ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now} AND {NOT_HELD}")),
             ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
         ] {
             let count = self.database.count(&sql).await;
@@ -157,6 +157,9 @@ impl Drop for App {
 
 /// Those who have not been held against the newest push.
 const BEHIND: &str = "SELECT COUNT(*) FROM users JOIN workspaces ON workspaces.id = users.workspace WHERE users.evaluated < workspaces.generation";
+
+/// What is held is meant to wait.
+const NOT_HELD: &str = "workspace NOT IN (SELECT id FROM workspaces WHERE held_at IS NOT NULL)";
 
 /// How a development server is started here.
 pub fn dev(database: &Database) -> Config {

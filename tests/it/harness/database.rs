@@ -1,5 +1,6 @@
 //! A database for one test.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +45,30 @@ impl Database {
 
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Another database with all that stands in this one, as when a back-up is restored. No server may live on it meanwhile.
+    pub async fn copy(&self) -> Database {
+        if self.0.kind == Kind::Sqlite {
+            let copy = Database::create(Kind::Sqlite).await;
+            std::fs::copy(self.folder().join("segflow.db"), copy.folder().join("segflow.db")).expect("copied");
+            return copy;
+        }
+        let copy = Database::on(self.0.kind, &self.0.server).await;
+        let columns = "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
+                       WHERE TABLE_SCHEMA = DATABASE() AND GENERATION_EXPRESSION = '' ORDER BY ORDINAL_POSITION";
+        let mut tables = BTreeMap::<String, Vec<String>>::new();
+        for row in self.rows(columns).await {
+            let (table, column) = (row.text(0).expect("a table"), row.text(1).expect("a column"));
+            tables.entry(table).or_default().push(format!("`{column}`"));
+        }
+        for (table, columns) in tables {
+            let (from, to) = (format!("{}.`{table}`", self.0.name), format!("{}.`{table}`", copy.0.name));
+            let columns = columns.join(", ");
+            execute(&self.0.server, &format!("CREATE TABLE {to} LIKE {from}")).await;
+            execute(&self.0.server, &format!("INSERT INTO {to} ({columns}) SELECT {columns} FROM {from}")).await;
+        }
+        copy
     }
 
     pub fn url(&self) -> String {

@@ -7,6 +7,7 @@ pub mod app;
 pub mod client;
 pub mod clients;
 pub mod database;
+pub mod dns;
 pub mod made;
 pub mod mysqld;
 pub mod plugins;

@@ -6,7 +6,6 @@
 //!     mysql/runs/PID/         the data and log of a run, removed at its end; leftovers are removed by the next run
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -48,7 +47,8 @@ impl Mysqld {
             let partial = folder.join("partial");
             cache::empty(&partial)?;
             debian::unpack(&[brand.package], suite, &partial.join("root"), &folder.join("apt"), interrupt)?;
-            write_script(&partial)?;
+            let end = " \\\n    --basedir=\"$here/root/usr\" --plugin-dir=\"$here/root/usr/lib/mysql/plugin\"";
+            debian::script(&partial, "usr/sbin/mysqld", end)?;
             let mut command = if brand.name == MARIADB.name { bootstrap(&partial)? } else { initialize(&partial)? };
             run_quietly(&mut command, &partial.join("initialize.log"), interrupt)?;
             fs::rename(&partial, &mysqld.server)
@@ -171,32 +171,4 @@ fn mysqld_command(when_gone: &str, server: &Path) -> Result<Command> {
         command.arg("--user=root");
     }
     Ok(command)
-}
-
-fn write_script(server: &Path) -> Result<()> {
-    let root = server.join("root");
-    let loader = find_loader(&root).with_context(|| format!("no loader (ld-linux*) in {}", root.display()))?;
-    let triplet = loader.parent().and_then(Path::file_name).context("the loader is in a folder")?.to_string_lossy();
-    let loader = loader.strip_prefix(server)?.display();
-    let script = format!(
-        "#!/bin/sh\n\
-         # Debian's server beside the system, with its own loader and libraries. Written by `cargo xtask`.\n\
-         here=$(dirname \"$(readlink -f \"$0\")\")\n\
-         libraries=$here/root/usr/lib/{triplet}:$here/root/lib/{triplet}\n\
-         exec \"$here/{loader}\" --library-path \"$libraries\" \"$here/root/usr/sbin/mysqld\" \"$@\" \\\n    \
-         --basedir=\"$here/root/usr\" --plugin-dir=\"$here/root/usr/lib/mysql/plugin\"\n"
-    );
-    let path = server.join("mysqld");
-    fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    Ok(())
-}
-
-/// `lib/TRIPLET/ld-linux*.so.*`, below `usr` in later releases.
-fn find_loader(root: &Path) -> Option<PathBuf> {
-    let folders = ["usr/lib", "lib"].into_iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok());
-    let triplets = folders.flatten().flatten();
-    let mut files = triplets.filter_map(|triplet| fs::read_dir(triplet.path()).ok()).flatten().flatten();
-    let loader = files.find(|file| file.file_name().to_string_lossy().starts_with("ld-linux"))?;
-    Some(loader.path())
 }

@@ -1,7 +1,8 @@
-use super::{Query, TimeAndId};
+use super::{Order, Query, TimeAndId};
 use crate::args;
 use crate::store::Result;
 use crate::store::db::{Db, Row};
+use crate::store::hold::{self, Hold};
 
 /// A message of the ledger. Times are ms UTC.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,7 @@ pub struct MessageFilter<'a> {
     pub status: Option<&'a str>,
     pub campaign: Option<&'a str>,
     pub transaction: Option<&'a str>,
+    pub order: Order,
 }
 
 const MESSAGES: &str = "SELECT id, user_id, status, reason, template, campaign, enrollment, op, transaction_id, event_id, \
@@ -51,8 +53,9 @@ const MESSAGES: &str = "SELECT id, user_id, status, reason, template, campaign, 
                         FROM messages WHERE workspace = ?";
 
 pub async fn message(db: &Db, workspace: &str, id: &str) -> Result<Option<Message>> {
+    let hold = hold::of(db, workspace).await?;
     let rows = Query::new(MESSAGES, workspace).and("id =", Some(id)).rows(db, 1).await?;
-    rows.first().map(read_message).transpose()
+    rows.first().map(|row| read_message(row, hold.as_ref())).transpose()
 }
 
 /// By when they were decided.
@@ -63,21 +66,30 @@ pub async fn messages(
     after: Option<&TimeAndId>,
     limit: i64,
 ) -> Result<Vec<Message>> {
+    let hold = hold::of(db, workspace).await?;
+    let status = match (filter.status, hold.is_some()) {
+        (Some("held"), true) => Some("pending"),
+        (Some("held"), false) | (Some("pending"), true) => return Ok(vec![]),
+        (status, _) => status,
+    };
     let query = Query::new(MESSAGES, workspace)
         .and("user_id =", filter.user)
-        .and("status =", filter.status)
+        .and("status =", status)
         .and("campaign =", filter.campaign)
         .and("transaction_id =", filter.transaction)
-        .by_time("created_at", after);
-    query.rows(db, limit).await?.iter().map(read_message).collect()
+        .by_time_in(filter.order, "created_at", after);
+    query.rows(db, limit).await?.iter().map(|row| read_message(row, hold.as_ref())).collect()
 }
 
-fn read_message(row: &Row) -> Result<Message> {
+fn read_message(row: &Row, hold: Option<&Hold>) -> Result<Message> {
+    let stored = row.text(2)?;
+    let status = hold::shown(&stored, hold);
+    let reason = if status == stored { row.opt_text(3)? } else { hold.map(Hold::reason) };
     Ok(Message {
         id: row.text(0)?,
         user_id: Some(row.text(1)?).filter(|user| !user.is_empty()),
-        status: row.text(2)?,
-        reason: row.opt_text(3)?,
+        status,
+        reason,
         template: row.text(4)?,
         campaign: row.opt_text(5)?,
         enrollment: row.opt_text(6)?,
@@ -113,21 +125,28 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-/// The tries of a message, which the caller has found in its own workspace.
-pub async fn attempts(db: &Db, message: &str) -> Result<Vec<Attempt>> {
+/// The tries of a message.
+pub async fn attempts(db: &Db, message: &Message) -> Result<Vec<Attempt>> {
     let sql = "SELECT attempt, at, provider, outcome, detail FROM attempts WHERE message = ? ORDER BY attempt";
-    let rows = db.read(sql, args![message]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Attempt {
-                attempt: row.int(0)?,
-                at: row.int(1)?,
-                provider: row.opt_text(2)?,
-                outcome: row.text(3)?,
-                detail: row.opt_text(4)?,
-            })
+    let rows = db.read(sql, args![&message.id]).await?;
+    let read = |row: &Row| {
+        Ok(Attempt {
+            attempt: row.int(0)?,
+            at: row.int(1)?,
+            provider: row.opt_text(2)?,
+            outcome: row.text(3)?,
+            detail: row.opt_text(4)?,
         })
-        .collect()
+    };
+    let mut attempts = rows.iter().map(read).collect::<Result<Vec<Attempt>>>()?;
+    // The one that was accepted has no row of its own.
+    if let Some(at) = message.sent_at
+        && attempts.iter().all(|attempt| attempt.attempt != message.attempt)
+    {
+        let (attempt, provider) = (message.attempt, message.provider.clone());
+        attempts.push(Attempt { attempt, at, provider, outcome: "accepted".into(), detail: None });
+    }
+    Ok(attempts)
 }
 
 /// Something that was told of a message after it was handed over.
@@ -176,6 +195,7 @@ pub struct Send {
 }
 
 pub async fn sends(db: &Db, workspace: &str, enrollment: &str) -> Result<Vec<Send>> {
+    let hold = hold::of(db, workspace).await?;
     let sql = "SELECT op, id, template, status, created_at FROM messages \
                WHERE workspace = ? AND enrollment = ? AND op IS NOT NULL";
     let rows = db.read(sql, args![workspace, enrollment]).await?;
@@ -185,7 +205,7 @@ pub async fn sends(db: &Db, workspace: &str, enrollment: &str) -> Result<Vec<Sen
                 op: row.int(0)?,
                 message: row.text(1)?,
                 template: row.text(2)?,
-                status: row.text(3)?,
+                status: hold::shown(&row.text(3)?, hold.as_ref()),
                 created_at: row.int(4)?,
             })
         })

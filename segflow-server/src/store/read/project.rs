@@ -5,7 +5,7 @@ use segflow_protocol::{Field, Manifest};
 use super::Query;
 use crate::args;
 use crate::store::db::{Db, Row, Value};
-use crate::store::{Error, Result};
+use crate::store::{Error, Result, hold};
 
 /// An applied push.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,12 @@ pub async fn enrollment_counts(db: &Db, workspace: &str, campaign: Option<&str>)
 /// By campaign and status: how many messages were decided.
 pub async fn message_counts(db: &Db, workspace: &str, campaign: Option<&str>) -> Result<Counts> {
     let select = "SELECT campaign, status, COUNT(*) FROM messages WHERE campaign IS NOT NULL AND workspace = ?";
-    by_campaign(db, select, workspace, campaign).await
+    let hold = hold::of(db, workspace).await?;
+    let stored = by_campaign(db, select, workspace, campaign).await?;
+    let shown = |by_status: BTreeMap<String, i64>| {
+        by_status.into_iter().map(|(status, count)| (hold::shown(&status, hold.as_ref()), count)).collect()
+    };
+    Ok(stored.into_iter().map(|(campaign, by_status)| (campaign, shown(by_status))).collect())
 }
 
 async fn by_campaign(db: &Db, select: &str, workspace: &str, campaign: Option<&str>) -> Result<Counts> {

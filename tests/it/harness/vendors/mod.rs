@@ -4,6 +4,7 @@
 
 pub mod endpoint;
 pub mod hooks;
+pub mod mixmax;
 pub mod postmark;
 pub mod resend;
 pub mod sendgrid;

@@ -29,7 +29,7 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
         Some(Reply::new(status, json!({ "statusCode": status, "name": name, "message": message })))
     };
     match (call.path.as_str(), &call.method) {
-        ("/emails", &Method::POST) => {}
+        ("/emails", &Method::POST) | ("/domains", &Method::GET) => {}
         ("/emails", _) => return error(405, "method_not_allowed", "This endpoint does not support this method."),
         _ => return error(404, "not_found", "The requested endpoint does not exist."),
     }
@@ -37,6 +37,9 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
         "" => return error(401, "missing_api_key", "Missing API key in the authorization header."),
         key if key != format!("Bearer {KEY}") => return error(403, "invalid_api_key", "API key is invalid."),
         _ => {}
+    }
+    if call.path == "/domains" {
+        return Some(Reply::new(200, json!({ "data": [{ "name": "shop.example", "status": "verified" }] })));
     }
     let (key, body) = (call.header("idempotency-key"), call.json());
     if key.len() > 256 {

@@ -24,14 +24,18 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
     let error = |status: u16, message: &str, field: &str| {
         Some(Reply::new(status, json!({ "errors": [{ "message": message, "field": field, "help": null }] })))
     };
-    if call.path != "/v3/mail/send" {
+    let asks = call.path == "/v3/scopes" && call.method == Method::GET;
+    if call.path != "/v3/mail/send" && !asks {
         return error(404, "Not Found", "");
     }
-    if call.method != Method::POST {
+    if call.method != Method::POST && !asks {
         return error(405, "Method not allowed", "");
     }
     if call.header("authorization") != format!("Bearer {KEY}") {
         return error(401, "The provided authorization grant is invalid, expired, or revoked", "");
+    }
+    if asks {
+        return Some(Reply::new(200, json!({ "scopes": ["alerts.read", "mail.send"] })));
     }
     let body = call.json();
     let Some(people) = body["personalizations"].as_array().filter(|people| !people.is_empty() && people.len() <= 1_000)

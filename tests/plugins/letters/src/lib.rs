@@ -1,5 +1,6 @@
 //! What people want to be written to about, and when. Which variant a module is stands in sixteen bytes of it, which tests overwrite.
 
+use segflow::When;
 use segflow::prelude::*;
 
 #[used]
@@ -108,6 +109,18 @@ pub fn letters() -> Project<Person> {
     let project = match variant() {
         "wrong" => project.topic(Topic::new("news", "Something else")),
         "bad" => project.links_at("ftp://x").unsubscribe_by_mail("nobody").postal(" "),
+        "polite" => project.quiet_hours(between((22, 0), (8, 0)).or_zone("Europe/Berlin")).frequency_cap(
+            2,
+            days(1),
+            Beyond::Wait,
+        ),
+        "rude" => {
+            let rude = |id: &str, hours: When| Campaign::new(id, once).enters(does(id)).window(hours);
+            project
+                .quiet_hours(between((22, 0), (8, 0)).on(WORKDAYS))
+                .campaign(rude("instant", at(9, 0)))
+                .campaign(rude("never", business_hours().on([])))
+        }
         // They are told of what becomes of messages; all of these are captured.
         "heard" => project
             .provider(Postmark::token("POSTMARK_TOKEN").webhook("POSTMARK_HOOK").priority(2))

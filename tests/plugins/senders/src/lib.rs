@@ -50,8 +50,10 @@ fn provider() -> Provider {
         }
         "sendgrid" => SendGrid::key("SENDGRID_KEY").url("VENDOR_URL").into(),
         "resend" => Resend::key("RESEND_KEY").url("VENDOR_URL").into(),
+        "mixmax" => MixMax::sequence("5f1a", "MIXMAX_TOKEN").url("VENDOR_URL").into(),
         "endpoint" => Endpoint::url("VENDOR_URL").token("MAIL_TOKEN").named("own"),
         "keyed" => Endpoint::url("VENDOR_URL").knows_keys().into(),
+        "smtp" => Smtp::url("VENDOR_URL").into(),
         "signed" => Smtp::url("VENDOR_URL").dkim("shop.example", "mail", "DKIM_KEY").into(),
         _ => Capture.into(),
     }

@@ -1,10 +1,9 @@
-//! The table of messages at the end of `segflow dev --once`, read from `GET /v1/messages`.
+//! Messages as a table: of `segflow messages`, and at the end of `segflow dev --once`.
 
-use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    api::{Api, Message},
+    api::Message,
     plan::{pad, thousands},
     printer::{Printer, Tone, columns, visible},
 };
@@ -12,23 +11,15 @@ use crate::{
 /// What a terminal leaves for subjects at least.
 const LEAST_SUBJECT: usize = 12;
 
-pub async fn show(api: &Api, printer: &Printer) -> Result<()> {
-    let mut messages = api.messages("").await?;
-    for message in &mut messages {
-        // A list leaves out what was said.
-        if message.subject.is_none() {
-            *message = api.message(&message.id).await?;
-        }
-    }
-    messages.sort_by(|a, b| key(a).cmp(&key(b)));
-    for (at, line) in lines(&messages, printer.width()).iter().enumerate() {
+pub fn show(messages: &[Message], printer: &Printer) {
+    for (at, line) in lines(messages, printer.width()).iter().enumerate() {
         printer.result(if at == 0 { printer.out(line, Tone::Strong) } else { line.clone() });
     }
-    Ok(())
 }
 
 /// Ids are random; without them the same traffic gives the same table.
-fn key(message: &Message) -> (Option<Timestamp>, &Option<String>, &str) {
+#[cfg(feature = "server")]
+pub fn key(message: &Message) -> (Option<Timestamp>, &Option<String>, &str) {
     (time(message), &message.user_id, &message.template)
 }
 
