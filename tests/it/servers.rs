@@ -413,7 +413,8 @@ fn killed_sessions_cost_nothing() {
         };
         let killing = async {
             for _ in 0..12 {
-                let progress = || async { watch.0.read("SELECT COUNT(*) FROM attempts", vec![]).await };
+                let progress =
+                    || async { watch.0.read("SELECT COUNT(*) FROM messages WHERE sent_at IS NOT NULL", vec![]).await };
                 let count = until("something is going on", || async { progress().await.ok() }).await[0].int(0).unwrap();
                 until("something is going on", || async {
                     let now = progress().await.ok()?[0].int(0).unwrap();

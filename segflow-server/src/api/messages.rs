@@ -58,7 +58,7 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     params.none()?;
     let found = read::message(&app.store.db, &by.workspace, &id).await?;
     let message = found.ok_or_else(|| Problem::not_found("message", &id))?;
-    let attempts = read::attempts(&app.store.db, &id).await?;
+    let attempts = read::attempts(&app.store.db, &message).await?;
     let mut answer = message_json(&message);
     answer["from"] = json!(message.from);
     answer["to"] = json!(message.to);

@@ -338,6 +338,8 @@ struct Open {
     keyed_by: Option<String>,
     told: Told,
     reason: Option<String>,
+    /// This try was given up before.
+    given_up: bool,
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
@@ -347,7 +349,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         for_update(tx.kind())
     );
@@ -363,13 +365,15 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             keyed_by: row.opt_text(7)?,
             told: Told::of(row.int(8)?),
             reason: row.opt_text(9)?,
+            given_up: row.text(10)? == Status::Unknown.name(),
         };
         open.insert(row.text(0)?, message);
     }
     let (mut changed, mut rows, mut attempts) = (vec![], vec![], vec![]);
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
-        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason } = message;
+        let Open { attempt, guarantee, erased, deployment, keyed_at, unable, keyed_by, told, reason, given_up } =
+            message;
         if *attempt != report.attempt {
             continue;
         }
@@ -432,7 +436,10 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             elsewhere.map(|_| &report.provider),
         ]);
         let detail = keep(detail.map(|d| d.chars().take(2_000).collect()));
-        attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        // That it was accepted stands in the message itself: most have no other try, and no row for it.
+        if word != "accepted" || *given_up {
+            attempts.push(args![&report.id, *attempt, now, &report.provider, word, detail]);
+        }
         changed.push((report.id.clone(), transition));
     }
     insert(tx, &OUTCOMES, rows).await?;

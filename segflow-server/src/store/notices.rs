@@ -141,6 +141,7 @@ fn outcome_id(notice: &Notice) -> String {
     let what = match &notice.what {
         What::Clicked { link, .. } => link.as_str(),
         What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
+        What::Wants { all: true, .. } => "all",
         _ => "",
     };
     ids::derived("out", &[notice.what.name(), &at, what])

@@ -125,21 +125,28 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-/// The tries of a message, which the caller has found in its own workspace.
-pub async fn attempts(db: &Db, message: &str) -> Result<Vec<Attempt>> {
+/// The tries of a message.
+pub async fn attempts(db: &Db, message: &Message) -> Result<Vec<Attempt>> {
     let sql = "SELECT attempt, at, provider, outcome, detail FROM attempts WHERE message = ? ORDER BY attempt";
-    let rows = db.read(sql, args![message]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Attempt {
-                attempt: row.int(0)?,
-                at: row.int(1)?,
-                provider: row.opt_text(2)?,
-                outcome: row.text(3)?,
-                detail: row.opt_text(4)?,
-            })
+    let rows = db.read(sql, args![&message.id]).await?;
+    let read = |row: &Row| {
+        Ok(Attempt {
+            attempt: row.int(0)?,
+            at: row.int(1)?,
+            provider: row.opt_text(2)?,
+            outcome: row.text(3)?,
+            detail: row.opt_text(4)?,
         })
-        .collect()
+    };
+    let mut attempts = rows.iter().map(read).collect::<Result<Vec<Attempt>>>()?;
+    // The one that was accepted has no row of its own.
+    if let Some(at) = message.sent_at
+        && attempts.iter().all(|attempt| attempt.attempt != message.attempt)
+    {
+        let (attempt, provider) = (message.attempt, message.provider.clone());
+        attempts.push(Attempt { attempt, at, provider, outcome: "accepted".into(), detail: None });
+    }
+    Ok(attempts)
 }
 
 /// Something that was told of a message after it was handed over.
