@@ -4,6 +4,8 @@ pub mod own {
     pub const UNSUBSCRIBED: &str = "$unsubscribed";
     /// The user wants a topic, or messages at all, again.
     pub const SUBSCRIBED: &str = "$subscribed";
+    /// The user has said by a link in a message that the address is theirs.
+    pub const CONFIRMED: &str = "$confirmed";
     /// A message did not reach the user.
     pub const BOUNCED: &str = "$bounced";
     /// The user has called a message spam.

@@ -50,6 +50,11 @@ texts! {
     /// Where nothing is left to choose.
     blocked_note: "Nothing is sent to this address at all: messages to it came back, or somebody asked for it.",
     transactions_note: "Messages about what you do yourself, such as orders, are sent in any case.",
+    /// A button, a title.
+    confirm: "Confirm",
+    confirm_question: "Is {address} your address, and would you like to get emails from {sender}?",
+    confirmed: "Thank you",
+    confirmed_note: "{address} is confirmed.",
     /// A link in emails.
     open_in_browser: "Open in browser",
     gone: "This link leads nowhere any more",

@@ -183,7 +183,7 @@ pub use flow::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
-pub use own::{Bounced, Clicked, Complained, Opened, Subscribed, Unsubscribed};
+pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
 pub use provider::{Capture, Endpoint, MixMax, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};

@@ -37,6 +37,26 @@ pub struct Subscribed {
     pub via: String,
 }
 
+/// A user has said that the address is theirs, by a link to [`CONFIRM`](crate::links::CONFIRM) in a message: once for each message.
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # async fn monthly(_: Flow<Shopper>) {}
+/// fn confirmed() -> Segment<Shopper> {
+///     Segment::new("confirmed", events::<Confirmed>().exists())
+/// }
+/// let campaign = Campaign::new("monthly", monthly).enters(confirmed());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$confirmed", own)]
+pub struct Confirmed {
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+}
+
 /// A message did not reach a user. The provider has to tell ([`Postmark::webhook`](crate::Postmark::webhook)).
 #[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
 #[event(name = "$bounced", own)]
@@ -101,6 +121,7 @@ mod tests {
     #[test]
     fn they_are_called_as_the_server_calls_them_and_no_project_declares_them() {
         assert_eq!([Unsubscribed::NAME, Subscribed::NAME], [own::UNSUBSCRIBED, own::SUBSCRIBED]);
+        assert_eq!(Confirmed::NAME, own::CONFIRMED);
         assert_eq!([Bounced::NAME, Complained::NAME], [own::BOUNCED, own::COMPLAINED]);
         assert_eq!([Opened::NAME, Clicked::NAME], [own::OPENED, own::CLICKED]);
         assert!(schema::declared_events().iter().all(|event| !event.name.starts_with('$')));

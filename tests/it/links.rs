@@ -7,6 +7,7 @@ both![
     to_open_a_page_changes_nothing,
     a_page_asks_says_what_it_did_and_takes_it_back,
     a_reader_chooses_what_to_get,
+    an_address_is_confirmed_once,
     an_email_is_shown_as_it_was_sent,
     what_is_missing_at_the_end_of_an_email_is_added,
     nobody_can_make_a_link_up,
@@ -191,6 +192,38 @@ async fn a_reader_chooses_what_to_get(db: Database) {
     press(&app, &link(&message, "p"), "subscribe=1").await;
     assert_eq!(consent(&app, "bob").await["unsubscribed"], false);
     app.advance("9d").await;
+}
+
+/// Double opt-in: to open the link is not enough, and to press twice is told once.
+async fn an_address_is_confirmed_once(db: Database) {
+    let app = start(&db, "base").await;
+    app.add("ada", json!({ "email": "ada@x.example" })).await;
+    app.emit("ada", "order", json!({ "number": 7 })).await;
+    app.settle().await;
+    let message = app.message(app::of_template(&app.messages("ada").await, "receipt")[0]).await;
+    let path = link(&message, "confirm");
+    assert!(message["text"].as_str().unwrap().contains("/confirm/"), "{message}");
+    let confirmed = async || {
+        let events = app.items("/v1/users/ada/events").await;
+        events.into_iter().filter(|event| event["name"] == "$confirmed").collect::<Vec<Value>>()
+    };
+    let asked = anybody(&app).get(&path).await;
+    assert!(asked.status == 200 && asked.text().contains("ada@x.example"), "{}", asked.text());
+    assert_eq!(confirmed().await, Vec::<Value>::new());
+    for _ in 0..2 {
+        let done = press(&app, &path, "confirm=").await;
+        assert!(done.status == 200 && done.text().contains("Thank you"), "{}", done.text());
+    }
+    let told = confirmed().await;
+    assert_eq!(told.len(), 1);
+    let said = json!({ "message": message["id"], "template": "receipt", "transaction": "receipt" });
+    assert_eq!(told[0]["attributes"], said);
+    // A token for something else opens nothing.
+    let other = path.replace("/confirm/", "/u/");
+    assert!(!anybody(&app).get(&other).await.text().contains("ada@x.example"));
+    app.delete("/v1/users/ada").await.ok();
+    assert_eq!(press(&app, &path, "confirm=").await.status, 200);
+    assert_eq!(db.count("SELECT COUNT(*) FROM events WHERE name = '$confirmed'").await, 0);
 }
 
 async fn an_email_is_shown_as_it_was_sent(db: Database) {

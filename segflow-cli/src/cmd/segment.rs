@@ -9,7 +9,7 @@ use crate::{
     api::Estimate,
     failure::usage,
     plan::{self, pad, thousands},
-    printer::{Printer, Tone, columns, visible},
+    printer::{Printer, Tone, visible, wrapped},
     wasm,
 };
 

@@ -7,5 +7,8 @@
 pub const UNSUBSCRIBE: &str = "segflow:unsubscribe";
 /// Where the recipient chooses what to get.
 pub const PREFERENCES: &str = "segflow:preferences";
+/// Where the recipient says that the address is theirs: `<Button href={segflow::links::CONFIRM}>"Yes, it is me"</Button>`, told as
+/// [`Confirmed`](crate::Confirmed).
+pub const CONFIRM: &str = "segflow:confirm";
 /// The message as a page.
 pub const OPEN_IN_BROWSER: &str = "segflow:browser";

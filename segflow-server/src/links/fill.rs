@@ -19,7 +19,13 @@ pub fn fill(email: &mut Rendered, signer: &Signer, manifest: &Manifest, message:
     if email.html.contains(MARK) || email.text.contains(MARK) {
         let preferences = signer.link(Kind::Preferences, message, 0);
         let browser = signer.link(Kind::Browser, message, 0);
-        let words = [("unsubscribe", &unsubscribe), ("preferences", &preferences), ("browser", &browser)];
+        let confirm = signer.link(Kind::Confirm, message, 0);
+        let words = [
+            ("unsubscribe", &unsubscribe),
+            ("preferences", &preferences),
+            ("browser", &browser),
+            ("confirm", &confirm),
+        ];
         email.html = replaced(&email.html, &words);
         email.text = replaced(&email.text, &words);
     }

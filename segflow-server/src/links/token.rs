@@ -19,11 +19,12 @@ pub enum Kind {
     Open = 4,
     /// In a token of its own: see [`click`](super::click).
     Click = 5,
+    Confirm = 6,
 }
 
 impl Kind {
     /// Those that stand in a token as it is here.
-    const ALL: [Kind; 4] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser, Kind::Open];
+    const ALL: [Kind; 5] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser, Kind::Open, Kind::Confirm];
 
     /// The first part of its path.
     pub fn path(self) -> &'static str {
@@ -33,6 +34,7 @@ impl Kind {
             Kind::Browser => "v",
             Kind::Open => "o",
             Kind::Click => "c",
+            Kind::Confirm => "confirm",
         }
     }
 }

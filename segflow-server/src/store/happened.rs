@@ -2,12 +2,13 @@
 //! transaction of what it tells of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use segflow_core::ids;
 use segflow_core::merge::Object;
 use serde_json::Value as Json;
 
-use super::db::{Tx, Value};
+use super::db::{Db, Tx, Value};
 use super::inbox::INBOX;
 use super::ingest::{EVENTS, stored_events};
 use super::many::{On, insert, select_in};
@@ -26,6 +27,16 @@ pub struct Happened {
     pub attributes: Object,
     /// ms UTC.
     pub at: i64,
+}
+
+/// Stores something that happened, in a transaction of its own. Whoever decides is to be woken after it.
+pub async fn note(db: &Db, workspace: &str, happened: Happened) -> Result<()> {
+    let (workspace, all) = (workspace.to_string(), Arc::new([happened]));
+    db.write(move |tx| {
+        let (workspace, all) = (workspace.clone(), all.clone());
+        Box::pin(async move { report(tx, &workspace, &*all, all[0].at).await.map(drop) })
+    })
+    .await
 }
 
 /// Stores what happened to users who are there, each of it once; how many were stored. Locks the users, in their order. Whoever decides

@@ -2,6 +2,7 @@
 //! message its reader came with. Opening one changes nothing, because programs that look through mail open all links; a button does.
 
 mod browser;
+mod confirm;
 mod counted;
 mod language;
 mod look;
@@ -33,6 +34,7 @@ pub fn routes() -> Router<App> {
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::done))
         .route("/p/{token}", get(preferences::ask).post(preferences::done))
         .route("/v/{token}", get(browser::show))
+        .route("/confirm/{token}", get(confirm::ask).post(confirm::done))
         .route("/o/{token}", get(counted::open))
         .route("/c/{token}", get(counted::follow))
 }

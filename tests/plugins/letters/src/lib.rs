@@ -73,6 +73,7 @@ pub fn receipt(_user: &Person, order: &Order) -> Email {
     html! {
         <Subject>"Order " {order.number}</Subject>
         <Text>"It is on its way."</Text>
+        <Button href={segflow::links::CONFIRM}>"This is my address"</Button>
     }
 }
 
