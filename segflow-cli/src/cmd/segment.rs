@@ -42,8 +42,6 @@ enum Action {
     Estimate,
 }
 
-/// How wide lines become.
-
 impl Segment {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
         let printer = &context.printer;
