@@ -227,7 +227,7 @@ async fn what_only_one_person_was_sent_goes_with_them(db: Database) {
     app.advance("1h").await;
     assert_eq!(app.delete("/v1/users/ada").await.status, 204);
     assert_eq!(db.count("SELECT COUNT(*) FROM tracked_links WHERE address LIKE '%ada%'").await, 0);
-    let leads = |path: String| async { get(&app, &path, FIREFOX).await };
+    let leads = async |path: String| get(&app, &path, FIREFOX).await;
     let of = |html: &str, at: usize| addresses(html, "c")[at].clone();
     assert_eq!(leads(of(&ada, 0)).await.0, 302, "what everybody has leads there still");
     assert_eq!(leads(of(&ada, 1)).await.0, 404);
