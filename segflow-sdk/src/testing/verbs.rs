@@ -49,7 +49,7 @@ fn the_first_event_that_fits_ends_a_wait_and_time_ends_it_too() {
 fn a_flow_hears_what_is_done_with_its_own_message() {
     async fn flow(flow: Flow<Shopper>) {
         for round in 0..2 {
-            flow.send(hello()).await;
+            flow.send(hello(round, "Ada")).await;
             let opened = flow.opened().within(days(2)).await.is_some();
             let clicked = flow.clicked().matching(|c| c.link.contains("/offer")).within(days(1)).await.map(|c| c.link);
             flow.log(format!("{round} {opened} {clicked:?}"));
