@@ -143,7 +143,7 @@ pub fn columns(text: &str) -> usize {
 }
 
 /// What a text is folded at.
-pub const WIDTH: usize = 80;
+const WIDTH: usize = 80;
 
 /// A text after its head, in lines of 80 columns; the head's width is kept free in the lines that follow.
 pub fn wrapped(head: &str, text: &str, lines: &mut Vec<String>) {

@@ -69,6 +69,11 @@ pub fn random(seed: u64, op: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// How a run of a flow is called in what is told to it: by its seed, which it knows.
+pub fn run(seed: u64) -> String {
+    format!("{seed:016x}")
+}
+
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(half.into(), 16).expect("half a byte is a digit");
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

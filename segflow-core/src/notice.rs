@@ -1,5 +1,11 @@
 //! What providers tell of messages that they were given, in words that are nobody's own.
 
+use serde_json::json;
+
+use crate::ids;
+use crate::ledger::Origin;
+use crate::merge::Object;
+
 /// Something told of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -85,6 +91,24 @@ impl What {
             _ => None,
         }
     }
+}
+
+/// What the events of a message say of it. A flow knows its own messages by the last two.
+pub fn about(message: &str, template: &str, origin: &Origin) -> Object {
+    let mut told = Object::new();
+    told.insert("message".into(), json!(message));
+    told.insert("template".into(), json!(template));
+    match origin {
+        Origin::Campaign { campaign, enrollment, op } => {
+            told.insert("campaign".into(), json!(campaign));
+            told.insert("run".into(), json!(ids::run(ids::seed(enrollment))));
+            told.insert("op".into(), json!(op));
+        }
+        Origin::Transaction { transaction, .. } => {
+            told.insert("transaction".into(), json!(transaction));
+        }
+    }
+    told
 }
 
 /// Who opened something or followed a link, as far as that can be told.

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Error, Expr, FnArg, Ident, ItemFn, LitStr, Pat, Result, Stmt, Token, Type};
+use syn::{Error, Expr, FnArg, Ident, ItemFn, LitBool, LitStr, Pat, Result, Stmt, Token, Type};
 
 use crate::fields::scalar;
 use crate::file::{self, key};
@@ -28,9 +28,10 @@ pub fn expand(options: Options, function: ItemFn) -> Result<TokenStream> {
     Ok(quote! { #constructor #registration })
 }
 
-/// What is in the parentheses: the id, then perhaps some `sample(…)`.
+/// What is in the parentheses: the id, then perhaps `track = false` and some `sample(…)`.
 pub struct Options {
     id: LitStr,
+    track: bool,
     samples: Vec<Sample>,
 }
 
@@ -49,15 +50,20 @@ impl Parse for Options {
         if id.value().is_empty() {
             return Err(Error::new(id.span(), "the id of an email cannot be empty"));
         }
-        let mut samples = vec![];
+        let (mut samples, mut track) = (vec![], true);
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let word: Ident = input.parse()?;
-            if word != "sample" {
-                return Err(Error::new(word.span(), "after the id there is only `sample(argument = value, …)`"));
+            if word == "track" {
+                input.parse::<Token![=]>()?;
+                track = input.parse::<LitBool>()?.value;
+            } else if word == "sample" {
+                samples.push(input.parse()?);
+            } else {
+                let known = "after the id there is only `sample(argument = value, …)` and `track = false`";
+                return Err(Error::new(word.span(), known));
             }
-            samples.push(input.parse()?);
         }
-        Ok(Options { id, samples })
+        Ok(Options { id, track, samples })
     }
 }
 
@@ -186,7 +192,7 @@ impl Email {
 
     /// The function as it was written, and the entry by which it is found when a message is rendered.
     fn registration(&self, options: &Options) -> TokenStream {
-        let id = &options.id;
+        let (id, track) = (&options.id, options.track);
         let (user, block, output) = (&self.user, &self.function.block, &self.function.sig.output);
         let (constructor, inputs) = (&self.function.sig.ident, &self.function.sig.inputs);
         let attrs = self.function.attrs.iter().filter(|attr| !attr.path().is_ident("doc"));
@@ -255,6 +261,7 @@ impl Email {
                         constructor: || ::segflow::__private::type_id_of(&#constructor),
                         arguments: &[#(#arguments),*],
                         templates: &[#(#uses),*],
+                        track: #track,
                         code: #code,
                         render: __segflow_render,
                         samples: || ::std::vec![#(#samples),*],

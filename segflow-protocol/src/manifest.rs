@@ -49,6 +49,9 @@ pub struct Manifest {
     /// Where people can write to, to unsubscribe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe_by_mail: Option<String>,
+    /// What is counted that readers do with emails.
+    #[serde(default, skip_serializing_if = "Tracking::is_off")]
+    pub tracking: Tracking,
     /// By language, what pages say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<String, Texts>,
@@ -61,6 +64,29 @@ pub struct Manifest {
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+/// What is counted that readers do with emails.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tracking {
+    pub opens: bool,
+    pub clicks: bool,
+    /// The emails of which nothing is, by their ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+}
+
+impl Tracking {
+    fn is_off(&self) -> bool {
+        !self.opens && !self.clicks
+    }
+
+    /// What is counted of one email: openings, and clicks.
+    pub fn of(&self, template: &str) -> (bool, bool) {
+        let is_counted = !self.except.iter().any(|id| id == template);
+        (is_counted && self.opens, is_counted && self.clicks)
+    }
 }
 
 /// A declared attribute.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use segflow_protocol::{self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Window};
+use segflow_protocol::{
+    self as protocol, Beyond, Cap, Cond, Expr, Manifest, Problem, Rule, Test, Texts, Tracking, Window,
+};
 use serde_json::Value;
 
 use crate::campaign::take_window;
-use crate::email::{Message, templates};
+use crate::email::{Message, templates, untracked};
 use crate::provider::Provider;
 use crate::{Attributes, Campaign, Duration, Event, Segment, Topic, Transaction, When, schema};
 
@@ -37,6 +39,7 @@ pub struct Project<U> {
     postal: Option<String>,
     links_at: Option<String>,
     unsubscribe_by_mail: Option<String>,
+    tracking: Tracking,
     texts: BTreeMap<String, Texts>,
     windows: Vec<Window>,
     caps: Vec<Cap>,
@@ -58,6 +61,7 @@ impl<U: Attributes> Project<U> {
             postal: None,
             links_at: None,
             unsubscribe_by_mail: None,
+            tracking: Tracking::default(),
             texts: BTreeMap::new(),
             windows: vec![],
             caps: vec![],
@@ -128,6 +132,20 @@ impl<U: Attributes> Project<U> {
     /// An address that people can write to to unsubscribe, for mail programs that know no other way. Somebody must read it.
     pub fn unsubscribe_by_mail(mut self, address: impl Into<String>) -> Project<U> {
         self.unsubscribe_by_mail = Some(address.into());
+        self
+    }
+
+    /// Counts who looks at emails, by a picture of one point that is fetched then: [`Opened`](crate::Opened). An email that says
+    /// `#[email("receipt", track = false)]` has none. Some countries want readers to be asked first.
+    pub fn track_opens(mut self) -> Project<U> {
+        self.tracking.opens = true;
+        self
+    }
+
+    /// Counts who follows links in emails, which then lead over the server: [`Clicked`](crate::Clicked). Links to unsubscribe never do, nor
+    /// those of an email that says `#[email("receipt", track = false)]`.
+    pub fn track_clicks(mut self) -> Project<U> {
+        self.tracking.clicks = true;
         self
     }
 
@@ -207,11 +225,17 @@ impl<U: Attributes> Project<U> {
             postal: self.postal.clone(),
             links_at: self.links_at.clone(),
             unsubscribe_by_mail: self.unsubscribe_by_mail.clone(),
+            tracking: self.all_tracking(),
             texts: self.texts.clone(),
             windows: self.windows.clone(),
             caps: self.caps.clone(),
             problems,
         }
+    }
+
+    fn all_tracking(&self) -> Tracking {
+        let Tracking { opens, clicks, .. } = self.tracking;
+        Tracking { opens, clicks, except: if opens || clicks { untracked::<U>() } else { vec![] } }
     }
 
     /// Those that are listed, and those that campaigns are about. One id with two meanings is listed twice, for the server to refuse.

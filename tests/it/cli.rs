@@ -95,7 +95,7 @@ async fn messages_and_why_they_are_where_they_are(db: Database) {
     let id = id.as_str().expect("an id");
     let one = segflow.run(&["messages", id]).await.ok().stdout;
     assert!(one.starts_with("sent: welcome-email to ada, campaign welcome-campaign\n"), "{one}");
-    assert!(one.contains("try 1 by capture: accepted"), "{one}");
+    assert!(one.contains("try 1 by captured: accepted"), "{one}");
     let text = segflow.run(&["messages", id, "--text"]).await.ok().stdout;
     assert_eq!(text.trim(), app.get(&format!("/v1/messages/{id}")).await.ok()["text"].as_str().expect("a text").trim());
     for (wrong, code, says) in [

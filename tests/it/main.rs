@@ -34,6 +34,7 @@ mod servers;
 mod smtp;
 mod store;
 mod storefront;
+mod tracking;
 mod users;
 mod webhooks_in;
 mod webhooks_out;

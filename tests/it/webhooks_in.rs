@@ -75,6 +75,11 @@ async fn told(app: &App, name: &str) -> Vec<Value> {
     app.items(&format!("/v1/users/{name}/events")).await
 }
 
+/// What is known of a user's address.
+async fn suppression(app: &App, name: &str) -> Value {
+    app.get(&format!("/v1/suppressions/{name}@x.example")).await.ok()
+}
+
 fn noted(new: u64, known: u64, unknown: u64) -> Value {
     json!({ "new": new, "known": known, "unknown": unknown })
 }
@@ -183,12 +188,12 @@ async fn what_each_vendor_tells_is_understood_and_taken_once(db: Database) {
             let events = told(app, &name).await.len();
             assert_eq!(heard.say(vendor, what, &sent["id"]).await, noted(0, 1, 0), "{name}");
             assert_eq!((again(app, &sent).await, told(app, &name).await.len()), (after, events), "{name}");
-            let listed = app.get(&format!("/v1/suppressions/{name}@x.example")).await;
-            match what {
-                "delivered" => drop(listed.problem(404, "not_found")),
-                "hard" => assert_eq!(listed.ok()["blocked"], "bounce"),
-                _ => assert_eq!(listed.ok()["blocked"], "complaint"),
-            }
+            let blocked = match what {
+                "delivered" => Value::Null,
+                "hard" => json!("bounce"),
+                _ => json!("complaint"),
+            };
+            assert_eq!(suppression(app, &name).await["blocked"], blocked, "{name}");
         }
     }
     // Without our id, by the provider's own.
@@ -456,8 +461,7 @@ async fn bounces_are_told_apart(db: Database) {
         }
         assert!(!attributes["reason"].as_str().unwrap().is_empty());
         assert_eq!(app.segments(what).await.contains(&"gone-away".to_string()), member, "{what}");
-        let listed = app.get(&format!("/v1/suppressions/{what}@x.example")).await;
-        assert_eq!(listed.status == 200, what == "hard", "{what}");
+        assert_eq!(suppression(app, what).await["blocked"].is_null(), what != "hard", "{what}");
     }
     // The hard one gets nothing more; the others do, until there were five.
     for day in 1..5 {
@@ -498,6 +502,7 @@ async fn openings_and_clicks_are_waited_for(db: Database) {
     for name in ["ada", "bob", "eve", "apple"] {
         sent.push(message(app, name, "attentive").await);
     }
+    app.advance("1h").await;
     heard.say("postmark", "opened", &sent[0]["id"]).await;
     heard.say("postmark", "opened", &sent[1]["id"]).await;
     // A program has fetched everything: nobody has looked at it.
@@ -538,7 +543,8 @@ async fn what_readers_tell_a_provider_is_their_choice(db: Database) {
         (&event["name"], &event["attributes"]["topic"], &event["attributes"]["via"]),
         (&json!("$unsubscribed"), &json!("news"), &json!("provider"))
     );
-    assert_eq!(app.enrollments("ada").await[0]["status"], "exited");
+    let news = app.enrollments("ada").await.into_iter().find(|e| e["campaign"] == "news").expect("a run");
+    assert_eq!(news["status"], "exited");
     // Ada changes her mind; what is told again does not change it back.
     let wants = json!({ "address": "ada@x.example", "topics": { "news": true } });
     app.post("/v1/suppressions", json!({ "items": [wants] })).await.ok();

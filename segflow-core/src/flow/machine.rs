@@ -109,6 +109,8 @@ pub(super) struct State {
     completions: VecDeque<Completion>,
     pub(super) now: i64,
     next_op: u64,
+    /// The operation that has sent a message last.
+    pub(super) sent: Option<u64>,
     ops: usize,
     /// In the order of their numbers. Few at a time, and a journal's worth of them one after the other.
     pending: Vec<PendingOp>,
@@ -173,6 +175,7 @@ impl State {
             completions: std::mem::take(&mut turn.completions).into(),
             now: turn.started_at,
             next_op: turn.first_op,
+            sent: None,
             ops: 0,
             pending: vec![],
             fresh: vec![],
@@ -280,6 +283,16 @@ impl State {
         let happened = live(self, op);
         self.fresh.push(Entry { op, kind, identity, happened: happened.clone() });
         Some(happened)
+    }
+
+    /// Which message was sent last: the run that has sent it, and its operation there.
+    pub(super) fn last_sent(&self) -> Option<(u64, u64)> {
+        self.sent.map(|op| (self.turn.seed, op))
+    }
+
+    /// The number of the operation before the next.
+    pub(super) fn last_op(&self) -> u64 {
+        self.next_op.saturating_sub(1)
     }
 
     pub(super) fn begin(&mut self, begun: Begun) {

@@ -63,6 +63,7 @@ impl Flow {
                 }
                 Happened::Sent
             })?;
+            state.sent = Some(state.last_op());
             Some(())
         })
     }
@@ -238,6 +239,11 @@ impl Flow {
     pub fn random(&self) -> u64 {
         let mut state = self.state();
         state.number().map_or(0, |op| state.random(op))
+    }
+
+    /// The message that the flow has sent last, since it began: what its run is known by ([`ids::run`](crate::ids::run)), and the operation.
+    pub fn last_sent(&self) -> Option<(String, u64)> {
+        self.state().last_sent().map(|(seed, op)| (crate::ids::run(seed), op))
     }
 
     pub fn user_id(&self) -> String {

@@ -23,6 +23,8 @@ pub struct EmailDeclaration {
     /// Names and types, as written.
     pub arguments: &'static [(&'static str, &'static str)],
     pub templates: &'static [TemplateUse],
+    /// Whether what its readers do may be counted.
+    pub track: bool,
     /// A hash of the function's body and the files in it.
     pub code: u64,
     pub render: fn(&Json, &Json) -> Result<Email, String>,
@@ -99,6 +101,11 @@ pub fn templates<U: Attributes>() -> (Vec<protocol::Template>, Vec<protocol::Pro
         email.templates.iter().for_each(|template| check::problems(email.id, template, &mut problems));
     }
     (emails.iter().map(|email| email.template()).collect(), problems)
+}
+
+/// The emails of which nothing is counted, by their ids.
+pub fn untracked<U: Attributes>() -> Vec<String> {
+    of_user::<U>().into_iter().filter(|email| !email.track).map(|email| email.id.to_string()).collect()
 }
 
 pub fn type_id_of<F: 'static>(_: &F) -> TypeId {

@@ -20,7 +20,7 @@ use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
 pub use declaration::{Arguments, EmailDeclaration, TemplateName, TemplateUse, argument, type_id_of};
-pub(crate) use declaration::{find, of_constructor, templates};
+pub(crate) use declaration::{find, of_constructor, templates, untracked};
 #[cfg(feature = "files")]
 pub use file::TemplateFile;
 pub use probe::{AnyShape, AnyValue, Given, KnownShape, KnownValue, Probe, Shape};

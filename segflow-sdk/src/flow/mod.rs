@@ -15,12 +15,15 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use segflow_core::flow::{self, Never};
-use segflow_protocol::{Ask, Json, Rule};
+use segflow_protocol::{Ask, Cond, Json, Rule, Test};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::email::Message;
-use crate::{Attributes, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Segment, schema};
+use crate::{
+    Attributes, Clicked, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Opened, Segment, schema,
+};
 pub use race::{Either, join, race};
 pub use split::{Experiment, WithHoldout};
 pub use wait::{Wait, WaitFor, WaitForWithin};
@@ -97,6 +100,28 @@ impl<U: Attributes, S> Flow<U, S> {
     /// ```
     pub fn wait_for<E: Event>(&self) -> WaitFor<E> {
         WaitFor { flow: self.inner.clone(), filter: None, event: PhantomData }
+    }
+
+    /// Waits until the user looks at the message that this flow has sent last: `flow.opened().within(days(2)).await`. What programs fetch
+    /// that look through mail counts for nothing. The project has to [count that](crate::Project::track_opens), or the provider tells it.
+    pub fn opened(&self) -> WaitFor<Opened> {
+        self.of_last_sent()
+    }
+
+    /// Waits until the user follows a link in the message that this flow has sent last, perhaps a certain one:
+    /// `flow.clicked().matching(|c| c.link.contains("/offer")).within(days(2)).await`.
+    pub fn clicked(&self) -> WaitFor<Clicked> {
+        self.of_last_sent()
+    }
+
+    fn of_last_sent<E: Event>(&self) -> WaitFor<E> {
+        let Some((run, op)) = self.inner.last_sent() else {
+            self.inner.fail("the flow waits for what is done with a message, and has sent none");
+            return self.wait_for();
+        };
+        let is = |name: &str, value: Value| Cond::At { path: vec![name.into()], is: Test::Eq(value) };
+        let filter = Cond::All(vec![is("run", run.into()), is("op", op.into())]);
+        WaitFor { flow: self.inner.clone(), filter: Some(filter), event: PhantomData }
     }
 
     /// Whether the user is in a segment, now, with what this flow has changed. The segment need not be one of the project's, unless it

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use jiff::Timestamp;
+use segflow_core::ledger::Message;
 
 use super::START;
 
@@ -70,12 +71,19 @@ impl Deref for Mails {
 #[derive(Default)]
 pub struct Kept {
     pub mails: Vec<Mail>,
+    /// Of each of the mails, in their order.
+    pub messages: Vec<Message>,
     pub refusals: Vec<Refusal>,
 }
 
 impl Kept {
     pub fn sent(&self, template: &str) -> Mails {
         Mails(self.mails.iter().filter(|mail| mail.template == template).cloned().collect())
+    }
+
+    pub fn last(&self, user_id: &str, template: &str) -> Option<&Message> {
+        let mut all = self.mails.iter().zip(&self.messages).rev();
+        all.find(|(mail, _)| mail.user_id == user_id && mail.template == template).map(|(_, message)| message)
     }
 
     pub fn refused(&self, template: &str) -> Vec<Refusal> {

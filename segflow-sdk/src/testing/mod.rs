@@ -25,10 +25,11 @@ pub use segflow_core::enrollment::Status;
 use segflow_core::eval::EventFact;
 use segflow_core::memory::Memory;
 use segflow_core::merge::Object;
+use segflow_core::notice::about;
 use segflow_core::project::{Project as Deployed, check};
 use segflow_core::step::{Job, JobKind, MarkKind};
 use segflow_core::{Code, Plugin};
-use segflow_protocol::{Json, Manifest};
+use segflow_protocol::{Json, Manifest, own};
 use serde_json::Value;
 
 use crate::{Answer, Attributes, Duration, Event, IntoPatch, Native, Project, schema};
@@ -145,10 +146,44 @@ impl<U: Attributes> Run<U> {
     /// An event happens to a user, now.
     #[track_caller]
     pub fn emit<E: Event>(&mut self, id: &str, event: &E) {
+        self.happens(id, E::NAME, object(event));
+    }
+
+    /// A user looks at the last email of a template that was sent to them.
+    ///
+    /// # Panics
+    ///
+    /// If none was.
+    #[track_caller]
+    pub fn open(&mut self, id: &str, template: &str) {
+        let about = self.about(id, template);
+        self.happens(id, own::OPENED, about);
+    }
+
+    /// A user follows a link in the last email of a template that was sent to them.
+    ///
+    /// # Panics
+    ///
+    /// If none was.
+    #[track_caller]
+    pub fn click(&mut self, id: &str, template: &str, link: &str) {
+        let mut about = self.about(id, template);
+        about.insert("link".into(), link.into());
+        self.happens(id, own::CLICKED, about);
+    }
+
+    #[track_caller]
+    fn about(&self, id: &str, template: &str) -> Object {
+        self.known(template);
+        let message = self.kept.last(id, template);
+        let message = message.unwrap_or_else(|| panic!("no email `{template}` was sent to user `{id}`"));
+        about(&message.id, &message.template, &message.origin)
+    }
+
+    fn happens(&mut self, id: &str, name: &str, attributes: Object) {
         self.events += 1;
-        let event_id = format!("evt_{}", self.events);
-        let event = EventFact { occurred_at: self.now, attributes: object(event) };
-        self.memory.emit(id, &event_id, E::NAME, event, false, self.now);
+        let event = EventFact { occurred_at: self.now, attributes };
+        self.memory.emit(id, &format!("evt_{}", self.events), name, event, false, self.now);
         self.settle();
     }
 

@@ -66,6 +66,7 @@ impl<U: Attributes> Run<U> {
         let (user_id, template, at) = (row.user.clone(), row.message.template.clone(), timestamp(self.now));
         let outcome = match self.mail(row) {
             Ok((to, Rendered { subject, html, text })) => {
+                self.kept.messages.push(row.message.clone());
                 self.kept.mails.push(Mail { user_id, template, at, to, subject, html, text });
                 Outcome::Accepted { provider_id: None }
             }

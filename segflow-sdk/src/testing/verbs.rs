@@ -46,6 +46,35 @@ fn the_first_event_that_fits_ends_a_wait_and_time_ends_it_too() {
 }
 
 #[test]
+fn a_flow_hears_what_is_done_with_its_own_message() {
+    async fn flow(flow: Flow<Shopper>) {
+        for round in 0..2 {
+            flow.send(hello()).await;
+            let opened = flow.opened().within(days(2)).await.is_some();
+            let clicked = flow.clicked().matching(|c| c.link.contains("/offer")).within(days(1)).await.map(|c| c.link);
+            flow.log(format!("{round} {opened} {clicked:?}"));
+        }
+    }
+    let mut run = with(Campaign::new("first", flow)).user("ada", ada());
+    run.open("ada", "hello");
+    run.open("ada", "hello");
+    run.click("ada", "hello", "https://shop.example/other");
+    run.click("ada", "hello", "https://shop.example/offer");
+    assert_eq!(run.logs("ada"), ["0 true Some(\"https://shop.example/offer\")"]);
+    run.advance(days(3));
+    assert_eq!(run.logs("ada")[1], "1 false None");
+}
+
+#[test]
+#[should_panic(expected = "waits for what is done with a message, and has sent none")]
+fn who_has_sent_nothing_waits_for_nothing() {
+    async fn flow(flow: Flow<Shopper>) {
+        flow.opened().await;
+    }
+    let _ = with(Campaign::new("first", flow)).user("ada", ada());
+}
+
+#[test]
 fn a_wait_for_an_event_without_limit_waits_for_ever() {
     async fn flow(flow: Flow<Shopper>) {
         let bought = flow.wait_for::<Bought>().await;

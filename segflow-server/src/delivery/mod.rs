@@ -36,7 +36,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
 use crate::drive::Tried;
-use crate::links::{self, Links};
+use crate::links::{self, Links, Tracked};
 use crate::live::Live;
 use crate::ownership::{Held, Ownership};
 use crate::ready::Ready;
@@ -116,6 +116,17 @@ impl Turn {
         true
     }
 }
+
+/// An email that can go out.
+struct Prepared {
+    email: Email,
+    sent: SentAs,
+    /// Those of its links that are counted.
+    links: Vec<Tracked>,
+}
+
+/// An error is what becomes of the message without a call.
+type Preparation = std::result::Result<Prepared, Outcome>;
 
 /// By workspace.
 type Projects = BTreeMap<String, Arc<Project>>;
@@ -451,10 +462,11 @@ impl Delivery {
         let memory = provider.memory();
         let rendering = claimed.iter().map(|claimed| self.prepare(project, way, claimed));
         let rendered = join_all(rendering).await;
+        let rendered = self.keep_links(&lane.workspace, claimed, rendered).await;
         // This process was stopped, or away from the database, for so long that the messages may be another server's by now.
         let may_begin = self.ownership.may_begin(incarnation);
         let emails: Vec<Email> = match may_begin {
-            true => rendered.iter().flatten().map(|(email, _)| email.clone()).collect(),
+            true => rendered.iter().flatten().map(|prepared| prepared.email.clone()).collect(),
             false => vec![],
         };
         let outcomes = match emails.as_slice() {
@@ -472,12 +484,12 @@ impl Delivery {
             false => None,
         };
         let mut outcomes = outcomes.into_iter();
-        let conclude = |(claimed, rendered): (&Claimed, std::result::Result<(Email, SentAs), Outcome>)| {
+        let conclude = |(claimed, rendered): (&Claimed, Preparation)| {
             let (outcome, sent) = match rendered {
                 Ok(_) if !may_begin => {
                     (Outcome::Retry("the server had lost its users before it began to send".into()), None)
                 }
-                Ok((_, sent)) => {
+                Ok(Prepared { sent, .. }) => {
                     let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
                     (outcomes.next().unwrap_or_else(silent), Some(sent))
                 }
@@ -496,13 +508,23 @@ impl Delivery {
         claimed.iter().zip(rendered).map(conclude).collect()
     }
 
-    /// An email for a provider; an error is what becomes of the message without a call.
-    async fn prepare(
-        &self,
-        project: &Project,
-        way: &Way,
-        claimed: &Claimed,
-    ) -> std::result::Result<(Email, SentAs), Outcome> {
+    /// Keeps where the links of emails lead, before anybody can follow one.
+    async fn keep_links(&self, workspace: &str, claimed: &[Claimed], mut all: Vec<Preparation>) -> Vec<Preparation> {
+        let of = |(claimed, prepared): (&Claimed, &Preparation)| {
+            let links = prepared.iter().flat_map(|prepared| prepared.links.clone());
+            links.map(|link| (link, claimed.user.clone())).collect::<Vec<_>>()
+        };
+        let links: Vec<(Tracked, String)> = claimed.iter().zip(&all).flat_map(of).collect();
+        if let Err(error) = self.links.keep(workspace, links).await {
+            for prepared in all.iter_mut().filter(|prepared| matches!(prepared, Ok(p) if !p.links.is_empty())) {
+                *prepared = Err(http::unable(format!("its links could not be kept: {error}")));
+            }
+        }
+        all
+    }
+
+    /// An email for a provider.
+    async fn prepare(&self, project: &Project, way: &Way, claimed: &Claimed) -> Preparation {
         if let Some((memory, since)) = &claimed.keyed {
             // Only where the message is known again, and only for as long as it is.
             if way.made.provider.memory().as_ref() != Some(memory) {
@@ -521,8 +543,8 @@ impl Delivery {
         })
     }
 
-    /// The email as it goes out; an error is what becomes of the message.
-    async fn email(&self, project: &Project, claimed: &Claimed) -> std::result::Result<(Email, SentAs), Outcome> {
+    /// The email as it goes out.
+    async fn email(&self, project: &Project, claimed: &Claimed) -> Preparation {
         // A database that is away is no reason to refuse anybody.
         let code = |deployment| async move {
             self.deploy.code(deployment).await.map_err(|error| match error {
@@ -557,9 +579,11 @@ impl Delivery {
         let signer = self.links.signer(&claimed.workspace, manifest).await;
         let signer = signer.map_err(|error| http::unable(format!("no links could be made: {error}")))?;
         let (template, transaction) = (claimed.template.clone(), claimed.transaction);
+        let counted = signer.counts(manifest.tracking.of(&template));
+        let links = links::track(&mut rendered, &signer, &claimed.id, counted);
         let headers = links::fill(&mut rendered, &signer, manifest, &claimed.id, !transaction);
         let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered, headers };
-        Ok((email, sent))
+        Ok(Prepared { email, sent, links })
     }
 
     /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.

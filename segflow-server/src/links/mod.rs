@@ -2,10 +2,12 @@
 //!
 //! A token says which message it came with; what the address does is looked up then. Keys are kept in the database, per workspace.
 
+mod click;
 mod fill;
 mod token;
+mod track;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,17 +15,23 @@ use segflow_protocol::Manifest;
 
 use crate::clock::{monotonic, system_now};
 use crate::store::link_keys::{self, LinkKey};
+use crate::store::tracked::{self, LinkId, Sent};
 use crate::store::{Result, Store};
 
+use click::{Click, SealedClick};
 pub use fill::{Headers, fill, lead_out};
-use token::Sealed;
 pub use token::{Kind, Token};
+use token::{Sealed, message_id};
+pub use track::{Tracked, track};
 
 /// How long after a change of the keys a server may not know it.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The most keys that are remembered.
 const MOST: usize = 1_024;
+
+/// The most links of which it is remembered that they are kept.
+const MOST_LINKS: usize = 100_000;
 
 /// What stands in a test email in place of a token.
 pub const TEST: &str = "test";
@@ -42,6 +50,8 @@ struct Inner {
     signing: Mutex<BTreeMap<String, (Instant, LinkKey)>>,
     /// By id, keys that were asked for.
     opening: Mutex<BTreeMap<u32, (Instant, LinkKey)>>,
+    /// Links that are kept for good, since several people have them.
+    shared: Mutex<BTreeSet<(String, LinkId)>>,
 }
 
 /// Makes the addresses for the emails of a project.
@@ -51,6 +61,15 @@ pub struct Signer {
     base: String,
     /// Mail programs may call them by themselves.
     reachable: bool,
+}
+
+/// A link that was followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    pub workspace: String,
+    /// The message's id.
+    pub message: String,
+    pub link: LinkId,
 }
 
 /// A token that one of our keys has signed.
@@ -63,9 +82,9 @@ pub struct Opened {
 impl Links {
     /// `public` is how the internet calls this server, `local` where it listens.
     pub fn new(store: Store, public: Option<String>, local: String, production: bool) -> Links {
-        let (signing, opening) = (Mutex::default(), Mutex::default());
+        let (signing, opening, shared) = (Mutex::default(), Mutex::default(), Mutex::default());
         let public = public.map(|url| url.trim_end_matches('/').to_string());
-        Links(Arc::new(Inner { store, public, local, production, signing, opening }))
+        Links(Arc::new(Inner { store, public, local, production, signing, opening, shared }))
     }
 
     /// For the emails of a workspace's project.
@@ -95,6 +114,35 @@ impl Links {
         let Some(sealed) = Sealed::read(text) else { return Ok(None) };
         let Some(key) = self.key(sealed.key).await? else { return Ok(None) };
         Ok(sealed.open(&key.secret).map(|token| Opened { workspace: key.workspace, token }))
+    }
+
+    /// What the token of a link that is counted says, if one of our keys has signed it.
+    pub async fn followed(&self, text: &str) -> Result<Option<Followed>> {
+        let Some(sealed) = SealedClick::read(text) else { return Ok(None) };
+        let Some(key) = self.key(sealed.key).await? else { return Ok(None) };
+        let followed =
+            |Click { message, link }| Followed { workspace: key.workspace, message: message_id(&message), link };
+        Ok(sealed.open(&key.secret).map(followed))
+    }
+
+    /// Keeps where links lead, before they go out: each with whom it is for.
+    pub async fn keep(&self, workspace: &str, links: Vec<(Tracked, String)>) -> Result<()> {
+        let new: Vec<Sent> = {
+            let shared = self.0.shared.lock().expect("no panic while held");
+            let is_new = |(link, _): &(Tracked, String)| !shared.contains(&(workspace.to_string(), link.id));
+            let sent = |(Tracked { id, address }, user)| Sent { id, address, user };
+            links.into_iter().filter(is_new).map(sent).collect()
+        };
+        if new.is_empty() {
+            return Ok(());
+        }
+        let shared_now = tracked::keep(&self.0.store.db, workspace, new).await?;
+        let mut shared = self.0.shared.lock().expect("no panic while held");
+        if shared.len() > MOST_LINKS {
+            shared.clear();
+        }
+        shared.extend(shared_now.into_iter().map(|id| (workspace.to_string(), id)));
+        Ok(())
     }
 
     async fn key(&self, id: u32) -> Result<Option<LinkKey>> {
@@ -129,5 +177,16 @@ impl Signer {
     pub fn link(&self, kind: Kind, message: &str, index: u16) -> String {
         let token = Token::new(kind, message, index).map(|token| token.signed(self.key.id, &self.key.secret));
         format!("{}/{}/{}", self.base, kind.path(), token.as_deref().unwrap_or(TEST))
+    }
+
+    /// The address of a link that is counted.
+    pub fn click(&self, message: &str, link: &LinkId) -> String {
+        let token = Click::new(message, link).map(|click| click.signed(self.key.id, &self.key.secret));
+        format!("{}/{}/{}", self.base, Kind::Click.path(), token.as_deref().unwrap_or(TEST))
+    }
+
+    /// What can be counted: where nobody gets to the server, nothing.
+    pub fn counts(&self, tracking: (bool, bool)) -> (bool, bool) {
+        if self.reachable { tracking } else { (false, false) }
     }
 }

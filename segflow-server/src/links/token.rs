@@ -16,11 +16,15 @@ pub enum Kind {
     Unsubscribe = 1,
     Preferences = 2,
     Browser = 3,
+    Open = 4,
+    /// In a token of its own: see [`click`](super::click).
+    Click = 5,
     Confirm = 6,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser, Kind::Confirm];
+    /// Those that stand in a token as it is here.
+    const ALL: [Kind; 5] = [Kind::Unsubscribe, Kind::Preferences, Kind::Browser, Kind::Open, Kind::Confirm];
 
     /// The first part of its path.
     pub fn path(self) -> &'static str {
@@ -28,6 +32,8 @@ impl Kind {
             Kind::Unsubscribe => "u",
             Kind::Preferences => "p",
             Kind::Browser => "v",
+            Kind::Open => "o",
+            Kind::Click => "c",
             Kind::Confirm => "confirm",
         }
     }
@@ -50,7 +56,7 @@ pub struct Sealed {
     pub key: u32,
 }
 
-const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 const SAID: usize = 24;
 const LENGTH: usize = SAID + 16;
 
@@ -60,20 +66,12 @@ pub const LETTERS: usize = LENGTH.div_ceil(3) * 4 - 2;
 impl Token {
     /// For a message of the ledger; `None` for what is in no ledger.
     pub fn new(kind: Kind, message: &str, index: u16) -> Option<Token> {
-        let digits = message.strip_prefix("msg_")?.as_bytes();
-        if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        let mut bytes = [0u8; 16];
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(Token { kind, message: bytes, index })
+        Some(Token { kind, message: message_bytes(message)?, index })
     }
 
     /// The id of the message.
     pub fn message_id(&self) -> String {
-        format!("msg_{}", hex(&self.message))
+        message_id(&self.message)
     }
 
     pub fn signed(&self, key: u32, secret: &[u8]) -> String {
@@ -112,7 +110,24 @@ impl Sealed {
     }
 }
 
-fn mac(secret: &[u8], said: &[u8]) -> [u8; 16] {
+/// The sixteen bytes of a message's id.
+pub fn message_bytes(id: &str) -> Option<[u8; 16]> {
+    let digits = id.strip_prefix("msg_")?.as_bytes();
+    if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let mut bytes = [0u8; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+pub fn message_id(bytes: &[u8; 16]) -> String {
+    format!("msg_{}", hex(bytes))
+}
+
+pub fn mac(secret: &[u8], said: &[u8]) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length will do");
     mac.update(b"segflow link\0");
     mac.update(said);

@@ -43,9 +43,18 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
     let enrollments = ids(tx, &mine("enrollments"), workspace, user).await?;
     let messages = ids(tx, &mine("messages"), workspace, user).await?;
 
-    for table in
-        ["events", "tallies", "inbox", "memberships", "flips", "webhooks", "tasks", "sendings", "webhook_deliveries"]
-    {
+    for table in [
+        "events",
+        "tallies",
+        "inbox",
+        "memberships",
+        "flips",
+        "webhooks",
+        "tasks",
+        "sendings",
+        "tracked_links",
+        "webhook_deliveries",
+    ] {
         let sql = format!("DELETE FROM {table} WHERE workspace = ? AND user_id = ?");
         tx.run(sql, args![workspace, user]).await?;
     }

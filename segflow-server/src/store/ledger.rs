@@ -268,8 +268,8 @@ async fn claim_in(
     }
     gate::wait(tx, waits, now).await?;
     let sql = format!(
-        "UPDATE messages SET status = 'sending', attempt = attempt + 1, due_at = NULL, sender = ?, claimed_at = {}, \
-         updated_at = ? WHERE id IN ({{}})",
+        "UPDATE messages SET status = 'sending', reason = NULL, attempt = attempt + 1, due_at = NULL, sender = ?, \
+         claimed_at = {}, updated_at = ? WHERE id IN ({{}})",
         database_now(tx.kind())
     );
     run_in(tx, &sql, &args![incarnation, now], &taken).await?;

@@ -42,6 +42,7 @@ pub mod sieve;
 pub mod sql;
 pub mod tallies;
 pub mod tasks;
+pub mod tracked;
 pub mod webhooks;
 mod writer;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use segflow_core::consent::Block;
 use segflow_core::ids;
-use segflow_core::ledger::{Status, Told};
+use segflow_core::ledger::{Origin, Status, Told};
 use segflow_core::merge::Object;
-use segflow_core::notice::{Bounce, By, Notice, What};
+use segflow_core::notice::{Bounce, By, Notice, What, about};
 use segflow_core::project::Project;
 use segflow_protocol::own;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::consent::{self, Changed, Note, Said};
 use super::db::{Db, Tx, Value};
@@ -79,8 +79,7 @@ struct About {
     incarnation: String,
     recipient: Option<String>,
     template: String,
-    campaign: Option<String>,
-    transaction: Option<String>,
+    origin: Origin,
 }
 
 /// Locks users, then addresses, then messages, as everybody does.
@@ -143,6 +142,7 @@ fn outcome_id(notice: &Notice) -> String {
     let what = match &notice.what {
         What::Clicked { link, .. } => link.as_str(),
         What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
+        What::Wants { all: true, .. } => "all",
         _ => "",
     };
     ids::derived("out", &[notice.what.name(), &at, what])
@@ -170,8 +170,8 @@ async fn lock_users(tx: &mut Tx, workspace: &str, messages: &[Value]) -> Result<
 }
 
 async fn messages(tx: &mut Tx, workspace: &str, ids: &[Value]) -> Result<BTreeMap<String, About>> {
-    let sql = "SELECT id, user_id, user_incarnation, recipient, template, campaign, transaction_id FROM messages \
-               WHERE workspace = ? AND id IN ({})";
+    let sql = "SELECT id, user_id, user_incarnation, recipient, template, campaign, enrollment, op, transaction_id, event_id \
+               FROM messages WHERE workspace = ? AND id IN ({})";
     let rows = select_in(&mut On::Tx(tx), sql, &args![workspace], ids).await?;
     rows.iter()
         .map(|row| {
@@ -181,8 +181,17 @@ async fn messages(tx: &mut Tx, workspace: &str, ids: &[Value]) -> Result<BTreeMa
                 incarnation: row.text(2)?,
                 recipient: row.opt_text(3)?,
                 template: row.text(4)?,
-                campaign: row.opt_text(5)?,
-                transaction: row.opt_text(6)?,
+                origin: match row.opt_text(5)? {
+                    Some(campaign) => Origin::Campaign {
+                        campaign,
+                        enrollment: row.opt_text(6)?.unwrap_or_default(),
+                        op: row.opt_int(7)?.unwrap_or_default() as u64,
+                    },
+                    None => Origin::Transaction {
+                        transaction: row.opt_text(8)?.unwrap_or_default(),
+                        event: row.opt_text(9)?.unwrap_or_default(),
+                    },
+                },
             };
             Ok((message.id.clone(), message))
         })
@@ -218,7 +227,10 @@ impl Fresh<'_> {
             What::Bounced { bounce: Bounce::Soft, .. } => Said::SoftBounce { message: self.message.id.clone() },
             What::Complained => Said::Block(Block::Complaint),
             What::Wants { wants, all } => {
-                let topic = self.message.campaign.as_deref().and_then(|campaign| project.topic_of(campaign));
+                let topic = match &self.message.origin {
+                    Origin::Campaign { campaign, .. } => project.topic_of(campaign),
+                    Origin::Transaction { .. } => None,
+                };
                 match topic.filter(|_| !all) {
                     Some(topic) => Said::Topic { id: topic.id.clone(), wants: *wants },
                     None => Said::Wants(*wants),
@@ -255,14 +267,7 @@ impl Fresh<'_> {
     }
 
     fn attributes(&self) -> Object {
-        let About { id, template, campaign, transaction, .. } = self.message;
-        let mut told = Map::new();
-        told.insert("message".into(), json!(id));
-        told.insert("template".into(), json!(template));
-        told.insert("campaign".into(), json!(campaign));
-        told.insert("transaction".into(), json!(transaction));
-        told.retain(|_, value| !value.is_null());
-        told
+        about(&self.message.id, &self.message.template, &self.message.origin)
     }
 
     fn event(&self, name: &'static str, id: String, attributes: Object) -> Option<Happened> {

@@ -3,6 +3,7 @@
 
 mod browser;
 mod confirm;
+mod counted;
 mod language;
 mod look;
 mod preferences;
@@ -34,6 +35,8 @@ pub fn routes() -> Router<App> {
         .route("/p/{token}", get(preferences::ask).post(preferences::done))
         .route("/v/{token}", get(browser::show))
         .route("/confirm/{token}", get(confirm::ask).post(confirm::done))
+        .route("/o/{token}", get(counted::open))
+        .route("/c/{token}", get(counted::follow))
 }
 
 /// Somebody who followed a link in a message.

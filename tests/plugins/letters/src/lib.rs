@@ -37,6 +37,28 @@ pub fn letter(user: &Person, line: &str) -> Email {
     }
 }
 
+#[email("offer")]
+pub fn offer(user: &Person) -> Email {
+    html! {
+        <Subject>"An offer"</Subject>
+        <Text>
+            <Link href="https://shop.example/offer?a=1&b=2">"See it"</Link> " "
+            <Link href={format!("https://shop.example/for/{}", user.email)}>"Yours"</Link> " "
+            <Link href="mailto:shop@shop.example">"Write"</Link>
+        </Text>
+        <Text><Unsubscribe>"Unsubscribe"</Unsubscribe></Text>
+    }
+}
+
+/// Nobody is to know who reads it.
+#[email("private", track = false)]
+pub fn private(_user: &Person) -> Email {
+    html! {
+        <Subject>"Private"</Subject>
+        <Text><Link href="https://shop.example/private">"Look"</Link></Text>
+    }
+}
+
 /// Without a way out.
 #[email("bare")]
 pub fn bare(_user: &Person) -> Email {
@@ -76,6 +98,16 @@ async fn attentive(flow: Flow<Person>) {
     flow.send(letter(line)).await;
 }
 
+/// Goes by what is done with its own message.
+async fn watched(flow: Flow<Person>) {
+    flow.send(letter("before")).await;
+    flow.send(offer()).await;
+    let opened = flow.opened().within(days(2)).await.is_some();
+    let clicked = flow.clicked().matching(|c| c.link.contains("/offer")).within(days(1)).await.is_some();
+    flow.send(private()).await;
+    flow.send(letter(&format!("opened {opened}, clicked {clicked}"))).await;
+}
+
 async fn once(flow: Flow<Person>) {
     flow.send(bare()).await;
     flow.wait(days(1)).await;
@@ -106,7 +138,14 @@ fn german() -> Texts<&'static str> {
 #[segflow::project]
 pub fn letters() -> Project<Person> {
     let campaign = |id: &str| Campaign::new(id, daily).enters(does(id));
-    let project = Project::new("letters").from("The Letters <letters@segflow.example>").provider(Capture);
+    let project = Project::new("letters").from("The Letters <letters@segflow.example>");
+    if variant() == "counted" {
+        let watched = Campaign::new("watched", watched).enters(does("watched"));
+        let readers = Segment::new("readers", events::<Opened>().filter(|o| o.template.eq("offer")).exists());
+        let own = Endpoint::url("VENDOR_URL").token("MAIL_TOKEN");
+        return project.provider(own).campaign(watched).segments([readers]).track_opens().track_clicks();
+    }
+    let project = project.provider(Capture);
     let project = match variant() {
         "wrong" => project.topic(Topic::new("news", "Something else")),
         "bad" => project.links_at("ftp://x").unsubscribe_by_mail("nobody").postal(" "),
