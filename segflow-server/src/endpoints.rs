@@ -136,7 +136,13 @@ impl Endpoints {
 
     async fn deliver(&self, batch: &Batch) {
         let answers = match self.keys(batch).await {
-            Ok(keys) => join_all(batch.deliveries.iter().map(|delivery| self.call(batch, &keys, delivery))).await,
+            Ok(keys) => {
+                let mut calls = vec![];
+                for delivery in &batch.deliveries {
+                    calls.push(self.call(batch, &keys, delivery));
+                }
+                join_all(calls).await
+            }
             Err(why) => batch.deliveries.iter().map(|_| Answer::Failed { why: why.clone(), pause: None }).collect(),
         };
         for answer in &answers {
