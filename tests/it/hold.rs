@@ -54,8 +54,12 @@ async fn waiting(app: &Client) -> u64 {
     count
 }
 
+/// In the order of the alphabet: messages of one instant come in any.
 async fn statuses(app: &Client, user: &str) -> Vec<String> {
-    app.messages(user).await.iter().map(|m| m["status"].as_str().expect("a status").to_string()).collect()
+    let messages = app.messages(user).await;
+    let mut all: Vec<String> = messages.iter().map(|m| m["status"].as_str().expect("a status").to_string()).collect();
+    all.sort();
+    all
 }
 
 async fn a_hold_in_the_middle_of_a_batch_stops_the_rest(db: Database) {
