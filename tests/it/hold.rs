@@ -317,7 +317,7 @@ async fn only_those_on_the_list_are_written_to(db: Database) {
     assert_eq!(app.get("/v1/allow-list").await.ok(), set);
     assert_eq!(app.delete("/v1/allow-list").await.status, 204);
     app.advance("1d").await;
-    assert_eq!(statuses(&app, "bob").await.last().map(String::as_str), Some("sent"));
+    assert!(statuses(&app, "bob").await.contains(&"sent".to_string()));
     app.advance("9d").await;
 }
 
