@@ -395,7 +395,10 @@ async fn a_push_says_what_is_missing(db: Database) {
     let plan = app.push(plugins::letters("plain")).await;
     let warnings: Vec<&str> = plan["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("emails `bare`, `private`, `receipt` without a link to unsubscribe"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("emails `bare`, `private`, `receipt` without a link to unsubscribe"),
+        "{warnings:?}"
+    );
     let plan = app.push(plugins::letters("base")).await;
     assert_eq!(plan["warnings"], json!([]), "what is missing is added");
     drop(app);

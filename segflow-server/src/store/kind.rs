@@ -116,3 +116,11 @@ pub(crate) fn events_by_name(kind: Kind) -> &'static str {
         Kind::MySql | Kind::MariaDb => "events FORCE INDEX (workspace)",
     }
 }
+
+/// The table of deliveries as `d`, to be read by endpoint and due time. MySQL sorts all of an endpoint's otherwise.
+pub(crate) fn deliveries_by_due(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "webhook_deliveries d",
+        Kind::MySql | Kind::MariaDb => "webhook_deliveries d FORCE INDEX (endpoint)",
+    }
+}

@@ -10,7 +10,7 @@ use super::{KEPT, TRIED, endpoints};
 use crate::args;
 use crate::store::db::{Db, Row, Tx, Value};
 use crate::store::many::run_in;
-use crate::store::{Result, fence, for_update};
+use crate::store::{Result, deliveries_by_due, fence, for_update};
 
 /// The longest that an endpoint is left alone between two tries, in ms: so soon it is found to be well again.
 const REST: i64 = 300_000;
@@ -27,8 +27,11 @@ pub struct Queue {
 /// All queues in which something waits. One step into the index for each, however much that is.
 pub async fn queues(db: &Db) -> Result<Vec<Queue>> {
     // Not MIN: MySQL would read all that wait.
-    let sql = "SELECT id, bucket, rests_until, (SELECT due_at FROM webhook_deliveries d WHERE d.endpoint = webhook_endpoints.id \
-               AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1) FROM webhook_endpoints WHERE disabled_at IS NULL";
+    let sql = format!(
+        "SELECT id, bucket, rests_until, (SELECT d.due_at FROM {} WHERE d.endpoint = webhook_endpoints.id \
+         AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1) FROM webhook_endpoints WHERE disabled_at IS NULL",
+        deliveries_by_due(db.kind())
+    );
     let queue = |row: &Row| {
         let Some(due_at) = row.opt_int(3)? else { return Ok(None) };
         let due_at = row.opt_int(2)?.map_or(due_at, |rests| due_at.max(rests));
