@@ -117,10 +117,19 @@ pub(crate) fn events_by_name(kind: Kind) -> &'static str {
     }
 }
 
-/// The table of deliveries as `d`, to be read by endpoint and due time. MySQL sorts all of an endpoint's otherwise.
-pub(crate) fn deliveries_by_due(kind: Kind) -> &'static str {
+/// Endpoints that are to be told something, and when first: one step into an index for each, however much waits.
+pub(crate) fn queues(kind: Kind) -> &'static str {
     match kind {
-        Kind::Sqlite => "webhook_deliveries d",
-        Kind::MySql | Kind::MariaDb => "webhook_deliveries d FORCE INDEX (endpoint)",
+        Kind::Sqlite => {
+            "SELECT e.id, e.bucket, e.rests_until, (SELECT d.due_at FROM webhook_deliveries d WHERE d.endpoint = e.id \
+             AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1) AS first FROM webhook_endpoints e \
+             WHERE e.disabled_at IS NULL AND first IS NOT NULL"
+        }
+        // It would sort all of an endpoint's there; and SQLite would go through all of the index here.
+        Kind::MySql | Kind::MariaDb => {
+            "SELECT e.id, e.bucket, e.rests_until, d.first FROM webhook_endpoints e JOIN (SELECT endpoint, MIN(due_at) AS first \
+             FROM webhook_deliveries FORCE INDEX (endpoint) WHERE due_at IS NOT NULL GROUP BY endpoint) d ON d.endpoint = e.id \
+             WHERE e.disabled_at IS NULL"
+        }
     }
 }

@@ -49,7 +49,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, deliveries_by_due, events_by_name, for_share, for_update};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

