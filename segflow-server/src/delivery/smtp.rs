@@ -18,6 +18,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use segflow_core::ledger::Outcome;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::http::{misconfigured, unable};
@@ -84,11 +85,19 @@ impl Smtp {
         let say = |e: Error| unable(format!("no connection to the SMTP server: {e}"));
         let hello = ClientId::default();
         let parameters = || TlsParameters::new(self.host.clone()).map_err(say);
-        let wrapped = if self.tls == Tls::Wrapped { Some(parameters()?) } else { None };
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1((self.host.as_str(), self.port), Some(STEP), &hello, wrapped, None)
-                .await
-                .map_err(say)?;
+        let at = (self.host.as_str(), self.port);
+        let mut connection = match self.tls {
+            Tls::Wrapped => {
+                AsyncSmtpConnection::connect_tokio1(at, Some(STEP), &hello, Some(parameters()?), None).await
+            }
+            Tls::None | Tls::Required | Tls::Opportunistic => {
+                // lettre's own would wait for the acknowledgement of one packet before the next: 40 ms for each.
+                let stream = TcpStream::connect(at).await.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+                let stream = stream.map_err(|e| unable(format!("no connection to the SMTP server: {e}")))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await
+            }
+        }
+        .map_err(say)?;
         let offered = connection.can_starttls();
         if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && offered) {
             connection.starttls(parameters()?, &hello).await.map_err(say)?;
@@ -197,7 +206,13 @@ impl Smtp {
             Ok(connection) => connection,
             Err(outcome) => return outcome,
         };
-        match timeout(BODY, connection.message(&body)).await {
+        let answer = async {
+            match dotted(&body) {
+                Some(all) => connection.command(all).await,
+                None => connection.message(&body).await,
+            }
+        };
+        match timeout(BODY, answer).await {
             Err(_) => Outcome::Ambiguous("the SMTP server did not answer the message in time".into()),
             Ok(Ok(response)) => {
                 self.keep(connection);
@@ -250,6 +265,14 @@ impl AsciiOnly for Address {
 /// How messages are signed.
 #[derive(Clone)]
 pub struct Signing(Arc<DkimConfig>);
+
+/// A message with its dots doubled and its end, as RFC 5321 (4.5.2) wants it, to be written at once: lettre writes the end apart, which
+/// waits for the acknowledgement of what comes before it. `None` for what is no text.
+fn dotted(message: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(message).ok()?;
+    let first = if text.starts_with('.') { "." } else { "" };
+    Some(format!("{first}{}\r\n.\r\n", text.replace("\r\n.", "\r\n..")))
+}
 
 /// What a signature covers besides the body. Not `Content-Type`: lettre has it with the body, and would sign a missing one.
 /// Of those that a message does not have, a signature says that nobody may add them.
@@ -329,6 +352,14 @@ impl Provider for Smtp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dots_are_doubled_where_a_line_begins_with_one() {
+        let whole = |text: &str| dotted(text.as_bytes()).expect("text");
+        assert_eq!(whole("a\r\n.b\r\n..c.\r\n"), "a\r\n..b\r\n...c.\r\n\r\n.\r\n");
+        assert_eq!(whole(".\r\n.\r\n"), "..\r\n..\r\n\r\n.\r\n");
+        assert_eq!(dotted(b"\xff"), None);
+    }
 
     #[test]
     fn urls() {
