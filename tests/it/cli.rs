@@ -138,7 +138,7 @@ async fn sending_is_held_and_released(db: Database) {
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stderr.contains("not held"), "{refused:?}");
     let released = segflow.run(&["release"]).await.ok().stdout;
-    assert_eq!(released, "sending goes on; 0 messages on their way\n");
+    assert_eq!(released, "sending goes on; 0 messages sent now\n");
 
     let set = segflow.run(&["allow-list", "set", "@team.example", "ada@x.example"]).await.ok();
     assert_eq!(set.stdout, "@team.example\nada@x.example\n");

@@ -61,7 +61,7 @@ impl Release {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
         let done = context.api_to_change().await?.release(self.drop).await?;
         let (dropped, released) = (messages(&done["dropped"]), messages(&done["released"]));
-        let line = if self.drop { format!("{dropped} cancelled") } else { format!("{released} on their way") };
+        let line = if self.drop { format!("{dropped} cancelled") } else { format!("{released} sent now") };
         context.printer.result(format!("sending goes on; {line}"));
         context.printer.document(&done);
         Ok(ExitCode::SUCCESS)
