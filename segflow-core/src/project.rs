@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use segflow_protocol::{
-    Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Topic, Transaction, Trigger, is_own,
+    Campaign, Expr, Field, InFlight, Manifest, Problem, ProviderKind, Reentry, Rule, Template, Topic, Transaction,
+    Trigger, is_own,
 };
 
 use crate::eval::{Asked, Dependencies, Layout, asked, dependencies};
@@ -113,6 +114,15 @@ impl Project {
             }
         }
         result
+    }
+
+    /// Whether an event of this name can change anything for a user who is in no campaign, by whatever else is known of them.
+    pub fn hears(&self, event: &str) -> bool {
+        // Who enters once per key is looked at with every fact.
+        let keyed = |c: &Campaign| matches!(c.reentry, Some(Reentry::PerKey(_)));
+        self.transactions_on(event).next().is_some()
+            || self.dependencies.iter().any(|on| !on.other_users && on.reads_event(event))
+            || self.manifest.campaigns.iter().any(keyed)
     }
 
     pub fn depends_on(&self, segment: usize) -> &Dependencies {
@@ -256,6 +266,9 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
         if route.per_day == Some(0) {
             bad("`.per_day(0)` would let nothing through");
+        }
+        if matches!(provider.kind, ProviderKind::Smtp { connections: Some(0), .. }) {
+            bad("`.connections(0)` would let nothing through");
         }
     }
 

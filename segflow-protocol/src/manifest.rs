@@ -373,6 +373,9 @@ pub enum ProviderKind {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dkim: Option<Dkim>,
+        /// How many there may be at once; `None`: what the server thinks right.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connections: Option<u16>,
     },
     Postmark {
         /// A secret: the token of a Postmark server.
@@ -455,7 +458,7 @@ impl ProviderKind {
     pub fn secrets(&self) -> Vec<&str> {
         let (needed, url): (Vec<&String>, &Option<String>) = match self {
             ProviderKind::Capture => (vec![], &None),
-            ProviderKind::Smtp { url, dkim } => {
+            ProviderKind::Smtp { url, dkim, .. } => {
                 (std::iter::once(url).chain(dkim.as_ref().map(|d| &d.key)).collect(), &None)
             }
             ProviderKind::Postmark { token, url, .. } => (vec![token], url),

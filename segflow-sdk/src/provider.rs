@@ -85,18 +85,26 @@ pub struct Capture;
 pub struct Smtp {
     url: String,
     dkim: Option<Dkim>,
+    connections: Option<u16>,
 }
 
 impl Smtp {
     /// `secret` is the name of a secret of the server that holds `smtp://user:password@host:587` or `smtps://…`.
     pub fn url(secret: impl Into<String>) -> Smtp {
-        Smtp { url: secret.into(), dkim: None }
+        Smtp { url: secret.into(), dkim: None, connections: None }
     }
 
     /// Signs every message for `domain`, with a key whose public half stands in the DNS at `SELECTOR._domainkey.DOMAIN`. `secret` names
     /// the key: RSA as PKCS#1 PEM, or the 32 bytes of an Ed25519 key in base64. Not needed where the SMTP server signs.
     pub fn dkim(mut self, domain: impl Into<String>, selector: impl Into<String>, secret: impl Into<String>) -> Smtp {
         self.dkim = Some(Dkim { domain: domain.into(), selector: selector.into(), key: secret.into() });
+        self
+    }
+
+    /// How many connections there may be at once from each server of Segflow, 16 if nothing is said. One message is under way on each, so
+    /// this is also how many may become `unknown` when a server is killed.
+    pub fn connections(mut self, most: u16) -> Smtp {
+        self.connections = Some(most);
         self
     }
 }
@@ -282,8 +290,8 @@ impl From<Capture> for Provider {
 }
 
 impl From<Smtp> for Provider {
-    fn from(Smtp { url, dkim }: Smtp) -> Provider {
-        provider("smtp", ProviderKind::Smtp { url, dkim })
+    fn from(Smtp { url, dkim, connections }: Smtp) -> Provider {
+        provider("smtp", ProviderKind::Smtp { url, dkim, connections })
     }
 }
 

@@ -16,6 +16,7 @@ mod emails;
 mod erasure;
 mod flows;
 mod golden;
+mod heard;
 mod hold;
 mod in_flight;
 mod lifecycle;

@@ -106,6 +106,8 @@ fn every_problem_is_found_and_names_its_place() {
     problem(|m| m.providers[0].route.weight = 0, "bad_route", "provider main", "a weight is 1 or more");
     problem(|m| m.providers[0].route.per_second = Some(0), "bad_route", "provider main", "`.per_second(0)`");
     problem(|m| m.providers[0].route.per_day = Some(0), "bad_route", "provider main", "`.per_day(0)`");
+    let none = || ProviderKind::Smtp { url: "SMTP_URL".into(), dkim: None, connections: Some(0) };
+    problem(|m| m.providers[0].kind = none(), "bad_route", "provider main", "`.connections(0)`");
     let cap = Cap { messages: 0, per: 1, beyond: Beyond::Wait };
     problem(|m| m.caps.push(cap), "bad_cap", "project", "of 0 messages");
     problem(|m| m.windows.push(Window::default()), "bad_window", "project", "ends when it begins");

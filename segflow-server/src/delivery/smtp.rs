@@ -24,8 +24,8 @@ use tokio::time::timeout;
 use super::http::{misconfigured, unable};
 use super::provider::{Email, Examined, Outcomes, Provider};
 
-/// How many connections are kept.
-const CONNECTIONS: usize = 8;
+/// How many connections there are at most, unless the project says so.
+const CONNECTIONS: usize = 16;
 
 /// The longest wait for one answer before the body.
 const STEP: Duration = Duration::from_secs(20);
@@ -43,6 +43,8 @@ pub struct Smtp {
     tls: Tls,
     credentials: Option<Credentials>,
     signing: Option<Signing>,
+    /// At most.
+    connections: usize,
     idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
@@ -60,7 +62,7 @@ enum Tls {
 impl Smtp {
     /// From `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic]` or `smtps://…`. The error does not repeat the address:
     /// there may be a password in it.
-    pub fn new(url: &str, signing: Option<Signing>) -> Result<Smtp, String> {
+    pub fn new(url: &str, signing: Option<Signing>, connections: Option<u16>) -> Result<Smtp, String> {
         let url = url::Url::parse(url).map_err(|e| format!("not an address such as smtp://HOST:25: {e}"))?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
         let (tls, port) = match (url.scheme(), asked.as_deref()) {
@@ -77,7 +79,16 @@ impl Smtp {
             ("", _) => None,
             (user, password) => Some(Credentials::new(decode(user)?, decode(password.unwrap_or_default())?)),
         };
-        Ok(Smtp { host, port: url.port().unwrap_or(port), tls, credentials, signing, idle: Mutex::default() })
+        let connections = connections.map_or(CONNECTIONS, usize::from);
+        Ok(Smtp {
+            host,
+            port: url.port().unwrap_or(port),
+            tls,
+            credentials,
+            signing,
+            connections,
+            idle: Mutex::default(),
+        })
     }
 
     /// An error is the server's trouble, or that of the credentials.
@@ -192,7 +203,7 @@ impl Smtp {
 
     fn keep(&self, connection: AsyncSmtpConnection) {
         let mut idle = self.idle.lock().expect("no panic while held");
-        if idle.len() < CONNECTIONS {
+        if idle.len() < self.connections {
             idle.push(connection);
         }
     }
@@ -337,7 +348,7 @@ fn percent_decode(text: &str) -> Result<String, String> {
 
 impl Provider for Smtp {
     fn most(&self) -> usize {
-        CONNECTIONS
+        self.connections
     }
 
     fn examine(&self) -> Option<Examined<'_>> {
@@ -364,13 +375,13 @@ mod tests {
     #[test]
     fn urls() {
         let smtp =
-            Smtp::new("smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None).map_err(|e| panic!("{e}"));
+            Smtp::new("smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None, None).map_err(|e| panic!("{e}"));
         let smtp = smtp.expect("parsed");
         assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
         assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
         for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"]
         {
-            assert!(Smtp::new(bad, None).is_err(), "{bad}");
+            assert!(Smtp::new(bad, None, None).is_err(), "{bad}");
         }
     }
 }

@@ -177,6 +177,7 @@ impl Deploy {
         project.in_flight = d.in_flight;
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());
+        self.inner.store.ingest.heard_by(workspace, project.clone());
         Ok(Some(project))
     }
 

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::db::{Db, Tx, Value};
 use super::enrollments::encode_pending;
+use super::events::EVENTS;
 use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
@@ -216,7 +217,7 @@ async fn write_users(
         run_in(tx, sql, &args![facts, evaluated, &group.workspace], &users).await?;
     }
     insert(tx, &PATCHED, patched_rows).await?;
-    insert(tx, &ingest::EVENTS, events).await?;
+    insert(tx, &EVENTS, events).await?;
     tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await
 }
