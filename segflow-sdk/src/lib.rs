@@ -53,6 +53,7 @@ extern crate self as segflow;
 mod campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod client;
+mod conversion;
 pub mod dispatch;
 mod duration;
 mod email;
@@ -172,6 +173,7 @@ pub use segflow_macros::tw;
 pub use segflow_protocol::{Beyond, InFlight, Texts};
 
 pub use campaign::Campaign;
+pub use conversion::Conversion;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
