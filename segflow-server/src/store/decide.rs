@@ -18,6 +18,7 @@ use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::tallies::{self, Late};
+use super::conversions::{self, Converted};
 use super::{Error, Result, fence, for_share, for_update, news, tasks, webhooks};
 use crate::args;
 
@@ -69,8 +70,9 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     write_enrollments(tx, &group, &good).await?;
     write_messages(tx, &group, &good, listeners > 0).await?;
     write_jobs(tx, &group, &good).await?;
+    let converted = conversions::count(tx, &group.workspace, &good, group.now).await?;
     if listeners > 0 {
-        tell(tx, &group, &good, &before).await?;
+        tell(tx, &group, &good, &before, &converted).await?;
     }
     let consumed = good.iter().flat_map(|d| d.consumed.iter()).chain(&group.orphans);
     let consumed: Vec<Value> = consumed.map(|id| Value::from(*id)).collect();
@@ -319,8 +321,14 @@ pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64
     Ok(())
 }
 
-/// Tells what became of enrollments.
-async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -> Result<()> {
+/// Tells what became of enrollments, and what counted.
+async fn tell(
+    tx: &mut Tx,
+    group: &Group,
+    good: &[&Decision],
+    before: &Before,
+    converted: &[Converted<'_>],
+) -> Result<()> {
     let mut all = vec![];
     for decision in good {
         let (user, now) = (&decision.user, group.now);
@@ -329,6 +337,7 @@ async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -
         all.extend(decision.marks.iter().filter_map(|mark| news::goal(user, mark, now)));
         all.extend(decision.enrollments.iter().filter_map(|e| news::ended(user, e, state(e), now)));
     }
+    all.extend(converted.iter().map(news::converted));
     news::listeners(tx, &group.workspace).await?.tell(tx, &group.workspace, &all, group.now).await
 }
 
