@@ -42,14 +42,7 @@ fn lines(messages: &[Message], width: Option<usize>) -> Vec<String> {
             .filter(|subject| !subject.is_empty())
             .or(message.reason.clone())
             .unwrap_or_default();
-        [
-            time,
-            message.user_id.clone().unwrap_or_default(),
-            status(message),
-            message.template.clone(),
-            cause,
-            said,
-        ]
+        [time, message.user_id.clone().unwrap_or_default(), status(message), message.template.clone(), cause, said]
     });
     let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
     let widths: [usize; 5] =

@@ -307,7 +307,11 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
             say("bad_limit", place.clone(), "`.max_age(…)` of nothing would let nothing through".into());
         }
         if campaign.conversions.iter().any(|conversion| conversion.within <= 0) {
-            say("bad_limit", place.clone(), "nothing happens within no time: `.within(…)` of a conversion is longer".into());
+            say(
+                "bad_limit",
+                place.clone(),
+                "nothing happens within no time: `.within(…)` of a conversion is longer".into(),
+            );
         }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());

@@ -173,9 +173,9 @@ pub use segflow_macros::tw;
 pub use segflow_protocol::{Beyond, InFlight, Texts};
 
 pub use campaign::Campaign;
-pub use conversion::Conversion;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
+pub use conversion::Conversion;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
 pub use email::html::{Children, Class, Html, Show};
 pub use email::{Email, Message, links};

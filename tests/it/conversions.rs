@@ -103,7 +103,8 @@ async fn an_event_counts_for_the_last_message_before_it(db: Database) {
     assert_eq!(results(&app, "two").await, came(0, 0, 0, 0.0));
     let listed = app.items("/v1/campaigns").await;
     assert_eq!(listed[0]["results"], came(2, 2, 3, 10.8));
-    let declared = json!({ "event": "purchase", "filter": null, "goal": null, "within_seconds": 259_200, "value": "value" });
+    let declared =
+        json!({ "event": "purchase", "filter": null, "goal": null, "within_seconds": 259_200, "value": "value" });
     assert_eq!((&listed[0]["converts_on"], &listed[1]["converts_on"]), (&json!([declared]), &json!([])));
     // Over a restart nothing is counted again.
     let app = app.restart().await;
@@ -189,7 +190,8 @@ async fn a_message_that_was_not_taken_or_bounced_counts_for_nothing(db: Database
 async fn many_events_at_once_are_counted_exactly(db: Database) {
     let app = start(&db, json!([purchases(7)]), json!([purchases(7)])).await;
     let names: Vec<String> = (0..300).map(|n| format!("u{n}")).collect();
-    let identify = |user: &String| json!({ "type": "identify", "user_id": user, "attributes": { "email": "u@x.example" } });
+    let identify =
+        |user: &String| json!({ "type": "identify", "user_id": user, "attributes": { "email": "u@x.example" } });
     app.post("/v1/batch", json!({ "batch": names.iter().map(identify).collect::<Vec<_>>() })).await.ok();
     app.settle().await;
     let users: Vec<&str> = names.iter().map(String::as_str).collect();

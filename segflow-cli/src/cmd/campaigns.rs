@@ -89,7 +89,8 @@ fn table(all: &[Value]) -> Vec<String> {
 fn lines(campaign: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(|text| visible(text).into_owned());
     let texts = |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect::<Vec<_>>();
-    let mut lines = vec![format!("{}: {}", text(&campaign["id"]).unwrap_or_default(), text(&campaign["mode"]).unwrap_or_default())];
+    let mut lines =
+        vec![format!("{}: {}", text(&campaign["id"]).unwrap_or_default(), text(&campaign["mode"]).unwrap_or_default())];
     let mut say = |name: &str, value: String| lines.push(format!("  {}  {value}", pad(name, 10)));
     say("segments", texts(&campaign["segments"]).join(", "));
     let excluded = texts(&campaign["exclude_segments"]);
@@ -137,7 +138,11 @@ fn lines(campaign: &Value) -> Vec<String> {
     let results = &campaign["results"];
     let reached = ["sent", "opened", "clicked", "converted"].map(|what| format!("{} {what}", count(&results[what])));
     say("messages", reached.join(", "));
-    let worth = if results["value"].as_f64() == Some(0.0) { String::new() } else { format!(", worth {}", amount(&results["value"])) };
+    let worth = if results["value"].as_f64() == Some(0.0) {
+        String::new()
+    } else {
+        format!(", worth {}", amount(&results["value"]))
+    };
     say("successes", format!("{}{worth}", count(&results["conversions"])));
     lines
 }

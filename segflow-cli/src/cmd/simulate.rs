@@ -193,7 +193,18 @@ impl Play {
         memory.deploy(Project::new("simulated", 1, (*manifest).clone(), since, 0));
         let code = Code { plugin, manifest: manifest.clone() };
         let (lines, seen) = (vec![], BTreeMap::new());
-        Ok(Play { campaign: campaign.into(), memory, code, manifest, now: 0, events: 0, lines, logged: 0, counted: 0, seen })
+        Ok(Play {
+            campaign: campaign.into(),
+            memory,
+            code,
+            manifest,
+            now: 0,
+            events: 0,
+            lines,
+            logged: 0,
+            counted: 0,
+            seen,
+        })
     }
 
     fn emit(&mut self, user: &str, id: Option<&str>, name: &str, attributes: Object, at: i64) {
@@ -273,7 +284,10 @@ impl Play {
         let new = &self.memory.conversions()[self.counted..];
         let ours = new.iter().filter(|counted| counted.success.campaign == self.campaign);
         let template = |message: &String| {
-            self.memory.messages().find(|row| row.message.id == *message).map_or("", |row| row.message.template.as_str())
+            self.memory
+                .messages()
+                .find(|row| row.message.id == *message)
+                .map_or("", |row| row.message.template.as_str())
         };
         let lines = ours.map(|counted| {
             let worth = counted.success.value.map_or(String::new(), |value| format!(", worth {}", whole(value as f64)));

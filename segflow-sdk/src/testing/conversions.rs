@@ -52,7 +52,10 @@ fn events_count_for_the_last_message_before_them() {
     buys(&mut run, 20.0);
     run.advance(days(30));
     buys(&mut run, 20.0);
-    assert_eq!(counted(&run, "one"), [is("2026-01-01", Some(5.0)), is("2026-01-03", Some(19.99)), is("2026-01-03", Some(0.01))]);
+    assert_eq!(
+        counted(&run, "one"),
+        [is("2026-01-01", Some(5.0)), is("2026-01-03", Some(19.99)), is("2026-01-03", Some(0.01))]
+    );
     assert_eq!(counted(&run, "two"), [is("2026-01-03", None), is("2026-01-05", None)]);
     assert_eq!(run.conversions("none"), []);
     let first = &run.conversions("one")[1];

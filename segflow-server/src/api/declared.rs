@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn policies_are_shown_with_those_of_the_project() {
-        let office = Window { days: 0b001_1111, from: 540, to: 1_080, or_zone: Some("Europe/Berlin".into()), zone: None };
+        let office =
+            Window { days: 0b001_1111, from: 540, to: 1_080, or_zone: Some("Europe/Berlin".into()), zone: None };
         let campaign = Campaign {
             windows: vec![office],
             per_day: Some(Daily { messages: 5_000, zone: None }),
@@ -96,8 +97,7 @@ mod tests {
         let bought = Conversion { on, within: 86_400_000, value: Some(vec!["order".into(), "total".into()]) };
         let won = Conversion { on: Trigger::Goal("won".into()), within: Conversion::WITHIN, value: None };
         let shown = conversions(&Campaign { conversions: vec![bought, won], ..Campaign::default() });
-        let bought =
-            json!({ "event": "purchase", "filter": null, "goal": null, "within_seconds": 86_400, "value": "order.total" });
+        let bought = json!({ "event": "purchase", "filter": null, "goal": null, "within_seconds": 86_400, "value": "order.total" });
         let won = json!({ "event": null, "filter": null, "goal": "won", "within_seconds": 604_800, "value": null });
         assert_eq!(shown, [bought, won]);
     }

@@ -106,18 +106,7 @@ pub async fn react(tx: &mut Tx, workspace: &str, reactions: Vec<Reaction<'_>>) -
 
 const CONVERSIONS: Table = Table {
     name: "conversions",
-    columns: &[
-        "id",
-        "workspace",
-        "campaign",
-        "message",
-        "kind",
-        "name",
-        "event_id",
-        "value",
-        "at",
-        "created_at",
-    ],
+    columns: &["id", "workspace", "campaign", "message", "kind", "name", "event_id", "value", "at", "created_at"],
     key: &["id"],
     existing: Existing::Stays,
 };

@@ -12,13 +12,13 @@ use segflow_core::protocol::Guarantee;
 use segflow_core::step::{Decision, JobKind, MarkKind, Told};
 use serde_json::Value as Json;
 
+use super::conversions::{self, Converted};
 use super::db::{Db, Tx, Value};
 use super::enrollments::encode_pending;
 use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::tallies::{self, Late};
-use super::conversions::{self, Converted};
 use super::{Error, Result, fence, for_share, for_update, news, tasks, webhooks};
 use crate::args;
 
