@@ -293,7 +293,8 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
                 say("unknown_segment", place.clone(), unknown("segment", id, &segments));
             }
         }
-        for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on) {
+        let counts = campaign.conversions.iter().map(|conversion| &conversion.on);
+        for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on).chain(counts) {
             if let Trigger::Event { name, .. } = trigger
                 && !is_own(name)
                 && !manifest.events.iter().any(|e| e.name == *name)
@@ -317,6 +318,13 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
         if campaign.max_age.is_some_and(|age| age <= 0) {
             say("bad_limit", place.clone(), "`.max_age(…)` of nothing would let nothing through".into());
+        }
+        if campaign.conversions.iter().any(|conversion| conversion.within <= 0) {
+            say(
+                "bad_limit",
+                place.clone(),
+                "nothing happens within no time: `.within(…)` of a conversion is longer".into(),
+            );
         }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());

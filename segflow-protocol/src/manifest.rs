@@ -170,6 +170,25 @@ pub struct Campaign {
     /// A message that is older, in milliseconds, is not sent any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<i64>,
+    /// What counts as a success of its messages; nothing said: the goals that its flow reaches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conversions: Vec<Conversion>,
+}
+
+/// Something that counts for a campaign, and for the last of its messages that came before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conversion {
+    pub on: Trigger,
+    /// How long after the message at most, in milliseconds.
+    pub within: i64,
+    /// The number of the event that it is worth, by its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Vec<String>>,
+}
+
+impl Conversion {
+    /// How long after a message something counts where nobody says: seven days.
+    pub const WITHIN: i64 = 7 * 86_400_000;
 }
 
 /// Something that is written about, and that a reader can want or not.
@@ -199,7 +218,7 @@ pub enum Reentry {
     PerKey(Vec<String>),
 }
 
-/// What makes everybody whom it happens to leave, or pause.
+/// What makes everybody whom it happens to leave, or pause, or is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {

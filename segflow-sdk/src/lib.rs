@@ -53,6 +53,7 @@ extern crate self as segflow;
 mod campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod client;
+mod conversion;
 pub mod dispatch;
 mod duration;
 mod email;
@@ -174,6 +175,7 @@ pub use segflow_protocol::{Beyond, InFlight, Texts};
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
+pub use conversion::Conversion;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
 pub use email::html::{Children, Class, Html, Show};
 pub use email::{Email, Message, links};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -27,6 +27,9 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// How long is waited for the engine to work off what it was told about a whole segment.
 const BACKLOG: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether there is an endpoint at all.
+const LISTENERS: Duration = Duration::from_secs(2);
 
 /// How often what endpoints were told long ago is removed.
 const TIDY: Duration = Duration::from_secs(60);
@@ -133,27 +136,36 @@ impl Loops {
             };
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = self.webhooks.landed() => {}
+                () = self.webhooks.flights.landed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
     async fn tell(self: Arc<Self>) -> Result<()> {
-        let mut tidied = monotonic();
+        let (mut tidied, mut asked, mut is_heard) = (monotonic(), None::<Instant>, false);
         loop {
-            let mut told = self.endpoints.tick().await.map(drop);
+            let mut told = Ok(());
+            // Most servers have no endpoint: their queues are not looked for. The first one may be another server's doing.
+            if !is_heard || asked.is_none_or(|at| at.elapsed() >= LISTENERS) {
+                asked = Some(monotonic());
+                told = self.endpoints.any().await.map(|any| is_heard = any);
+            }
+            if is_heard && told.is_ok() {
+                told = self.endpoints.tick().await.map(drop);
+            }
             if told.is_ok() && tidied.elapsed() >= TIDY {
                 told = self.endpoints.tidy().await;
                 tidied = monotonic();
             }
             let pause = match told {
-                Ok(()) => POLL,
+                Ok(()) if is_heard => POLL,
+                Ok(()) => LISTENERS,
                 Err(error) => self.survive(error)?,
             };
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = self.endpoints.landed() => {}
+                () = self.endpoints.flights.landed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

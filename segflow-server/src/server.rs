@@ -259,10 +259,10 @@ impl Server {
             tracing::warn!("some messages were still being sent; they are accounted for at the next start");
         }
         self.delivery.leave().await;
-        if tokio::time::timeout(DRAIN, self.webhooks.settle()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.webhooks.flights.settle()).await.is_err() {
             tracing::warn!("some webhooks were still being called; they are called again at the next start");
         }
-        if tokio::time::timeout(DRAIN, self.endpoints.settle()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.endpoints.flights.settle()).await.is_err() {
             tracing::warn!("some endpoints were still being told; they are told again at the next start");
         }
         if tokio::time::timeout(DRAIN, self.http).await.is_err() {

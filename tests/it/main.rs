@@ -8,6 +8,7 @@ mod cli;
 mod clients;
 mod clock;
 mod consent;
+mod conversions;
 mod crash;
 mod delivery;
 mod deployments;

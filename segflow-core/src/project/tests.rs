@@ -1,6 +1,6 @@
 use segflow_protocol::{
-    Argument, Beyond, Cap, Cond, Daily, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Route,
-    Segment, Test, Which,
+    Argument, Beyond, Cap, Cond, Conversion, Daily, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind,
+    Route, Segment, Test, Which,
 };
 use segflow_protocol::{TimeTest, Type, Window};
 use serde_json::json;
@@ -129,6 +129,12 @@ fn every_problem_is_found_and_names_its_place() {
     let daily = Some(Daily { messages: 0, zone: None });
     problem(|m| m.campaigns[0].per_day = daily, "bad_limit", "campaign winback", "`.per_day(0)`");
     problem(|m| m.campaigns[0].max_age = Some(0), "bad_limit", "campaign winback", "`.max_age(…)`");
+    let conversion =
+        |name: &str, within| Conversion { on: Trigger::Event { name: name.into(), filter: None }, within, value: None };
+    let none = conversion("purchase", 0);
+    problem(|m| m.campaigns[0].conversions.push(none), "bad_limit", "campaign winback", "within no time");
+    let unknown = conversion("purchases", 1);
+    problem(|m| m.campaigns[0].conversions.push(unknown), "unknown_event", "campaign winback", "`purchase`?");
     problem(|m| m.segments.push(segment(" ", Expr::Everyone)), "empty_id", "segment  ", "needs an id");
     let long = "é".repeat(128);
     let place = format!("template {long}");

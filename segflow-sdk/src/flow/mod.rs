@@ -251,8 +251,8 @@ impl<U: Attributes, S> Flow<U, S> {
         self.inner.stop(campaign)
     }
 
-    /// The user has reached a goal: counted for the campaign, and a reason to leave those that say
-    /// [`exits_on_goal`](crate::Campaign::exits_on_goal).
+    /// The user has reached a goal: counted for the campaign and, by [`converts_on`](crate::Campaign::converts_on), for the last message of
+    /// this run; and a reason to leave those that say [`exits_on_goal`](crate::Campaign::exits_on_goal).
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
     pub fn goal(&self, name: &str) -> impl Future<Output = ()> + use<U, S> {

@@ -13,6 +13,7 @@
 //! assert_eq!(run.sent("winback-email").days(), [0, 7, 14]);
 //! ```
 
+mod converted;
 mod mail;
 mod play;
 
@@ -33,6 +34,7 @@ use segflow_protocol::{Json, Manifest, own};
 use serde_json::Value;
 
 use crate::{Answer, Attributes, Duration, Event, IntoPatch, Native, Project, schema};
+pub use converted::Converted;
 use mail::Kept;
 pub use mail::{Mail, Mails, Refusal};
 
@@ -390,6 +392,8 @@ fn object<T: serde::Serialize>(value: &T) -> Object {
     }
 }
 
+#[cfg(test)]
+mod conversions;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

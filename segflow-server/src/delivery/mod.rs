@@ -229,8 +229,11 @@ impl Delivery {
             return Ok(begun);
         }
         let (looked, mut lanes, mut more) = (monotonic(), 0, false);
-        let (stopped, mut waiting) = (hold::all(&self.store.db).await?, ledger::lanes(&self.store.db).await?);
-        waiting.retain(|lane| !stopped.contains(&lane.workspace));
+        let mut waiting = ledger::lanes(&self.store.db).await?;
+        if !waiting.is_empty() {
+            let stopped = hold::all(&self.store.db).await?;
+            waiting.retain(|lane| !stopped.contains(&lane.workspace));
+        }
         for lane in turn.in_turn(waiting) {
             let project = self.project(&mut projects, &lane).await?;
             let (here, full) = self.begin(&held, &project, &lane, Source::Looked, now).await?;

@@ -12,6 +12,7 @@ use segflow_core::protocol::Guarantee;
 use segflow_core::step::{Decision, JobKind, MarkKind, Told};
 use serde_json::Value as Json;
 
+use super::conversions::{self, Converted};
 use super::db::{Db, Tx, Value};
 use super::enrollments::encode_pending;
 use super::events::EVENTS;
@@ -70,8 +71,9 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     write_enrollments(tx, &group, &good).await?;
     write_messages(tx, &group, &good, listeners > 0).await?;
     write_jobs(tx, &group, &good).await?;
+    let converted = conversions::count(tx, &group.workspace, &good, group.now).await?;
     if listeners > 0 {
-        tell(tx, &group, &good, &before).await?;
+        tell(tx, &group, &good, &before, &converted).await?;
     }
     let consumed = good.iter().flat_map(|d| d.consumed.iter()).chain(&group.orphans);
     let consumed: Vec<Value> = consumed.map(|id| Value::from(*id)).collect();
@@ -320,8 +322,14 @@ pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64
     Ok(())
 }
 
-/// Tells what became of enrollments.
-async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -> Result<()> {
+/// Tells what became of enrollments, and what counted.
+async fn tell(
+    tx: &mut Tx,
+    group: &Group,
+    good: &[&Decision],
+    before: &Before,
+    converted: &[Converted<'_>],
+) -> Result<()> {
     let mut all = vec![];
     for decision in good {
         let (user, now) = (&decision.user, group.now);
@@ -330,6 +338,7 @@ async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -
         all.extend(decision.marks.iter().filter_map(|mark| news::goal(user, mark, now)));
         all.extend(decision.enrollments.iter().filter_map(|e| news::ended(user, e, state(e), now)));
     }
+    all.extend(converted.iter().map(news::converted));
     news::listeners(tx, &group.workspace).await?.tell(tx, &group.workspace, &all, group.now).await
 }
 

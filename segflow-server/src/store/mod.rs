@@ -11,6 +11,7 @@ mod boundary;
 pub mod choice;
 pub mod clock;
 pub mod consent;
+pub mod conversions;
 pub mod db;
 pub mod decide;
 pub mod deployments;
@@ -51,7 +52,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues, total};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ use segflow_protocol::own;
 use serde_json::json;
 
 use super::consent::{self, Changed, Note, Said};
+use super::conversions::{Reaction, react};
 use super::db::{Db, Tx, Value};
 use super::happened::{Happened, report};
 use super::many::{Existing, On, Table, insert, select_in};
@@ -124,6 +125,7 @@ async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Not
     }
     report(tx, &source.workspace, &happened, source.now).await?;
     settle(tx, &fresh, source.now).await?;
+    react(tx, &source.workspace, fresh.iter().filter_map(Fresh::reaction).collect()).await?;
     insert(tx, &OUTCOMES, fresh.iter().map(|fresh| fresh.row(source)).collect()).await?;
     Ok(noted)
 }
@@ -255,6 +257,18 @@ impl Fresh<'_> {
         attributes.extend(more.into_iter().map(|(name, value)| (name.to_string(), json!(shortened(value)))));
         let id = ids::derived("evt", &[&self.message.id, name, once]);
         self.event(name, id, attributes)
+    }
+
+    /// What a person has done with the message.
+    fn reaction(&self) -> Option<Reaction<'_>> {
+        let (What::Opened { by: By::Person, .. } | What::Clicked { by: By::Person, .. }) = &self.notice.what else {
+            return None;
+        };
+        let campaign = match &self.message.origin {
+            Origin::Campaign { campaign, .. } => Some(campaign.as_str()),
+            Origin::Transaction { .. } => None,
+        };
+        Some(Reaction { message: &self.message.id, what: self.notice.what.name(), campaign, at: self.at })
     }
 
     /// The event that tells of a choice.
