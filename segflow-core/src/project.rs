@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use segflow_protocol::{
-    Campaign, Expr, Field, InFlight, Manifest, Problem, ProviderKind, Reentry, Rule, Template, Topic, Transaction,
-    Trigger, is_own,
+    Campaign, Conversion, Expr, Field, InFlight, Manifest, Problem, ProviderKind, Reentry, Rule, Template, Topic,
+    Transaction, Trigger, is_own,
 };
 
 use crate::eval::{Asked, Dependencies, Layout, asked, dependencies};
@@ -120,9 +120,10 @@ impl Project {
     pub fn hears(&self, event: &str) -> bool {
         // Who enters once per key is looked at with every fact.
         let keyed = |c: &Campaign| matches!(c.reentry, Some(Reentry::PerKey(_)));
+        let counts = |c: &Conversion| matches!(&c.on, Trigger::Event { name, .. } if name == event);
         self.transactions_on(event).next().is_some()
             || self.dependencies.iter().any(|on| !on.other_users && on.reads_event(event))
-            || self.manifest.campaigns.iter().any(keyed)
+            || self.manifest.campaigns.iter().any(|c| keyed(c) || c.conversions.iter().any(counts))
     }
 
     pub fn depends_on(&self, segment: usize) -> &Dependencies {
