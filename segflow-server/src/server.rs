@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -59,7 +60,14 @@ pub struct Server {
 
 impl Server {
     /// Opens the database, starts the loops and serves HTTP on a listener.
-    pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
+    ///
+    /// A box, so that all of it is compiled here and not anew in every program that starts one: what an `async fn` does becomes code where
+    /// it is awaited.
+    pub fn start(config: Config, listener: TcpListener) -> LocalBoxFuture<'static, anyhow::Result<Server>> {
+        Box::pin(Server::begin(config, listener))
+    }
+
+    async fn begin(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
         let sqlite = config.db.strip_prefix("sqlite://").map(Path::new);
         let lock = sqlite.map(Lock::take).transpose()?;
         // Shorter than the lease: a lock that a stopped server holds must not keep its users from the others.
@@ -247,7 +255,11 @@ impl Server {
     }
 
     /// Takes no more requests, finishes what has begun, gives its users back.
-    pub async fn stop(self) {
+    pub fn stop(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.end())
+    }
+
+    async fn end(self) {
         self.ready.store(false, Ordering::SeqCst);
         self.stop.cancel();
         if tokio::time::timeout(DRAIN, self.loops).await.is_err() {

@@ -165,6 +165,7 @@ impl Deploy {
         let db = &self.inner.store.db;
         let generation = deployments::generation(db, workspace).await?;
         if generation == 0 {
+            self.inner.store.ingest.heard_by(workspace, Arc::default());
             return Ok(None);
         }
         let known = self.inner.projects.lock().expect("no panic while held").get(workspace).cloned();

@@ -23,7 +23,10 @@ pub struct Heard(Arc<Mutex<BTreeMap<String, Arc<Project>>>>);
 impl Heard {
     /// A project has been loaded.
     pub fn by(&self, workspace: &str, project: Arc<Project>) {
-        self.0.lock().expect("no panic while held").insert(workspace.into(), project);
+        let mut known = self.0.lock().expect("no panic while held");
+        if known.get(workspace).is_none_or(|known| known.generation <= project.generation) {
+            known.insert(workspace.into(), project);
+        }
     }
 
     /// The project, if it has nothing to say to this event by itself.

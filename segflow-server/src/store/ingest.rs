@@ -186,11 +186,13 @@ fn store_all<'a>(
 }
 
 async fn commit(db: &Db, heard: &Heard, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
-    for _ in 0..5 {
+    for tries in 0..5 {
         let (facts, heard) = (facts.clone(), heard.clone());
-        let result = db.write(move |tx| Box::pin(store_group(tx, heard.clone(), facts.clone()))).await;
+        // Hardly ever is an event reported twice, so it is the database that says so, and then they are all looked for.
+        let looks = tries > 0;
+        let result = db.write(move |tx| Box::pin(store_group(tx, heard.clone(), facts.clone(), looks))).await;
         match result {
-            // Another server created one of these users, or stored one of these events, in the same instant: look again.
+            // Or another server created one of these users, or stored one of these events, in the same instant.
             Err(error) if error.is_duplicate() => {}
             other => return other,
         }
@@ -211,9 +213,9 @@ struct Locked {
 /// Workspace and user.
 type Key = (String, String);
 
-async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
+async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bool) -> Result<Vec<Result<Stored>>> {
     let mut users = lock_users(tx, &facts).await?;
-    let mut known = known_events(tx, &facts).await?;
+    let mut known = if looks { known_events(tx, &facts).await? } else { BTreeSet::new() };
     let for_nobody = heard.nobody(tx, &facts).await?;
     let mut stored = Vec::with_capacity(facts.len());
     let (mut new, mut inbox, mut late) = (vec![], vec![], vec![]);
