@@ -127,6 +127,7 @@ fn lines(message: &Value) -> Vec<String> {
     say("decided", text("created_at"));
     say("due", text("due_at"));
     say("sent", text("sent_at"));
+    say("answered", text("replied_at"));
     say("from", text("from"));
     say("to", text("to"));
     let known = text("provider_message_id").map_or(String::new(), |id| format!(", as {id}"));
