@@ -255,6 +255,7 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     ids(&mut say, "template", manifest.templates.iter().map(|t| t.id.as_str()));
     ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
     ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
+    ids(&mut say, "mailbox", manifest.mailboxes.iter().map(|m| m.id.as_str()));
     ids(&mut say, "topic", manifest.topics.iter().map(|t| t.id.as_str()));
     for provider in &manifest.providers {
         let mut bad = |message: &str| say("bad_route", format!("provider {}", provider.id), message.into());

@@ -17,6 +17,9 @@ pub struct Manifest {
     /// The sender of every message, as an RFC 5322 mailbox.
     #[serde(default)]
     pub from: Option<String>,
+    /// Where answers go, where that is not the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
     /// The declared attributes of a user.
     pub user: Vec<Field>,
     /// The attribute that holds the address.
@@ -37,6 +40,9 @@ pub struct Manifest {
     pub templates: Vec<Template>,
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Where answers are looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<Mailbox>,
     /// What campaigns are about, and their readers may choose from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<Topic>,
@@ -64,6 +70,13 @@ pub struct Manifest {
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+impl Manifest {
+    /// Whether answers to messages come to be known.
+    pub fn hears_replies(&self) -> bool {
+        !self.mailboxes.is_empty() || self.providers.iter().any(|provider| provider.replies.is_some())
+    }
 }
 
 /// What is counted that readers do with emails.
@@ -319,6 +332,23 @@ pub struct Provider {
     /// from (SES), the public key (SendGrid) or the key (Resend) that they are signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// A secret: the password of the calls that bring answers to messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<String>,
+}
+
+/// A mailbox in which answers to messages are looked for, over IMAP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    pub id: String,
+    /// A secret that holds `imaps://USER:PASSWORD@HOST`.
+    pub url: String,
+    /// `INBOX`, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// How often it is looked at, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<i64>,
 }
 
 /// Which messages a provider gets, beside the others of the project.

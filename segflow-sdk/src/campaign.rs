@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use segflow_protocol::{self as protocol, Daily, Guarantee, InFlight, Mode, Problem, Reentry, Trigger, Window};
+use segflow_protocol::{
+    self as protocol, Cond, Daily, Guarantee, InFlight, Mode, Problem, Reentry, Test, Trigger, Window, own,
+};
 
 use crate::flow::{self, Outcome};
 use crate::{Attributes, Column, Conversion, Duration, Event, Events, Flow, Segment, Topic, When};
@@ -133,6 +135,12 @@ impl<U: Attributes> Campaign<U> {
         self
     }
 
+    /// A user leaves on answering a message of this campaign. `.exits_on(events::<Replied>())` is an answer to any message.
+    pub fn exits_on_reply(mut self) -> Campaign<U> {
+        self.exits_on.push(self.reply());
+        self
+    }
+
     /// A user leaves when one of the user's flows reaches this goal.
     pub fn exits_on_goal(mut self, goal: &str) -> Campaign<U> {
         self.exits_on.push(Trigger::Goal(goal.into()));
@@ -144,6 +152,17 @@ impl<U: Attributes> Campaign<U> {
         let trigger = self.trigger(events);
         self.pauses_on.push(trigger);
         self
+    }
+
+    /// A user's flow stops, until somebody resumes it, on answering a message of this campaign.
+    pub fn pauses_on_reply(mut self) -> Campaign<U> {
+        self.pauses_on.push(self.reply());
+        self
+    }
+
+    fn reply(&self) -> Trigger {
+        let is = Test::Eq(self.id.as_str().into());
+        Trigger::Event { name: own::REPLIED.into(), filter: Some(Cond::At { path: vec!["campaign".into()], is }) }
     }
 
     /// A user's flow stops, until somebody resumes it, when another of the user's flows reaches this goal.

@@ -58,6 +58,7 @@ pub mod dispatch;
 mod duration;
 mod email;
 mod flow;
+mod mailbox;
 #[cfg(target_arch = "wasm32")]
 mod memory;
 mod native;
@@ -183,9 +184,10 @@ pub use flow::{
     Answer, Asked, Completed, Either, Experiment, Flow, Outcome, Task, WORKDAYS, Wait, WaitFor, WaitForWithin, Webhook,
     WebhookError, Weekday, When, WithHoldout, at, between, business_hours, join, next, on, race,
 };
+pub use mailbox::{Imap, Mailbox};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
-pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Subscribed, Unsubscribed};
+pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Replied, Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
 pub use provider::{Capture, Endpoint, MixMax, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};

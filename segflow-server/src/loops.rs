@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::drive::{Advance, Trial, Wishes};
 use crate::endpoints::Endpoints;
 use crate::engine::Engine;
+use crate::mailboxes::Mailboxes;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
 use crate::segments::{Segments, Went};
@@ -34,6 +35,9 @@ const LISTENERS: Duration = Duration::from_secs(2);
 /// How often what endpoints were told long ago is removed.
 const TIDY: Duration = Duration::from_secs(60);
 
+/// How often is looked which mailboxes are due.
+const ROUND: Duration = Duration::from_secs(1);
+
 /// How long a loop waits after the database failed it.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -45,6 +49,8 @@ pub struct Loops {
     pub webhooks: Arc<Webhooks>,
     pub endpoints: Arc<Endpoints>,
     pub segments: Arc<Segments>,
+    /// `None`, where no mail leaves: nobody answers then.
+    pub mailboxes: Option<Arc<Mailboxes>>,
     pub ownership: Arc<Ownership>,
     /// Something was stored.
     pub wake: Arc<Notify>,
@@ -65,6 +71,7 @@ impl Loops {
         loops.spawn(self.clone().call());
         loops.spawn(self.clone().tell());
         loops.spawn(self.clone().go_through());
+        loops.spawn(self.clone().read_mail());
         loops.spawn(self.clone().heartbeat());
         loops.spawn(self.clone().account());
         let mut result = Ok(());
@@ -192,6 +199,25 @@ impl Loops {
         }
     }
 
+    async fn read_mail(self: Arc<Self>) -> Result<()> {
+        let Some(mailboxes) = &self.mailboxes else {
+            self.stop.cancelled().await;
+            return Ok(());
+        };
+        loop {
+            let pause = match mailboxes.tick().await {
+                Ok(()) => ROUND,
+                Err(error) => self.survive(error)?,
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        mailboxes.settle().await;
+        Ok(())
+    }
+
     /// Keeps the leases, takes what is free, gives back what is too much.
     async fn heartbeat(self: Arc<Self>) -> Result<()> {
         if self.ownership.is_alone() {
@@ -292,6 +318,9 @@ impl Loops {
 
     /// Moves the virtual clock from one due instant to the next, running all that is due at each, up to the target.
     async fn advance(&self, to: i64) -> Result<i64> {
+        if let Some(mailboxes) = &self.mailboxes {
+            mailboxes.drain().await?;
+        }
         loop {
             while self.segments.drain().await?
                 | self.engine.drain().await?

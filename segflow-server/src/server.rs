@@ -26,6 +26,7 @@ use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
+use crate::mailboxes::Mailboxes;
 use crate::notices::Notices;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
@@ -139,6 +140,12 @@ impl Server {
             Endpoints::new(store.clone(), clock.clone(), ownership.clone(), secrets.clone(), private_webhooks)?;
         let endpoints = Arc::new(endpoints);
         let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
+        let mailboxes = || {
+            let (store, deploy, clock) = (store.clone(), deploy.clone(), clock.clone());
+            let (ownership, secrets) = (ownership.clone(), secrets.clone());
+            Arc::new(Mailboxes::new(store, deploy, clock, ownership, secrets, wake.clone(), stop.clone()))
+        };
+        let mailboxes = (!captures).then(mailboxes);
         let (drive, wishes) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),
@@ -148,6 +155,7 @@ impl Server {
             webhooks: webhooks.clone(),
             endpoints: endpoints.clone(),
             segments: Arc::new(segments),
+            mailboxes,
             ownership: ownership.clone(),
             wake,
             ready: ready_to_send,
@@ -156,7 +164,8 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
-        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), links.clone(), &config)?;
+        let (told, known) = (links.clone(), secrets.clone());
+        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), told, known, &config)?;
         let api = Api {
             store: store.clone(),
             deploy,

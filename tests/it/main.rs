@@ -29,6 +29,7 @@ mod promises;
 mod providers;
 mod raw_sql;
 mod refused_pushes;
+mod replies;
 mod routing;
 mod secrets;
 mod segments;

@@ -129,6 +129,7 @@ fn lines(message: &Value) -> Vec<String> {
     say("sent", text("sent_at"));
     say("opened", text("opened_at"));
     say("clicked", text("clicked_at"));
+    say("answered", text("replied_at"));
     say("from", text("from"));
     say("to", text("to"));
     let known = text("provider_message_id").map_or(String::new(), |id| format!(", as {id}"));

@@ -65,6 +65,7 @@ fn sound() -> Manifest {
             kind: ProviderKind::Capture,
             route: Route::default(),
             webhook: None,
+            replies: None,
         }],
         ..Manifest::default()
     }

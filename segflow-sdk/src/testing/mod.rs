@@ -174,6 +174,21 @@ impl<U: Attributes> Run<U> {
         self.happens(id, own::CLICKED, about);
     }
 
+    /// A user answers the last email of a template that was sent to them.
+    ///
+    /// # Panics
+    ///
+    /// If none was.
+    #[track_caller]
+    pub fn reply(&mut self, id: &str, template: &str, text: &str) {
+        let mut about = self.about(id, template);
+        let sent = self.kept.sent(template).to(id);
+        let subject = sent.last().map_or("", |mail| mail.subject.as_str());
+        about.insert("subject".into(), format!("Re: {subject}").into());
+        about.insert("text".into(), text.into());
+        self.happens(id, own::REPLIED, about);
+    }
+
     #[track_caller]
     fn about(&self, id: &str, template: &str) -> Object {
         self.known(template);

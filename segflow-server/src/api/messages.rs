@@ -69,7 +69,10 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["provider_message_id"] = json!(message.provider_message_id);
     answer["attempts"] = attempts.iter().map(attempt_json).collect();
     answer["converted_by"] = read::conversions(&app.store.db, &id).await?.iter().map(conversion_json).collect();
-    answer["outcomes"] = read::told(&app.store.db, &id).await?.iter().map(told_json).collect();
+    let told = read::told(&app.store.db, &id).await?;
+    let replied = told.iter().find(|told| told.outcome == "replied" && told.kind.as_deref() == Some("person"));
+    answer["replied_at"] = json!(replied.map(|told| rfc3339(told.at)));
+    answer["outcomes"] = told.iter().map(told_json).collect();
     let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),
         Body::AsNow(body) => ("as_now", Some(body)),

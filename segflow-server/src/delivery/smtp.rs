@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::http::{misconfigured, unable};
 use super::provider::{Email, Examined, Outcomes, Provider};
+use crate::outgoing;
 
 /// How many connections there are at most, unless the project says so.
 const CONNECTIONS: usize = 16;
@@ -74,7 +75,7 @@ impl Smtp {
             (other, None) => return Err(format!("`{other}://` is not smtp:// or smtps://")),
         };
         let host = url.host_str().ok_or("there is no host in it")?.to_string();
-        let decode = |text: &str| percent_decode(text);
+        let decode = |text: &str| outgoing::unescaped(text);
         let credentials = match (url.username(), url.password()) {
             ("", _) => None,
             (user, password) => Some(Credentials::new(decode(user)?, decode(password.unwrap_or_default())?)),
@@ -287,8 +288,9 @@ fn dotted(message: &[u8]) -> Option<String> {
 
 /// What a signature covers besides the body. Not `Content-Type`: lettre has it with the body, and would sign a missing one.
 /// Of those that a message does not have, a signature says that nobody may add them.
-const SIGNED: [&str; 8] =
-    ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Unsubscribe", "List-Unsubscribe-Post"];
+#[rustfmt::skip]
+const SIGNED: [&str; 9] =
+    ["From", "Reply-To", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Unsubscribe", "List-Unsubscribe-Post"];
 
 impl Signing {
     /// `key` is RSA as PKCS#1 PEM, or Ed25519 in base64.
@@ -310,7 +312,11 @@ impl Signing {
 fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address, Vec<u8>), String> {
     let from: Mailbox = email.from.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
     let to: Address = email.to.parse().map_err(|_| "the recipient is not an address".to_string())?;
-    let mut message = Message::builder()
+    let mut builder = Message::builder();
+    if let Some(reply_to) = &email.reply_to {
+        builder = builder.reply_to(reply_to.parse().map_err(|e| format!("`reply_to` is not a mailbox: {e}"))?);
+    }
+    let mut message = builder
         .message_id(Some(format!("<{}@{}>", email.id, from.email.domain())))
         .from(from.clone())
         .to(Mailbox::new(None, to.clone()))
@@ -324,26 +330,6 @@ fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address
         message.sign(&signing.0);
     }
     Ok((from.email, to, message.formatted()))
-}
-
-fn percent_decode(text: &str) -> Result<String, String> {
-    let mut bytes = vec![];
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digits = [*high, *low];
-                let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                bytes.push(code.ok_or("a % that is not followed by two hex digits")?);
-                tail
-            }
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-    String::from_utf8(bytes).map_err(|_| "user and password must be UTF-8".into())
 }
 
 impl Provider for Smtp {

@@ -37,6 +37,7 @@ pub mod notices;
 pub mod policy;
 pub mod providers;
 pub mod read;
+pub mod replies;
 pub mod runs;
 pub mod secrets;
 pub mod segments;

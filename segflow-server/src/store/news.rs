@@ -26,7 +26,7 @@ use crate::clock::rfc3339;
 use crate::{address, args};
 
 /// All that is told. Append, never rename: receivers know them.
-pub const TYPES: [&str; 19] = [
+pub const TYPES: [&str; 20] = [
     "message.sent",
     "message.delivered",
     "message.bounced",
@@ -46,6 +46,7 @@ pub const TYPES: [&str; 19] = [
     "goal.reached",
     "user.confirmed",
     "message.converted",
+    "message.replied",
 ];
 
 /// For how long a delivery is tried, and for how long it is remembered after that, in ms.
@@ -153,9 +154,15 @@ pub fn of_reader(happened: &Happened) -> Option<News> {
         own::CONFIRMED => "user.confirmed",
         own::OPENED => "message.opened",
         own::CLICKED => "message.clicked",
+        own::REPLIED => "message.replied",
         _ => return None,
     };
-    Some(News::new(ty, &happened.user, happened.at, Json::Object(happened.attributes.clone())))
+    let mut data = happened.attributes.clone();
+    if happened.name == own::REPLIED {
+        // What somebody has written stays here, and goes with them.
+        data.retain(|name, _| !matches!(name.as_str(), "subject" | "text"));
+    }
+    Some(News::new(ty, &happened.user, happened.at, Json::Object(data)))
 }
 
 /// A column that says how many listen to what happens in the workspace of a row.

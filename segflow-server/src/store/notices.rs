@@ -106,7 +106,7 @@ async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Not
             continue;
         };
         let (id, known) = (outcome_id(notice), known.entry(message.id.as_str()).or_default());
-        let is_endless = matches!(notice.what, What::Opened { .. } | What::Clicked { .. });
+        let is_endless = matches!(notice.what, What::Opened { .. } | What::Clicked { .. } | What::Replied(_));
         if known.contains(&id) || (is_endless && known.len() >= MOST) {
             noted.known += 1;
             continue;
@@ -142,6 +142,8 @@ impl Source {
 fn outcome_id(notice: &Notice) -> String {
     let at = notice.at.map_or_else(String::new, |at| at.to_string());
     let what = match &notice.what {
+        // One that comes to a mailbox and by a call comes at two times.
+        What::Replied(reply) => return ids::derived("out", &[notice.what.name(), &reply.id]),
         What::Clicked { link, .. } => link.as_str(),
         What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
         What::Wants { all: true, .. } => "all",
@@ -251,6 +253,10 @@ impl Fresh<'_> {
             What::Complained => (own::COMPLAINED, vec![], ""),
             What::Opened { by: By::Person, .. } => (own::OPENED, vec![], ""),
             What::Clicked { by: By::Person, link, .. } => (own::CLICKED, vec![("link", link.as_str())], link.as_str()),
+            What::Replied(reply) if !reply.is_automatic => {
+                let said = vec![("subject", reply.subject.as_str()), ("text", reply.text.as_str())];
+                (own::REPLIED, said, reply.id.as_str())
+            }
             _ => return None,
         };
         let mut attributes = self.attributes();
@@ -408,7 +414,10 @@ fn reason_of(fresh: &Fresh<'_>, status: Option<Status>) -> Option<String> {
     if fresh.is_erased() || Told::default().and(&fresh.notice.what).status() != status {
         return None;
     }
-    fresh.notice.what.detail().map(shortened)
+    match &fresh.notice.what {
+        What::Bounced { why, .. } | What::Refused { why } => Some(shortened(why)),
+        _ => None,
+    }
 }
 
 fn shortened(text: &str) -> String {
