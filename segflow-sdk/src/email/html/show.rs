@@ -183,9 +183,14 @@ macro_rules! whole {
     ($($ty:ty)*) => {$(
         impl Show for $ty {
             fn html(&self, out: &mut String) {
-                let number = i128::from(*self as i64);
-                let number = if <$ty>::MIN == 0 { i128::from(*self as u64) } else { number };
-                digits(number, out);
+                if <$ty>::MIN == 0 {
+                    return digits(*self as u64, out);
+                }
+                let number = *self as i64;
+                if number < 0 {
+                    out.push('-');
+                }
+                digits(number.unsigned_abs(), out);
             }
 
             fn text(&self, out: &mut String) {
@@ -193,9 +198,8 @@ macro_rules! whole {
             }
 
             fn show(&self, into: &mut Html) {
-                let start = into.html.len();
                 self.html(&mut into.html);
-                into.text.push_str(&into.html[start..]);
+                self.html(&mut into.text);
             }
         }
     )*};
@@ -203,22 +207,27 @@ macro_rules! whole {
 
 whole! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize }
 
-fn digits(number: i128, out: &mut String) {
-    let mut left = number.unsigned_abs() as u64;
+fn digits(number: u64, out: &mut String) {
     let mut digits = [0; 20];
     let mut start = digits.len();
-    loop {
+    let mut put = |digit: u32| {
         start -= 1;
-        digits[start] = b'0' + (left % 10) as u8;
+        digits[start] = b'0' + digit as u8;
+    };
+    let mut left = number;
+    // WebAssembly divides 64 bits slowly, and few numbers need as many.
+    while left > u64::from(u32::MAX) {
+        put((left % 10) as u32);
         left /= 10;
-        if left == 0 {
-            break;
-        }
     }
-    if number < 0 {
-        out.push('-');
+    let mut left = left as u32;
+    while left >= 10 {
+        put(left % 10);
+        left /= 10;
     }
-    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
+    put(left);
+    // There are few: copying them as a whole costs more.
+    digits[start..].iter().for_each(|digit| out.push(char::from(*digit)));
 }
 
 macro_rules! passed_on {
