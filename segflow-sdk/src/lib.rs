@@ -199,13 +199,14 @@ pub use transaction::Transaction;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
-    pub use serde::de::{IgnoredAny, MapAccess};
     pub use segflow_core::flow::Template;
+    pub use segflow_macros::html_into;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
+    pub use serde::de::{IgnoredAny, MapAccess};
 
     #[cfg(feature = "files")]
     pub use crate::email::TemplateFile;
-    pub use crate::email::html::{Body, ClassPart};
+    pub use crate::email::html::{Body, ClassPart, Part, Within, later};
     pub use crate::email::{
         AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Places, Probe,
         SampleDeclaration, Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,

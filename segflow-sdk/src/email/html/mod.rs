@@ -7,12 +7,14 @@ mod class;
 mod code;
 mod document;
 mod markdown;
+mod part;
 pub(crate) mod plain;
 pub(crate) mod show;
 mod spare;
 pub(crate) mod url;
 
 pub use class::{Class, ClassPart};
+pub use part::{Part, Within, later};
 pub use show::Show;
 
 pub use document::Body;
@@ -86,7 +88,12 @@ impl Html {
         self.text.push_str(text);
     }
 
-    /// What a component wrote, at the end of what is there.
+    /// A component, at the end of what is there.
+    pub fn part(&mut self, part: impl Part) {
+        part.write(self);
+    }
+
+    /// What a component wrote that has strings of its own.
     pub fn add(&mut self, part: Html) {
         match self.is_empty() {
             // The first component is often the whole email: nothing is copied then.
@@ -130,7 +137,7 @@ impl Html {
     }
 
     pub fn body(&mut self, body: Body) {
-        self.body = Some(body);
+        self.body.get_or_insert(body);
     }
 
     /// Where the text is, to come back to: what is `html_only` is not in the text.
