@@ -80,7 +80,7 @@ impl Out {
 
     fn flush(&mut self) {
         let w = hidden("__w");
-        let (html, text) = (std::mem::take(&mut self.html), std::mem::take(&mut self.text));
+        let (html, text) = (std::mem::take(&mut self.html), folded(std::mem::take(&mut self.text)));
         self.begun |= !html.is_empty() || !text.is_empty();
         self.code.extend(match (html.is_empty(), text.is_empty()) {
             (true, true) => return,
@@ -89,6 +89,19 @@ impl Out {
             (false, false) => quote! { #w.push(#html, #text); },
         });
     }
+}
+
+/// Without marks that say nothing: a paragraph ends where the next one, a column or the end of its row begins one; and a column begins a
+/// paragraph.
+fn folded(mut text: String) -> String {
+    for (marks, same) in
+        [("\u{1}\u{1}", "\u{1}"), ("\u{1}\u{e}", "\u{e}"), ("\u{e}\u{1}", "\u{e}"), ("\u{1}\u{f}", "\u{f}")]
+    {
+        while text.contains(marks) {
+            text = text.replace(marks, same);
+        }
+    }
+    text
 }
 
 /// A literal as HTML.

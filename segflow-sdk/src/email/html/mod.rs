@@ -76,8 +76,8 @@ impl Html {
     }
 
     pub fn push(&mut self, html: &str, text: &str) {
-        self.html.push_str(html);
-        self.text.push_str(text);
+        self.push_html(html);
+        self.push_text(text);
     }
 
     pub fn push_html(&mut self, html: &str) {

@@ -26,16 +26,16 @@ pub const CODE_END: char = '\u{11}';
 /// The text as it is sent. Ends with a line break, unless it is empty.
 pub fn finish(marked: &str) -> String {
     let mut text = Text { out: String::with_capacity(marked.len() + 16), ..Text::default() };
-    let mut start = 0;
-    while start < marked.len() {
-        let (end, uneven) = words(marked.as_bytes(), start);
-        if end > start {
-            text.words(&marked[start..end], uneven);
+    let mut at = 0;
+    while let Some(byte) = marked.as_bytes().get(at) {
+        if is_mark(*byte) {
+            text.mark(char::from(*byte));
+            at += 1;
+        } else {
+            let (end, uneven) = words(marked.as_bytes(), at);
+            text.words(&marked[at..end], uneven);
+            at = end;
         }
-        if let Some(mark) = marked.as_bytes().get(end) {
-            text.mark(char::from(*mark));
-        }
-        start = end + 1;
     }
     if !text.out.is_empty() {
         text.out.push('\n');
@@ -60,24 +60,23 @@ fn words(bytes: &[u8], start: usize) -> (usize, bool) {
         }
         uneven |= next_to & (control - 1) & !control != 0;
         at += (control.trailing_zeros() / 8) as usize;
-        match bytes[at] {
-            b'\n' | b'\t' => uneven = true,
-            _ => return (at, uneven),
+        if is_mark(bytes[at]) {
+            return (at, uneven);
         }
-        (at, after_space) = (at + 1, 0);
+        (at, uneven, after_space) = (at + 1, true, 0);
     }
     let mut after_space = after_space != 0;
-    for byte in &bytes[at..] {
-        match byte {
-            b'\n' | b'\t' => uneven = true,
-            0..b' ' => break,
-            _ => {}
-        }
-        uneven |= *byte == b' ' && after_space;
-        after_space = *byte == b' ';
+    for &byte in bytes[at..].iter().take_while(|byte| !is_mark(**byte)) {
+        uneven |= byte < b' ' || byte == b' ' && after_space;
+        after_space = byte == b' ';
         at += 1;
     }
     (at, uneven)
+}
+
+/// All control characters but line breaks and tabs.
+fn is_mark(byte: u8) -> bool {
+    byte < b' ' && byte != b'\n' && byte != b'\t'
 }
 
 /// A one in each byte.

@@ -31,30 +31,42 @@ pub trait Show {
 
 /// The bytes that are not written as they are: those that could end a text or an attribute, and control characters, which no reader sees and
 /// which are marks in the text.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
+const SPECIAL: [u8; 256] = {
+    let mut special = [0; 256];
     let mut byte = 0;
     while byte < 0x20 {
-        special[byte] = byte != b'\n' as usize && byte != b'\t' as usize;
+        if byte != b'\n' as usize && byte != b'\t' as usize {
+            special[byte] = CONTROL;
+        }
         byte += 1;
     }
-    special[0x7f] = true;
-    special[b'&' as usize] = true;
-    special[b'<' as usize] = true;
-    special[b'>' as usize] = true;
-    special[b'"' as usize] = true;
-    special[b'\'' as usize] = true;
+    special[0x7f] = CONTROL;
+    special[b'&' as usize] = SIGN;
+    special[b'<' as usize] = SIGN;
+    special[b'>' as usize] = SIGN;
+    special[b'"' as usize] = SIGN;
+    special[b'\'' as usize] = SIGN;
     special
 };
+const CONTROL: u8 = 1;
+const SIGN: u8 = 2;
 
-fn is_special(byte: u8) -> bool {
-    SPECIAL[usize::from(byte)]
+/// Where the first byte of these kinds is. Most values have none, so eight are looked at at once.
+fn find(bytes: &[u8], kinds: u8) -> Option<usize> {
+    let special = |byte: &u8| SPECIAL[usize::from(*byte)] & kinds;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (i, eight) in eights.iter().enumerate() {
+        if eight.iter().fold(0, |all, byte| all | special(byte)) != 0 {
+            return eight.iter().position(|byte| special(byte) != 0).map(|at| 8 * i + at);
+        }
+    }
+    rest.iter().position(|byte| special(byte) != 0).map(|at| bytes.len() - rest.len() + at)
 }
 
 /// As HTML, between tags or in the quotes of an attribute.
 pub fn escape(value: &str, out: &mut String) {
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(is_special) {
+    while let Some(at) = find(rest.as_bytes(), CONTROL | SIGN) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'&' => "&amp;",
@@ -72,7 +84,7 @@ pub fn escape(value: &str, out: &mut String) {
 /// Without control characters.
 pub fn readable(value: &str, out: &mut String) {
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(|byte| is_special(byte) && (byte < 0x20 || byte == 0x7f)) {
+    while let Some(at) = find(rest.as_bytes(), CONTROL) {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
     }
@@ -81,7 +93,7 @@ pub fn readable(value: &str, out: &mut String) {
 
 /// Both at once: most values have nothing special and are looked at once.
 fn both(value: &str, into: &mut Html) {
-    if value.bytes().any(is_special) {
+    if find(value.as_bytes(), CONTROL | SIGN).is_some() {
         escape(value, &mut into.html);
         readable(value, &mut into.text);
     } else {
@@ -208,6 +220,15 @@ macro_rules! whole {
 whole! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize }
 
 fn digits(number: u64, out: &mut String) {
+    let digit = |digit: u64| char::from(b'0' + digit as u8);
+    match number {
+        0..10 => return out.push(digit(number)),
+        10..100 => {
+            out.push(digit(number / 10));
+            return out.push(digit(number % 10));
+        }
+        _ => {}
+    }
     let mut digits = [0; 20];
     let mut start = digits.len();
     let mut put = |digit: u32| {
