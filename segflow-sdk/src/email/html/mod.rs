@@ -122,8 +122,8 @@ impl Html {
 
     pub fn rule(&mut self, rule: &'static str) {
         // The same rule is mostly the same constant.
-        let same = |known: &&str| std::ptr::eq(*known, rule) || *known == rule;
-        if !rule.is_empty() && !self.rules.iter().any(same) {
+        let is_known = self.rules.iter().any(|known| std::ptr::eq(*known, rule)) || self.rules.contains(&rule);
+        if !rule.is_empty() && !is_known {
             self.rules.push(rule);
         }
     }

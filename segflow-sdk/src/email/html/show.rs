@@ -51,16 +51,41 @@ const SPECIAL: [u8; 256] = {
 const CONTROL: u8 = 1;
 const SIGN: u8 = 2;
 
-/// Where the first byte of these kinds is. Most values have none, so eight are looked at at once.
+/// Where the first byte of these kinds is.
 fn find(bytes: &[u8], kinds: u8) -> Option<usize> {
-    let special = |byte: &u8| SPECIAL[usize::from(*byte)] & kinds;
-    let (eights, rest) = bytes.as_chunks::<8>();
-    for (i, eight) in eights.iter().enumerate() {
-        if eight.iter().fold(0, |all, byte| all | special(byte)) != 0 {
-            return eight.iter().position(|byte| special(byte) != 0).map(|at| 8 * i + at);
-        }
+    let plain = plain(bytes);
+    let special = bytes[plain..].iter().position(|byte| SPECIAL[usize::from(*byte)] & kinds != 0);
+    special.map(|at| plain + at)
+}
+
+/// How many bytes there are before those that may be special, or a few less: most values have none, so eight are looked at at once.
+fn plain(bytes: &[u8]) -> usize {
+    let (eights, _) = bytes.as_chunks();
+    if let Some(i) = eights.iter().position(|eight| may_be_special(*eight)) {
+        return 8 * i;
     }
-    rest.iter().position(|byte| special(byte) != 0).map(|at| bytes.len() - rest.len() + at)
+    match bytes.last_chunk() {
+        Some(eight) if !may_be_special(*eight) => bytes.len(),
+        _ => 8 * eights.len(),
+    }
+}
+
+/// Also true of line breaks and tabs.
+fn may_be_special(eight: [u8; 8]) -> bool {
+    /// A one in each byte.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of a byte, if a byte is smaller: that of this one, or of one above.
+    let below = |eight: u64, byte: u8| eight.wrapping_sub(u64::from(byte) * EACH) & !eight;
+    let is = |eight: u64, byte: u8| below(eight ^ (u64::from(byte) * EACH), 1);
+    let eight = u64::from_le_bytes(eight);
+    // `&` and `'` differ in the lowest bit, `<` and `>` in the next.
+    let signs = is(eight | EACH, b'\'') | is(eight | 2 * EACH, b'>') | is(eight, b'"');
+    (below(eight, b' ') | is(eight, 0x7f) | signs) & 0x80 * EACH != 0
+}
+
+/// Whether it is the same in HTML and in the text, and has no line breaks either.
+pub fn is_plain(value: &str) -> bool {
+    plain(value.as_bytes()) == value.len()
 }
 
 /// As HTML, between tags or in the quotes of an attribute.
