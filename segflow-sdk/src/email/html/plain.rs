@@ -228,7 +228,8 @@ impl Text {
         if words.len() >= says.len() && words.contains(says) {
             self.out.truncate(end);
         } else {
-            self.out.replace_range(end..end + before, " (");
+            self.out.drain(end..end + before);
+            self.out.insert_str(end, " (");
             self.out.push(')');
         }
     }

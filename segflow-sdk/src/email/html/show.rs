@@ -53,39 +53,48 @@ const SIGN: u8 = 2;
 
 /// Where the first byte of these kinds is.
 fn find(bytes: &[u8], kinds: u8) -> Option<usize> {
-    let plain = plain(bytes);
+    let plain = plain(bytes, may_be_special);
     let special = bytes[plain..].iter().position(|byte| SPECIAL[usize::from(*byte)] & kinds != 0);
     special.map(|at| plain + at)
 }
 
-/// How many bytes there are before those that may be special, or a few less: most values have none, so eight are looked at at once.
-fn plain(bytes: &[u8]) -> usize {
+/// How many bytes there are before those that may be otherwise, or a few less: most values have none, so eight are looked at at once.
+fn plain(bytes: &[u8], may_be_other: impl Fn(u64) -> bool) -> usize {
+    let may_be_other = |eight: &[u8; 8]| may_be_other(u64::from_le_bytes(*eight));
     let (eights, _) = bytes.as_chunks();
-    if let Some(i) = eights.iter().position(|eight| may_be_special(*eight)) {
+    if let Some(i) = eights.iter().position(may_be_other) {
         return 8 * i;
     }
     match bytes.last_chunk() {
-        Some(eight) if !may_be_special(*eight) => bytes.len(),
+        Some(eight) if !may_be_other(eight) => bytes.len(),
         _ => 8 * eights.len(),
     }
 }
 
 /// Also true of line breaks and tabs.
-fn may_be_special(eight: [u8; 8]) -> bool {
-    /// A one in each byte.
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // The highest bit of a byte, if a byte is smaller: that of this one, or of one above.
-    let below = |eight: u64, byte: u8| eight.wrapping_sub(u64::from(byte) * EACH) & !eight;
-    let is = |eight: u64, byte: u8| below(eight ^ (u64::from(byte) * EACH), 1);
-    let eight = u64::from_le_bytes(eight);
+fn may_be_special(eight: u64) -> bool {
     // `&` and `'` differ in the lowest bit, `<` and `>` in the next.
     let signs = is(eight | EACH, b'\'') | is(eight | 2 * EACH, b'>') | is(eight, b'"');
-    (below(eight, b' ') | is(eight, 0x7f) | signs) & 0x80 * EACH != 0
+    (below(eight, b' ') | is(eight, 0x7f) | signs) & HIGH != 0
 }
 
-/// Whether it is the same in HTML and in the text, and has no line breaks either.
-pub fn is_plain(value: &str) -> bool {
-    plain(value.as_bytes()) == value.len()
+/// Whether it is a word of ASCII without anything special.
+pub fn is_word(value: &str) -> bool {
+    let may_not = |eight| may_be_special(eight) || (is(eight, b' ') | eight) & HIGH != 0;
+    plain(value.as_bytes(), may_not) == value.len()
+}
+
+/// A one in each byte, and the highest bit of each.
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * EACH;
+
+/// Has the highest bit of a byte if it is smaller, and perhaps those of bytes above it.
+fn below(eight: u64, byte: u8) -> u64 {
+    eight.wrapping_sub(u64::from(byte) * EACH) & !eight
+}
+
+fn is(eight: u64, byte: u8) -> u64 {
+    below(eight ^ (u64::from(byte) * EACH), 1)
 }
 
 /// As HTML, between tags or in the quotes of an attribute.
