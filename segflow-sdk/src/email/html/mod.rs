@@ -75,15 +75,18 @@ impl Html {
         new
     }
 
+    #[inline]
     pub fn push(&mut self, html: &str, text: &str) {
         self.push_html(html);
         self.push_text(text);
     }
 
+    #[inline]
     pub fn push_html(&mut self, html: &str) {
         self.html.push_str(html);
     }
 
+    #[inline]
     pub fn push_text(&mut self, text: &str) {
         self.text.push_str(text);
     }
