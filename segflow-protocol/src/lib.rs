@@ -17,7 +17,7 @@ mod samples;
 mod texts;
 mod turn;
 
-pub use codec::{DecodeError, decode, decode_request, encode, encode_request};
+pub use codec::{DecodeError, decode, decode_request, encode, encode_request, encode_response};
 pub use events::{is_own, own};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Cut, Entries, Entry, Happened, Journal, OpKind, ReadDelta, identity};

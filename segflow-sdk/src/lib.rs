@@ -204,14 +204,16 @@ pub use transaction::Transaction;
 pub mod __private {
     pub use inventory;
     pub use segflow_core::flow::Template;
+    pub use segflow_macros::html_into;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
+    pub use serde::de::{IgnoredAny, MapAccess};
 
     #[cfg(feature = "files")]
     pub use crate::email::TemplateFile;
-    pub use crate::email::html::{Body, ClassPart};
+    pub use crate::email::html::{Body, ClassPart, Part, Within, later};
     pub use crate::email::{
-        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, SampleDeclaration,
-        Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
+        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Places, Probe,
+        SampleDeclaration, Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
     };
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]

@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use segflow_protocol::{self as protocol, Json, Rendered};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -116,12 +117,26 @@ pub fn argument<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|e| e.to_string())
 }
 
+/// Where the arguments of an email go when they are read in one pass. `#[email]` has a type with a field for each.
+pub trait Places: Default {
+    /// Reads the value of this name, or passes over it.
+    fn place<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error>;
+}
+
 /// The arguments that came with a message, each still as it was written.
 pub struct Arguments<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Arguments<'a> {
     pub fn read(arguments: &'a Json) -> Result<Arguments<'a>, String> {
         arguments.read().map_err(|e| format!("the arguments are not a JSON object: {e}"))
+    }
+
+    /// All of them, each in its place. If one does not fit, they are looked at one by one: that takes longer, and says which.
+    pub fn all<P: Places>(arguments: &'a Json) -> Result<(P, Arguments<'a>), String> {
+        match arguments.read() {
+            Ok(Placed(places)) => Ok((places, Arguments(vec![]))),
+            Err(_) => Ok((P::default(), Arguments::read(arguments)?)),
+        }
     }
 
     pub fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
@@ -152,6 +167,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+struct Placed<P>(P);
+
+impl<'de, P: Places> Deserialize<'de> for Placed<P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Placed<P>, D::Error> {
+        struct Object<P>(PhantomData<P>);
+        impl<'de, P: Places> Visitor<'de> for Object<P> {
+            type Value = Placed<P>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Placed<P>, M::Error> {
+                let mut places = P::default();
+                while let Some(Name(name)) = map.next_key()? {
+                    places.place(&name, &mut map)?;
+                }
+                Ok(Placed(places))
+            }
+        }
+        deserializer.deserialize_map(Object(PhantomData))
     }
 }
 

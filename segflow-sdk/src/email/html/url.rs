@@ -1,5 +1,7 @@
 //! Which addresses may stand in an email. The macro holds literal ones against the same lists (`segflow-macros/src/html/address.rs`).
 
+use super::show;
+
 /// For links. `segflow:` is what the server fills in.
 pub const LINKS: &[&str] = &["https:", "http:", "mailto:", "tel:", "segflow:"];
 /// For images: data only of kinds that cannot run anything.
@@ -8,8 +10,11 @@ pub const IMAGES: &[&str] =
 
 /// The address without white space around it, or why it is not sent. An address without a scheme leads nowhere in a mail.
 pub fn check<'a>(address: &'a str, schemes: &[&str]) -> Result<&'a str, String> {
-    let address = address.trim();
     let starts = |scheme: &&str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if show::is_word(address) && schemes.iter().any(starts) {
+        return Ok(address);
+    }
+    let address = address.trim();
     let clean = match address.is_ascii() {
         true => !address.bytes().any(|byte| byte.is_ascii_control()),
         false => !address.contains(|c: char| c.is_control()),
