@@ -215,4 +215,35 @@ mod tests {
         assert_eq!(arguments.take::<u32>("never").expect_err("none"), "the argument `never` is missing");
         assert!(Arguments::read(&Json("[]".into())).is_err());
     }
+
+    #[derive(Default)]
+    struct Percent(Option<u32>);
+
+    impl Places for Percent {
+        fn place<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
+            match name {
+                "percent" if self.0.is_none() => self.0 = Some(map.next_value()?),
+                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_are_read_in_one_pass_or_one_by_one() {
+        let read = |json: &str| {
+            let json = Json(json.into());
+            let (places, arguments) = Arguments::all::<Percent>(&json)?;
+            places.0.map_or_else(|| arguments.take("percent"), Ok)
+        };
+        assert_eq!(read(r#"{"new": [{}], "percent": 7, "percent": 8}"#), Ok(7));
+        assert_eq!(read(r#"{"perc\u0065nt": 7}"#), Ok(7));
+        assert_eq!(read("{}").expect_err("none"), "the argument `percent` is missing");
+        assert_eq!(
+            read(r#"{"other": 1, "percent": "ten"}"#).expect_err("a string"),
+            "the argument `percent` does not fit: invalid type: string \"ten\", expected u32 at line 1 column 5"
+        );
+        assert!(read("[7]").expect_err("no object").starts_with("the arguments are not a JSON object: "));
+        assert!(read(r#"{"percent": 7} x"#).is_err());
+    }
 }

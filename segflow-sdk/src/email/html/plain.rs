@@ -260,6 +260,52 @@ mod tests {
     }
 
     #[test]
+    fn words_end_at_marks_and_what_is_uneven_is_seen() {
+        // Bytes that are something, and some that look like it.
+        const BYTES: [u8; 9] = [b' ', b'\n', b'\t', 1, 0x0f, b'!', b'a', 0x7f, 0xff];
+        let mut seed = 1_u32;
+        for _ in 0..50_000 {
+            let mut roll = |sides: usize| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 16) as usize % sides
+            };
+            let rare = roll(20) + 1;
+            let len = roll(40);
+            let bytes: Vec<u8> =
+                (0..len).map(|_| if roll(rare) == 0 { BYTES[roll(BYTES.len())] } else { b'a' }).collect();
+            let start = roll(len + 1);
+            let end = bytes[start..].iter().position(|byte| is_mark(*byte)).map_or(len, |at| start + at);
+            let run = &bytes[start..end];
+            let uneven = run.windows(2).any(|two| two == b"  ") || run.iter().any(|byte| matches!(byte, b'\n' | b'\t'));
+            assert_eq!(words(&bytes, start), (end, uneven), "{bytes:?} from {start}");
+        }
+    }
+
+    /// What `html!` leaves out (`segflow-macros/src/html/out.rs`).
+    #[test]
+    fn marks_that_say_nothing_may_be_left_out() {
+        const ROWS: [&str; 6] = [
+            "a\u{1}\u{1}\u{c}\u{e}\u{1}b\u{1}\u{1}c\u{1}\u{e}\u{1}d\u{1}\u{f}\u{1}e",
+            "\u{6}\u{8}\u{c}\u{e}\u{1}b\u{1}\u{f}\u{8}\u{1}\u{1}x\u{1}\u{b}y",
+            "a\u{c}\u{e}\u{1}\u{1}\u{e}\u{1}d\u{1}\u{e}\u{1}\u{1}\u{f}b",
+            "a\u{c}\u{e}b\u{1}\u{e}\u{c}\u{e}\u{1}c\u{1}\u{1}d\u{1}\u{f}\u{1}\u{f}e",
+            "\u{c}\u{e}\u{1}Fast\u{1}\u{1}In two days.\u{1}\u{f}\u{c}\u{e}\u{1}Kind\u{1}\u{f}",
+            "a \u{1}\u{1} \u{c}\u{e}\u{1} b\u{2}\u{1}\u{e}\u{1} \u{1}\u{f} c",
+        ];
+        for row in ROWS {
+            let mut folded = row.to_string();
+            for (marks, same) in
+                [("\u{1}\u{1}", "\u{1}"), ("\u{1}\u{e}", "\u{e}"), ("\u{e}\u{1}", "\u{e}"), ("\u{1}\u{f}", "\u{f}")]
+            {
+                while folded.contains(marks) {
+                    folded = folded.replacen(marks, same, 1);
+                    assert_eq!(finish(&folded), finish(row), "{row:?} as {folded:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn links_carry_their_address_once() {
         assert_eq!(finish("go \u{3}there\u{4}https://x.y\u{5}."), "go there (https://x.y).\n");
         assert_eq!(finish("\u{3}https://x.y\u{4}https://x.y\u{5}"), "https://x.y\n");

@@ -339,3 +339,58 @@ macro_rules! each {
 
 each!(Option);
 each!(Vec);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_special_is_found_wherever_it_stands() {
+        let kinds_of = |byte: u8| match byte {
+            b'\n' | b'\t' => 0,
+            b'&' | b'<' | b'>' | b'"' | b'\'' => SIGN,
+            0..0x20 | 0x7f => CONTROL,
+            _ => 0,
+        };
+        for byte in 0..=255 {
+            for len in 1..20 {
+                for at in 0..len {
+                    for around in [b'a', b'\n', b'!', 0xff] {
+                        let mut bytes = vec![around; len];
+                        bytes[at] = byte;
+                        for kinds in [CONTROL, SIGN, CONTROL | SIGN] {
+                            let there = (kinds_of(byte) & kinds != 0).then_some(at);
+                            assert_eq!(find(&bytes, kinds), there, "{byte} at {at} of {bytes:?}");
+                        }
+                    }
+                    let mut bytes = vec![b'a'; len];
+                    bytes[at] = byte;
+                    if let Ok(text) = std::str::from_utf8(&bytes) {
+                        let plain = byte > b' ' && kinds_of(byte) == 0;
+                        assert!(plain || !is_word(text), "{text:?}");
+                        assert!(!plain || len < 8 || is_word(text), "{text:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_display_writes_them() {
+        fn check<T: Show + std::fmt::Display>(number: T) {
+            let mut into = Html::default();
+            number.show(&mut into);
+            let text = number.to_string();
+            assert_eq!((&into.html, &into.text), (&text, &text));
+        }
+        for number in [0, 7, 10, 99, 100, 101, 12_345, 4_294_967_295, 4_294_967_296, 4_294_967_300, u64::MAX] {
+            check(number);
+            check(number as i64);
+            check(-(number as i32));
+            check(number as u8);
+        }
+        check(i64::MIN);
+        check(i8::MIN);
+        check(usize::MAX);
+    }
+}
