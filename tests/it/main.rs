@@ -21,6 +21,7 @@ mod in_flight;
 mod lifecycle;
 mod links;
 mod lists;
+mod lookups;
 mod policies;
 mod problems;
 mod promises;

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::links;
 use crate::store;
+use crate::store::lookups;
 use crate::store::read::{self, Attempt, Message, MessageFilter, Order, Told};
 
 pub fn routes() -> Router<App> {
@@ -65,6 +66,8 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["provider"] = json!(message.provider);
     answer["provider_message_id"] = json!(message.provider_message_id);
     answer["attempts"] = attempts.iter().map(attempt_json).collect();
+    let lookup = lookups::of(&app.store.db, &id).await?;
+    answer["lookup"] = lookup.map_or(Value::Null, |(asked, at)| json!({ "asked": asked, "next_at": rfc3339(at) }));
     answer["outcomes"] = read::told(&app.store.db, &id).await?.iter().map(told_json).collect();
     let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),
