@@ -25,6 +25,7 @@ mod lookups;
 mod policies;
 mod problems;
 mod promises;
+mod proof;
 mod providers;
 mod raw_sql;
 mod refused_pushes;
