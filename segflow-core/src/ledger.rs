@@ -1,4 +1,7 @@
-//! The states of a message, and what becomes of it. Every transition there is stands here.
+//! The states of a message, and what becomes of it. Every transition there is stands here; those of a message that its provider was asked
+//! about in [`lookup`].
+
+pub mod lookup;
 
 use segflow_protocol::{Guarantee, Json};
 use serde::{Deserialize, Serialize};

@@ -32,6 +32,9 @@ const BACKLOG: Duration = Duration::from_millis(20);
 /// How often it is looked whether there is an endpoint at all.
 const LISTENERS: Duration = Duration::from_secs(2);
 
+/// How often is looked whether a provider is to be asked about a message.
+const ASK: Duration = Duration::from_secs(1);
+
 /// How often what endpoints were told long ago is removed.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -68,6 +71,7 @@ impl Loops {
         loops.spawn(self.clone().engine(wishes.advances));
         loops.spawn(self.clone().deliver());
         loops.spawn(self.clone().try_out(wishes.trials));
+        loops.spawn(self.clone().ask());
         loops.spawn(self.clone().call());
         loops.spawn(self.clone().tell());
         loops.spawn(self.clone().go_through());
@@ -132,6 +136,26 @@ impl Loops {
                 // Nobody is left to hear it when the caller has gone; it is sent all the same.
                 let _ = trial.answer.send(this.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
             });
+        }
+    }
+
+    /// Asks providers what they have; beside delivery, which waits for none of it.
+    async fn ask(self: Arc<Self>) -> Result<()> {
+        loop {
+            let asking = async {
+                let pause = match self.delivery.ask().await {
+                    Ok(0) => ASK,
+                    Ok(_) => Duration::ZERO,
+                    Err(error) => self.survive(error)?,
+                };
+                tokio::time::sleep(pause).await;
+                Ok::<(), Error>(())
+            };
+            // A question that is stopped in the middle is asked again by whoever comes next.
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                asked = asking => asked?,
+            }
         }
     }
 

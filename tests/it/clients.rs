@@ -14,7 +14,14 @@ fn the_library_of_postmark_understands_the_fake() {
     alone(async {
         let fake = Fake::start(postmark::vendor).await;
         let told = clients::node("postmark", &fake.url, postmark::TOKEN, &asked(postmark::CASES)).await;
-        assert_eq!(told["ada"], json!({ "id": "pm-1", "many": "pm-2" }), "{told}");
+        // And finds by their metadata what it has sent.
+        let of = "id-of-ada@x.example";
+        let found = json!([2, format!("pm-2 Sent {of}"), format!("pm-1 Sent {of}")]);
+        assert_eq!(
+            told["ada"],
+            json!({ "id": "pm-1", "many": "pm-2", "found": found, "elsewhere": [0], "nowhere": [0], "refused": "ApiInputError" }),
+            "{told}"
+        );
         for (name, error, code) in [
             ("inactive", "InactiveRecipientsError", 406),
             ("invalid", "InvalidEmailRequestError", 300),

@@ -57,8 +57,9 @@ fn merge(workspace: &str, user: &str, patch: Value) -> Fact {
 async fn claim(db: &Db, server: &str, due: Vec<Due>, now: i64) -> Result<Vec<ledger::Claimed>, Error> {
     let (project, mut taken) = (Arc::default(), vec![]);
     for workspace in WORKSPACES {
-        let mine = due.iter().filter(|due| due.workspace == workspace).cloned().collect();
-        taken.extend(ledger::claim(db, server, workspace, &project, mine, now).await?.taken);
+        let mine: Vec<Due> = due.iter().filter(|due| due.workspace == workspace).cloned().collect();
+        let by = vec!["smtp".to_string(); mine.len()];
+        taken.extend(ledger::claim(db, server, workspace, &project, mine, by, now).await?.taken);
     }
     Ok(taken)
 }
@@ -324,6 +325,10 @@ async fn what_a_dead_server_was_sending_is_accounted_for(db: Database) {
         for id in &ids {
             assert_eq!(bench.status(id).await, status);
         }
+        // Nobody else knows by whom it was to go.
+        assert_eq!(bench.count("SELECT COUNT(*) FROM attempts WHERE provider = 'smtp'").await, 2);
+        let asked = if status == "unknown" { 2 } else { 0 };
+        assert_eq!(bench.count("SELECT COUNT(*) FROM lookups WHERE due_at = 60005").await, asked);
         // The call that was given up comes back after all.
         let late = ledger::outcomes(&bench.store.db, vec![report(&ids[0], 1, accepted())], 6).await.expect("recorded");
         assert_eq!(late.len(), usize::from(status == "unknown"));

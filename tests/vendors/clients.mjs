@@ -11,10 +11,18 @@ const send = {
     const { ServerClient } = await import("postmark");
     const client = new ServerClient(key, { requestHost: new URL(url).host, useHttps: false });
     return async (to) => {
-      const email = { From: from, To: to, Subject: subject, HtmlBody: html, TextBody: text, MessageStream: "broadcast" };
+      const email = { From: from, To: to, Subject: subject, HtmlBody: html, TextBody: text, MessageStream: "broadcast", Metadata: { segflow: `id-of-${to}` } };
       const one = await client.sendEmail(email);
       const [many] = await client.sendEmailBatch([email]);
-      return { id: one.MessageID, many: many.MessageID };
+      const search = async (id, more) => {
+        const { TotalCount, Messages } = await client.getOutboundMessages({ count: 5, offset: 0, metadata_segflow: id, ...more });
+        return [TotalCount, ...Messages.map((message) => `${message.MessageID} ${message.Status} ${message.Metadata.segflow}`)];
+      };
+      const found = await search(`id-of-${to}`, { messageStream: "broadcast" });
+      const elsewhere = await search(`id-of-${to}`, { messageStream: "outbound" });
+      const nowhere = await search(`id-of-${to}-too`);
+      const refused = await search(`id-of-${to}`, { count: 501 }).catch((error) => error.name);
+      return { id: one.MessageID, many: many.MessageID, found, elsewhere, nowhere, refused };
     };
   },
   async sendgrid() {

@@ -134,6 +134,7 @@ fn lines(message: &Value) -> Vec<String> {
     say("to", text("to"));
     let known = text("provider_message_id").map_or(String::new(), |id| format!(", as {id}"));
     say("provider", text("provider").map(|provider| provider + &known));
+    say("looked up", looked_up(&message["lookup"]));
     say("enrollment", text("enrollment"));
     say("event", text("event_id"));
     say("deployment", text("deployment"));
@@ -153,6 +154,16 @@ fn lines(message: &Value) -> Vec<String> {
         lines.push(format!("  {}  counts: {what}{worth}", text("at").unwrap_or_default()));
     }
     lines
+}
+
+/// How often its provider was asked whether it has the message, while that goes on.
+fn looked_up(lookup: &Value) -> Option<String> {
+    let next = lookup["next_at"].as_str()?;
+    Some(match lookup["asked"].as_u64()? {
+        0 => format!("not yet; first at {}", visible(next)),
+        1 => format!("once, not found; again at {}", visible(next)),
+        times => format!("{times} times, not found; again at {}", visible(next)),
+    })
 }
 
 #[cfg(test)]
@@ -178,6 +189,15 @@ mod tests {
                 "  2026-01-03T09:00:00Z  counts: the goal won",
             ]
         );
+    }
+
+    #[test]
+    fn how_often_a_provider_was_asked() {
+        let said = |asked: u64| looked_up(&json!({ "asked": asked, "next_at": "2026-01-01T09:06:00Z" }));
+        assert_eq!(said(0).as_deref(), Some("not yet; first at 2026-01-01T09:06:00Z"));
+        assert_eq!(said(1).as_deref(), Some("once, not found; again at 2026-01-01T09:06:00Z"));
+        assert_eq!(said(2).as_deref(), Some("2 times, not found; again at 2026-01-01T09:06:00Z"));
+        assert_eq!(looked_up(&Value::Null), None);
     }
 
     #[test]

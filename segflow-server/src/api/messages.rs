@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::links;
 use crate::store;
+use crate::store::lookups;
 use crate::store::read::{self, Attempt, Conversion, Message, MessageFilter, MessageResults, Order, Told};
 
 pub fn routes() -> Router<App> {
@@ -72,6 +73,8 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     let told = read::told(&app.store.db, &id).await?;
     let replied = told.iter().find(|told| told.outcome == "replied" && told.kind.as_deref() == Some("person"));
     answer["replied_at"] = json!(replied.map(|told| rfc3339(told.at)));
+    let lookup = lookups::of(&app.store.db, &id).await?;
+    answer["lookup"] = lookup.map_or(Value::Null, |(asked, at)| json!({ "asked": asked, "next_at": rfc3339(at) }));
     answer["outcomes"] = told.iter().map(told_json).collect();
     let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),

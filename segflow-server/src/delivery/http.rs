@@ -1,6 +1,6 @@
 //! What providers over HTTP share: how they are called, and what an answer says about a message when the provider says nothing better.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -93,8 +93,21 @@ pub struct Answer {
     pub body: String,
 }
 
+/// How long an answer is waited for that is usually waited for so long: no longer than a debug build is told in `SEGFLOW_ANSWER_MS`, so that
+/// a test can wait for a time-out.
+pub fn patience(usual: Duration) -> Duration {
+    static TOLD: LazyLock<Option<Duration>> = LazyLock::new(|| {
+        let told = std::env::var("SEGFLOW_ANSWER_MS").ok()?.trim().parse().ok()?;
+        Some(Duration::from_millis(told))
+    });
+    if !cfg!(debug_assertions) {
+        return usual;
+    }
+    TOLD.map_or(usual, |told| told.min(usual))
+}
+
 async fn call(request: RequestBuilder) -> Result<Answer, Outcome> {
-    let mut response = match request.timeout(ANSWER).send().await {
+    let mut response = match request.timeout(patience(ANSWER)).send().await {
         Ok(response) => response,
         // The address may have a secret in it.
         Err(error) => {

@@ -6,6 +6,7 @@
 pub mod capture;
 mod endpoint;
 mod http;
+mod lookup;
 mod mixmax;
 mod postmark;
 mod provider;
@@ -43,7 +44,7 @@ use crate::ready::Ready;
 use crate::secrets::Secrets;
 use crate::store::ledger::{self, Claim, Claimed, Due, Ended, Report, SentAs};
 use crate::store::read::body_hash;
-use crate::store::{Error, Result, Store, hold};
+use crate::store::{Error, Result, Store, hold, lookups};
 
 pub use capture::Capture;
 pub use provider::{Email, Outcomes, Provider};
@@ -83,6 +84,8 @@ pub struct Delivery {
     ready: Arc<Ready>,
     in_flight: Arc<InFlight>,
     turnstile: tokio::sync::Mutex<Turn>,
+    /// Held while providers are asked about messages that they perhaps have.
+    asking: tokio::sync::Mutex<()>,
     /// The bucket that the next tick begins with.
     first: AtomicU16,
 }
@@ -198,6 +201,7 @@ impl Delivery {
             links,
             in_flight: Arc::default(),
             turnstile: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
             first: AtomicU16::new(0),
         })
     }
@@ -340,7 +344,8 @@ impl Delivery {
         close(lane, lost);
         let due: Vec<Due> = due.into_iter().take(proven.len()).collect();
         let ids = due.iter().map(|due| due.id.clone()).collect();
-        let claim = ledger::claim(&self.store.db, incarnation, &lane.workspace, project, due, now).await;
+        let by = proven.iter().map(|opening| opening.way.key.id.clone()).collect();
+        let claim = ledger::claim(&self.store.db, incarnation, &lane.workspace, project, due, by, now).await;
         let Claim { taken: claimed, ended, put_off, held } = match claim {
             Ok(claim) => claim,
             Err(error) => {
@@ -636,14 +641,14 @@ impl Delivery {
         }
     }
 
-    /// Sends all that is due now, and waits for the outcomes. Returns whether there was anything.
+    /// Sends all that is due now, and waits for the outcomes; asks all that is to be asked. Returns whether there was anything.
     pub async fn drain(self: &Arc<Self>) -> Result<bool> {
         let mut worked = false;
         loop {
             // With slots in use there may have been none for what is due; and what comes of it may be due at once.
             let busy = || self.in_flight.count.load(Ordering::SeqCst) > 0;
             let before = busy();
-            let begun = self.tick().await?;
+            let begun = self.tick().await? + self.ask().await?;
             let during = busy();
             self.settle().await;
             if begun == 0 && !before && !during {
@@ -655,8 +660,9 @@ impl Delivery {
 
     /// The next instant at which a message is due, or may go on that is. Of a virtual clock; the other does not stop.
     pub async fn next_due(&self) -> Result<Option<i64>> {
-        let due = ledger::next_due(&self.store.db, self.clock.now()).await?;
-        Ok(due.into_iter().chain(self.router.next()).min())
+        let now = self.clock.now();
+        let due = [ledger::next_due(&self.store.db, now).await?, lookups::next_due(&self.store.db, now).await?];
+        Ok(due.into_iter().flatten().chain(self.router.next()).min())
     }
 
     /// For how long nothing changes by itself that is known of here.

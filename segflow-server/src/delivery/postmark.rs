@@ -1,10 +1,12 @@
 //! Postmark: up to 500 emails in one call, and an answer for each.
 
+use reqwest::RequestBuilder;
 use segflow_core::ledger::Outcome;
+use segflow_core::ledger::lookup::Found;
 use serde_json::{Value, json};
 
-use super::http::{Place, misconfigured, unable};
-use super::provider::{Email, Examined, Outcomes, Provider};
+use super::http::{Answer, Place, misconfigured, unable};
+use super::provider::{Email, Examined, Outcomes, Provider, Search, Sought};
 use super::told::Told;
 use crate::clock::monotonic;
 
@@ -106,6 +108,27 @@ impl Postmark {
     }
 }
 
+/// Asks for the messages with an id of ours.
+async fn search(place: Place, request: RequestBuilder, id: String) -> Found {
+    match place.ask(request).await {
+        Ok(answer) => found(&answer, &id),
+        Err(why) => Found::Unsaid(why),
+    }
+}
+
+/// What a search has found. It was for one message: whatever else is in the answer has not been searched for.
+fn found(answer: &Answer, id: &str) -> Found {
+    let told = answer.json();
+    match told["Messages"].as_array() {
+        Some(all) if answer.is_success() => match all.iter().find(|message| message["Metadata"]["segflow"] == id) {
+            Some(message) => Found::Here { provider_id: message["MessageID"].as_str().map(String::from) },
+            None if all.is_empty() => Found::Nowhere,
+            None => Found::Unsaid("Postmark found other messages".into()),
+        },
+        _ => Found::Unsaid(answer.tell("Postmark answered something else")),
+    }
+}
+
 /// What Postmark says of one email.
 fn one(told: &Value) -> Outcome {
     match told["ErrorCode"].as_i64() {
@@ -143,7 +166,48 @@ impl Provider for Postmark {
         Some(Box::pin(self.account()))
     }
 
+    /// Among the messages of its stream, by the metadata that they were sent with.
+    fn look_up(&self, sought: &Sought) -> Option<Search> {
+        let stream = if sought.transaction { &self.transactions } else { &self.campaigns };
+        let query = [
+            ("count", "1"),
+            ("offset", "0"),
+            ("messagestream", stream.as_str()),
+            ("metadata_segflow", sought.id.as_str()),
+        ];
+        let request = self.place.get("/messages/outbound").query(&query);
+        let request = request.header("X-Postmark-Server-Token", &self.token).header("accept", "application/json");
+        Some(Box::pin(search(self.place.clone(), request, sought.id.clone())))
+    }
+
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
         Box::pin(self.deliver(emails))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn only_the_message_itself_is_found() {
+        let found =
+            |status: u16, body: &str| found(&Answer { status, headers: HeaderMap::new(), body: body.into() }, "msg_1");
+        let mine = r#"{"TotalCount":1,"Messages":[{"MessageID":"pm-1","Metadata":{"segflow":"msg_1"}}]}"#;
+        assert_eq!(found(200, mine), Found::Here { provider_id: Some("pm-1".into()) });
+        assert_eq!(found(200, r#"{"TotalCount":0,"Messages":[]}"#), Found::Nowhere);
+        for (status, body) in [
+            // As if it had searched for nothing in particular.
+            (200, r#"{"TotalCount":1,"Messages":[{"MessageID":"pm-1","Metadata":{"segflow":"msg_10"}}]}"#),
+            (200, r#"{"TotalCount":1,"Messages":[{"MessageID":"pm-1"}]}"#),
+            (200, r#"{"TotalCount":0}"#),
+            (200, r#"{"TotalCount":0,"Messa"#),
+            (503, r#"{"TotalCount":0,"Messages":[]}"#),
+            (404, ""),
+        ] {
+            assert!(matches!(found(status, body), Found::Unsaid(_)), "{status} {body}");
+        }
     }
 }

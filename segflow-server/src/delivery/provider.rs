@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use segflow_core::ledger::Outcome;
+use segflow_core::ledger::lookup::Found;
 use segflow_core::protocol::Rendered;
 use segflow_core::route::Limits;
 use serde_json::Value;
@@ -45,6 +46,18 @@ pub type Allowance<'a> = Pin<Box<dyn Future<Output = Result<Limits, String>> + S
 /// Whether a provider would take mail: what it says of the account, or why it would not.
 pub type Examined<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>>;
 
+/// A message that a provider perhaps has.
+#[derive(Debug, Clone)]
+pub struct Sought {
+    /// Its id in the ledger.
+    pub id: String,
+    /// Of a transaction, rather than of a campaign.
+    pub transaction: bool,
+}
+
+/// What a provider says of a message that it perhaps has.
+pub type Search = Pin<Box<dyn Future<Output = Found> + Send>>;
+
 /// A way out. Never fails: whatever happens is an [`Outcome`], and what is not certain is ambiguous.
 pub trait Provider: Send + Sync {
     /// The most messages that may be under way at once. Of more than one, the last is kept for transactions.
@@ -78,6 +91,12 @@ pub trait Provider: Send + Sync {
 
     /// Asks it whether it would take mail, without sending any, where that can be asked.
     fn examine(&self) -> Option<Examined<'_>> {
+        None
+    }
+
+    /// Asks it whether it has a message, where it can be asked by what it was told itself when it got the message: the ledger's id, word for
+    /// word. Anything less (an address, a subject, an hour) would find another message that looks like it.
+    fn look_up(&self, _sought: &Sought) -> Option<Search> {
         None
     }
 

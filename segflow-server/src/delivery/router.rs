@@ -218,6 +218,11 @@ impl Router {
         })
     }
 
+    /// Whether a provider is well enough to be asked something that can wait.
+    pub fn may_be_asked(&self, way: &Way) -> bool {
+        matches!(way.track.state().health.access(self.time.now()), Access::Free | Access::Probe)
+    }
+
     /// Those that messages of a lane may take. Where there is nobody else, it is the one that could not take them.
     fn of_lane(&self, ways: Vec<Way>, via: &Via) -> Vec<Way> {
         let now = self.time.now();

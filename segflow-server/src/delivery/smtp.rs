@@ -21,7 +21,7 @@ use segflow_core::ledger::Outcome;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::http::{misconfigured, unable};
+use super::http::{misconfigured, patience, unable};
 use super::provider::{Email, Examined, Outcomes, Provider};
 use crate::outgoing;
 
@@ -224,7 +224,7 @@ impl Smtp {
                 None => connection.message(&body).await,
             }
         };
-        match timeout(BODY, answer).await {
+        match timeout(patience(BODY), answer).await {
             Err(_) => Outcome::Ambiguous("the SMTP server did not answer the message in time".into()),
             Ok(Ok(response)) => {
                 self.keep(connection);

@@ -131,6 +131,8 @@ pub struct Db {
 pub struct Tx {
     inner: Inner,
     commit_delay: Duration,
+    /// What it does, where a test wants to know.
+    what: &'static str,
 }
 
 enum Inner {
@@ -226,7 +228,7 @@ impl Db {
             Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.turn().await?),
             Pools::MySql(kind, pool) => Inner::MySql(*kind, pool.begin().await?),
         };
-        Ok(Tx { inner, commit_delay: self.commit_delay })
+        Ok(Tx { inner, commit_delay: self.commit_delay, what: "" })
     }
 
     /// Runs `work` in a transaction of its own task, again after a deadlock or a lock time-out. The caller may go away: what was
@@ -242,9 +244,10 @@ impl Db {
                 let mut tx = db.begin().await?;
                 let result = match work(&mut tx).await {
                     Ok(value) => {
-                        boundary::pass(Side::Before);
+                        let what = tx.what;
+                        boundary::pass(what, Side::Before);
                         let committed = tx.commit().await;
-                        boundary::pass(Side::After);
+                        boundary::pass(what, Side::After);
                         committed.map(|()| value)
                     }
                     Err(error) => {
@@ -359,6 +362,11 @@ impl Tx {
             Inner::Sqlite(_) => Kind::Sqlite,
             Inner::MySql(kind, _) => kind,
         }
+    }
+
+    /// Says what this transaction does, for [`boundary`].
+    pub fn is(&mut self, what: &'static str) {
+        self.what = what;
     }
 
     /// Runs a statement; the number of rows it touched.

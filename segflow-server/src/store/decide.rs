@@ -40,7 +40,11 @@ pub struct Group {
 
 /// Commits what still holds. Returns, for each decision, whether it was committed; one that was not is to be decided again.
 pub async fn commit(db: &Db, group: Arc<Group>) -> Result<Vec<bool>> {
-    db.write(move |tx| Box::pin(commit_group(tx, group.clone()))).await
+    db.write(move |tx| {
+        tx.is("decide");
+        Box::pin(commit_group(tx, group.clone()))
+    })
+    .await
 }
 
 async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {

@@ -18,6 +18,7 @@ use super::db::{Db, Row, Tx, Value};
 use super::decide::parse_guarantee;
 use super::gate::{self, Ends, Gate, Rules, Verdict, Waits};
 use super::ingest::object;
+use super::lookups::{self, Lost};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::news::{self, Change};
 use super::policy::{Candidate, Policies};
@@ -147,21 +148,25 @@ pub struct Ended {
 }
 
 /// Takes messages of a workspace, whose project this is, to `sending`, unless something keeps them from being sent. The caller has a
-/// connection slot in hand for each. Those that something else has happened to in the meantime are left out.
+/// connection slot in hand for each: the first that is taken goes by the first of these providers, and so on, and that is written down
+/// with it, so that it is known even if this server never says another word. Those that something else has happened to in the meantime
+/// are left out.
 pub async fn claim(
     db: &Db,
     incarnation: &str,
     workspace: &str,
     project: &Arc<Project>,
     due: Vec<Due>,
+    by: Vec<String>,
     now: i64,
 ) -> Result<Claim> {
-    let asked = Arc::new((incarnation.to_string(), workspace.to_string(), project.clone(), due));
+    let asked = Arc::new((incarnation.to_string(), workspace.to_string(), project.clone(), due, by));
     db.write(move |tx| {
         let asked = asked.clone();
         Box::pin(async move {
-            let (incarnation, workspace, project, due) = asked.as_ref();
-            claim_in(tx, incarnation, workspace, project, due, now).await
+            tx.is("claim");
+            let (incarnation, workspace, project, due, by) = asked.as_ref();
+            claim_in(tx, incarnation, workspace, project, due, by, now).await
         })
     })
     .await
@@ -173,6 +178,7 @@ async fn claim_in(
     workspace: &str,
     project: &Project,
     due: &[Due],
+    by: &[String],
     now: i64,
 ) -> Result<Claim> {
     fence::hold(tx, incarnation).await?;
@@ -269,10 +275,16 @@ async fn claim_in(
     gate::wait(tx, waits, now).await?;
     let sql = format!(
         "UPDATE messages SET status = 'sending', reason = NULL, attempt = attempt + 1, due_at = NULL, sender = ?, \
-         claimed_at = {}, updated_at = ? WHERE id IN ({{}})",
+         provider = ?, claimed_at = {}, updated_at = ? WHERE id IN ({{}})",
         database_now(tx.kind())
     );
-    run_in(tx, &sql, &args![incarnation, now], &taken).await?;
+    let mut by_provider: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (id, provider) in taken.into_iter().zip(by) {
+        by_provider.entry(provider).or_default().push(id);
+    }
+    for (provider, ids) in by_provider {
+        run_in(tx, &sql, &args![incarnation, provider, now], &ids).await?;
+    }
     Ok(claim)
 }
 
@@ -283,6 +295,7 @@ pub async fn release(db: &Db, incarnation: &str, ids: Vec<String>, now: i64) -> 
     db.write(move |tx| {
         let (incarnation, ids) = (incarnation.clone(), ids.clone());
         Box::pin(async move {
+            tx.is("release");
             let ids: Vec<Value> = ids.iter().map(Value::from).collect();
             let mut changes = vec![];
             for (id, reason) in unwanted(tx, &ids, now).await? {
@@ -331,11 +344,15 @@ pub struct SentAs {
 /// Records outcomes. Returns the message and its new status for those that were accepted.
 pub async fn outcomes(db: &Db, reports: Vec<Report>, now: i64) -> Result<Vec<(String, Transition)>> {
     let reports = Arc::new(reports);
-    db.write(move |tx| Box::pin(outcomes_in(tx, reports.clone(), now))).await
+    db.write(move |tx| {
+        tx.is("outcomes");
+        Box::pin(outcomes_in(tx, reports.clone(), now))
+    })
+    .await
 }
 
 /// The longest id of a provider's own that is kept, in characters.
-const MAX_PROVIDER_ID: usize = 255;
+pub(super) const MAX_PROVIDER_ID: usize = 255;
 
 /// A message of which nothing is known yet, or nothing certain.
 struct Open {
@@ -351,6 +368,7 @@ struct Open {
     /// This try was given up before.
     given_up: bool,
     is_heard: bool,
+    bucket: i64,
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
@@ -360,7 +378,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status, {} FROM messages \
+        "SELECT id, attempt, guarantee, user_id, deployment, keyed_at, unable, keyed_by, told, reason, status, {}, bucket FROM messages \
          WHERE id IN ({{}}) AND status IN ('sending', 'unknown') ORDER BY id{}",
         news::heard("messages"),
         for_update(tx.kind())
@@ -379,10 +397,12 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             reason: row.opt_text(9)?,
             given_up: row.text(10)? == Status::Unknown.name(),
             is_heard: row.int(11)? > 0,
+            bucket: row.int(12)?,
         };
         open.insert(row.text(0)?, message);
     }
     let (mut changed, mut rows, mut attempts, mut changes) = (vec![], vec![], vec![], vec![]);
+    let mut unknown: Vec<Lost> = vec![];
     for report in reports.iter() {
         let Some(message) = open.get(&report.id) else { continue };
         let Open {
@@ -397,6 +417,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             reason,
             given_up,
             is_heard,
+            bucket,
         } = message;
         if *attempt != report.attempt {
             continue;
@@ -473,10 +494,15 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             let new = is_new.then(|| transition.reason.clone());
             changes.extend(new.map(|reason| Change::new(&report.id, transition.status, reason)));
         }
+        // What a provider knows again by its key may be at another one than the one that was to be asked now.
+        if transition.status == Status::Unknown && keyed_by.is_none() {
+            unknown.push((report.id.clone(), *bucket));
+        }
         changed.push((report.id.clone(), transition));
     }
     insert(tx, &OUTCOMES, rows).await?;
     insert(tx, &ATTEMPTS, attempts).await?;
+    lookups::begin(tx, unknown, now).await?;
     if !changes.is_empty() {
         news::of_messages(tx, &changes, now).await?;
     }
@@ -520,7 +546,10 @@ pub async fn recover(db: &Db, grace: Duration, now: i64) -> Result<usize> {
         recovered += db
             .write(move |tx| {
                 let dead = dead.clone();
-                Box::pin(async move { recover_in(tx, &dead, now).await })
+                Box::pin(async move {
+                    tx.is("recover");
+                    recover_in(tx, &dead, now).await
+                })
             })
             .await?;
     }
@@ -532,11 +561,13 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
     let ids = rows.iter().map(|row| row.text(0).map(Value::from)).collect::<Result<Vec<_>>>()?;
     let left = unwanted(tx, &ids, now).await?;
     let sql = format!(
-        "SELECT id, attempt, guarantee, user_id, unable, told, reason FROM messages WHERE sender = ? AND status = 'sending' ORDER BY id{}",
+        "SELECT id, attempt, guarantee, user_id, unable, told, reason, provider, bucket, keyed_by FROM messages \
+         WHERE sender = ? AND status = 'sending' ORDER BY id{}",
         for_update(tx.kind())
     );
     let rows = tx.rows(sql, args![dead]).await?;
     let (mut attempts, mut changes) = (vec![], vec![]);
+    let mut unknown: Vec<Lost> = vec![];
     for row in &rows {
         let (id, attempt) = (row.text(0)?, row.int(1)? as u32);
         let why = "the server stopped while sending";
@@ -550,10 +581,15 @@ async fn recover_in(tx: &mut Tx, dead: &str, now: i64) -> Result<usize> {
             args![transition.status.name(), transition.reason.as_ref(), transition.due_at, now, &id],
         )
         .await?;
-        attempts.push(args![&id, attempt, now, Option::<String>::None, "unknown", why]);
+        let provider = row.opt_text(7)?;
+        if transition.status == Status::Unknown && provider.is_some() && row.opt_text(9)?.is_none() {
+            unknown.push((id.clone(), row.int(8)?));
+        }
+        attempts.push(args![&id, attempt, now, provider, "unknown", why]);
         changes.push(Change::new(id, transition.status, transition.reason));
     }
     insert(tx, &ATTEMPTS, attempts).await?;
+    lookups::begin(tx, unknown, now).await?;
     news::of_messages(tx, &changes, now).await?;
     fence::accounted(tx, dead).await?;
     Ok(rows.len())

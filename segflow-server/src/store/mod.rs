@@ -31,6 +31,7 @@ pub mod keys;
 pub mod kind;
 pub mod ledger;
 pub mod link_keys;
+pub mod lookups;
 pub mod many;
 pub mod news;
 pub mod notices;

@@ -48,6 +48,17 @@ impl Client {
         Answer { what, status, headers, body }
     }
 
+    /// Whether all of a batch was taken: each item has its own answer. The server may be gone, or go meanwhile.
+    pub async fn takes(&self, path: &str, body: &Value) -> bool {
+        let Ok(answer) = self.request(Method::POST, path).json(body).send().await else { return false };
+        if answer.status() != 200 {
+            return false;
+        }
+        let Ok(answer) = answer.json::<Value>().await else { return false };
+        let done = |item: &Value| item["status"].as_i64().is_some_and(|status| status < 300);
+        answer["results"].as_array().is_none_or(|items| items.iter().all(done))
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }

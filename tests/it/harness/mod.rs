@@ -13,6 +13,7 @@ pub mod made;
 pub mod mysqld;
 pub mod plugins;
 pub mod program;
+pub mod recorder;
 pub mod smtp;
 pub mod vendors;
 pub mod web;

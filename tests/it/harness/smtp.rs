@@ -184,7 +184,7 @@ async fn conversation(stream: TcpStream, state: &State) -> std::io::Result<()> {
     }
 }
 
-async fn body(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+pub(super) async fn body(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     let (mut raw, mut line) = (vec![], vec![]);
     loop {
         line.clear();
@@ -199,13 +199,13 @@ async fn body(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
 }
 
 /// What stands between angle brackets.
-fn address(line: &str) -> String {
+pub(super) fn address(line: &str) -> String {
     let start = line.find('<').map_or(0, |at| at + 1);
     let end = line.find('>').unwrap_or(line.len());
     line[start..end].to_string()
 }
 
-fn message_id(raw: &str) -> String {
+pub(super) fn message_id(raw: &str) -> String {
     let line = raw.lines().find(|line| line.to_ascii_lowercase().starts_with("message-id:")).unwrap_or_default();
     address(line).split('@').next().unwrap_or_default().to_string()
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -61,6 +61,8 @@ pub enum Say {
 pub struct Call {
     pub method: Method,
     pub path: String,
+    /// What comes after the question mark.
+    pub query: Vec<(String, String)>,
     pub headers: HeaderMap,
     pub bytes: Bytes,
 }
@@ -72,6 +74,11 @@ impl Call {
 
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// A parameter, however it is written.
+    pub fn asks(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -116,6 +123,8 @@ pub struct Book {
     /// Whether campaigns' messages wait for an answer.
     holds: Mutex<bool>,
     held: Notify,
+    /// Whether nothing of what it has taken is to be found yet.
+    hides: Mutex<bool>,
 }
 
 impl Book {
@@ -125,6 +134,25 @@ impl Book {
         let mut taken = self.taken.lock().unwrap();
         taken.push(Taken { id: text(id), to: text(to), body: body.clone() });
         taken.len()
+    }
+
+    pub fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Whether what it takes is not to be found from now on.
+    pub fn hide(&self, hides: bool) {
+        *self.hides.lock().unwrap() = hides;
+    }
+
+    /// What a search looks through, with its numbers, the newest first.
+    pub fn found(&self) -> Vec<(usize, Taken)> {
+        if *self.hides.lock().unwrap() {
+            return vec![];
+        }
+        let mut all: Vec<(usize, Taken)> = (1..).zip(self.taken()).collect();
+        all.reverse();
+        all
     }
 }
 
@@ -156,8 +184,13 @@ impl Fake {
         self.book.held.notify_waiters();
     }
 
+    /// Whether what it takes is not to be found from now on.
+    pub fn hides(&self, hides: bool) {
+        self.book.hide(hides);
+    }
+
     pub fn taken(&self) -> Vec<Taken> {
-        self.book.taken.lock().unwrap().clone()
+        self.book.taken()
     }
 
     /// The bodies of all calls.
@@ -179,7 +212,8 @@ async fn serve(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response {
-    let call = Call { method, path: uri.path().to_string(), headers, bytes };
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let call = Call { method, path: uri.path().to_string(), query, headers, bytes };
     book.calls.lock().unwrap().push(call.json());
     while *book.holds.lock().unwrap() && call.json()["transaction"] == false {
         let released = book.held.notified();

@@ -32,12 +32,17 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
     let error = |status: u16, code: i64, message: &str| {
         Some(Reply::new(status, json!({ "ErrorCode": code, "Message": message })))
     };
-    let asks = call.path == "/server" && call.method == Method::GET;
+    let asks = matches!(call.path.as_str(), "/server" | "/messages/outbound") && call.method == Method::GET;
     if call.method != Method::POST && !asks {
         return error(405, 0, "Method not allowed");
     }
     if call.header("x-postmark-server-token") != TOKEN {
         return error(401, 10, "Request does not contain a valid Server token.");
+    }
+    if call.path == "/messages/outbound" {
+        return Some(
+            search(book, call).unwrap_or_else(|why| Reply::new(422, json!({ "ErrorCode": 600, "Message": why }))),
+        );
     }
     if asks {
         return Some(Reply::new(200, json!({ "ID": 1, "Name": "Shop", "DeliveryType": "Live" })));
@@ -63,6 +68,46 @@ pub fn vendor(book: &Book, call: &Call) -> Option<Reply> {
         ("/email" | "/email/batch", _) => error(422, 402, "Invalid JSON"),
         _ => error(404, 0, "Not found"),
     }
+}
+
+/// The messages of a search; an error is why it is none.
+fn search(book: &Book, call: &Call) -> Result<Reply, &'static str> {
+    let number = |name: &str| call.asks(name).and_then(|text| text.parse::<usize>().ok());
+    let (Some(count), Some(offset)) = (number("count"), number("offset")) else {
+        return Err("The 'count' and 'offset' parameters are required.");
+    };
+    if count > 500 || count + offset > 10_000 {
+        return Err("The 'count' or the 'offset' is too large.");
+    }
+    let metadata: Vec<(&str, &str)> =
+        call.query.iter().filter_map(|(name, value)| Some((name.strip_prefix("metadata_")?, value.as_str()))).collect();
+    if metadata.len() > 1 {
+        return Err("Messages are searched by one field of their metadata at a time.");
+    }
+    let text = |email: &Value, name: &str| email[name].as_str().unwrap_or_default().to_string();
+    let is_meant = |email: &Value| {
+        metadata.iter().all(|(name, value)| email["Metadata"][*name] == *value)
+            && call.asks("recipient").is_none_or(|to| text(email, "To") == to)
+            && call.asks("messagestream").is_none_or(|stream| text(email, "MessageStream") == stream)
+    };
+    let all: Vec<Value> = book
+        .found()
+        .into_iter()
+        .filter(|(_, taken)| is_meant(&taken.body))
+        .map(|(number, taken)| {
+            let email = &taken.body;
+            json!({
+                "Tag": email["Tag"], "MessageID": format!("pm-{number}"), "MessageStream": email["MessageStream"],
+                "To": [{ "Email": taken.to, "Name": null }], "Cc": [], "Bcc": [], "Recipients": [taken.to],
+                "ReceivedAt": "2026-01-01T09:00:00.0000000-05:00", "From": email["From"], "Subject": email["Subject"],
+                "Attachments": [], "Status": "Sent", "TrackOpens": false, "TrackLinks": "None",
+                "Metadata": email["Metadata"], "Sandboxed": false,
+            })
+        })
+        .collect();
+    let total = all.len();
+    let page: Vec<Value> = all.into_iter().skip(offset).take(count).collect();
+    Ok(Reply::new(200, json!({ "TotalCount": total, "Messages": page })))
 }
 
 /// What is said of one email; an error is an answer to the whole call.

@@ -42,6 +42,19 @@ async fn greet(flow: Flow<Person>) {
     flow.send(hello()).await;
 }
 
+/// More at once than anybody would want.
+async fn greet_often(flow: Flow<Person>) {
+    for _ in 0..5 {
+        flow.send(hello()).await;
+    }
+}
+
+async fn greet_again(flow: Flow<Person>) {
+    for _ in 0..4 {
+        flow.send(hello()).await;
+    }
+}
+
 fn provider() -> Provider {
     match variant() {
         "postmark" => Postmark::token("POSTMARK_TOKEN").url("VENDOR_URL").into(),
@@ -76,15 +89,24 @@ fn providers() -> Vec<Provider> {
         "thousand" => vec![first().named("first").per_day(1_000)],
         "first" => vec![first().named("first")],
         "second" => vec![second().named("second")],
+        "proof" => vec![
+            Postmark::token("POSTMARK_TOKEN").url("VENDOR_URL").weight(2),
+            first().named("own").weight(2),
+            Smtp::url("SMTP_URL").into(),
+        ],
         _ => vec![provider()],
     }
 }
 
 #[segflow::project]
 pub fn senders() -> Project<Person> {
-    let project = Project::new("senders")
-        .from("Käse & Co <hello@shop.example>")
-        .campaign(Campaign::new("greet", greet).enters(Segment::everyone("everyone")))
-        .transaction("receipt", receipt);
+    let everyone = || Segment::everyone("everyone");
+    let project = Project::new("senders").from("Käse & Co <hello@shop.example>").transaction("receipt", receipt);
+    let project = match variant() {
+        "proof" => project
+            .campaign(Campaign::new("once", greet_often).enters(everyone()))
+            .campaign(Campaign::new("twice", greet_again).enters(everyone()).at_least_once()),
+        _ => project.campaign(Campaign::new("greet", greet).enters(everyone())),
+    };
     providers().into_iter().fold(project, Project::provider)
 }
