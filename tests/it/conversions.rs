@@ -57,14 +57,18 @@ async fn buys(app: &App, id: &str, at: Option<&str>, value: Value) {
     app.settle().await;
 }
 
-/// What counted for each of Ada's messages, in the order in which they were decided: ids of events and what they are worth.
+/// What counted for each of Ada's messages, in the order in which they were decided: ids of events, sorted, and what they are worth.
 async fn counted(app: &App) -> Vec<Vec<(String, Value)>> {
     let mut all = vec![];
     for message in app.messages("ada").await {
         let whole = app.message(&message).await;
         let by = whole["converted_by"].as_array().expect("a list");
         assert_eq!(message["conversions"], by.len());
-        all.push(by.iter().map(|c| (c["event_id"].as_str().unwrap_or_default().into(), c["value"].clone())).collect());
+        let of = |c: &Value| (c["event_id"].as_str().unwrap_or_default().to_string(), c["value"].clone());
+        let mut of: Vec<(String, Value)> = by.iter().map(of).collect();
+        // Of one instant they come in any order.
+        of.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all.push(of);
     }
     all
 }

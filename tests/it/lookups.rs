@@ -120,6 +120,7 @@ async fn what_may_be_accepted_twice_is_tried_again(db: Database) {
     app.settle().await;
     fake.says(CUT);
     app.emit("ada", "order", json!({ "number": "7" })).await;
+    app.settle().await;
     let receipt = async || {
         let all = app.messages("ada").await;
         let found = all.iter().find(|message| message["template"] == "receipt");

@@ -6,6 +6,7 @@
 pub mod capture;
 mod endpoint;
 mod http;
+mod in_flight;
 mod lookup;
 mod mixmax;
 mod postmark;
@@ -23,7 +24,7 @@ mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -32,7 +33,6 @@ use segflow_core::ledger::Outcome;
 use segflow_core::project::{Project, declared};
 use segflow_core::protocol::{Json, Manifest, Render, Rendered, Stream};
 use segflow_core::route::Lane;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
@@ -47,6 +47,7 @@ use crate::store::read::body_hash;
 use crate::store::{Error, Result, Store, hold, lookups};
 
 pub use capture::Capture;
+use in_flight::{InFlight, Slot};
 pub use provider::{Email, Outcomes, Provider};
 use registry::Registry;
 use reporter::Reporter;
@@ -149,30 +150,6 @@ struct Leaving {
     lane: Lane,
     way: Way,
     probe: bool,
-}
-
-/// Counts what is being sent.
-#[derive(Default)]
-struct InFlight {
-    count: AtomicUsize,
-    landed: Notify,
-    freed: Notify,
-}
-
-/// A slot that is taken, until it is dropped: as long as what becomes of a message is not in the ledger, so that a crash leaves no more
-/// unknown than there are slots.
-struct Slot {
-    permit: Option<OwnedSemaphorePermit>,
-    in_flight: Arc<InFlight>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        drop(self.permit.take());
-        self.in_flight.count.fetch_sub(1, Ordering::SeqCst);
-        self.in_flight.landed.notify_waiters();
-        self.in_flight.freed.notify_one();
-    }
 }
 
 impl Delivery {
@@ -292,8 +269,11 @@ impl Delivery {
             }
         };
         let room = gate.room(CLAIM);
-        let due = self.due(lane, source, &held.buckets, room, now).await?;
+        let mut due = self.due(lane, source, &held.buckets, room, now).await?;
         let full = due.len() == room;
+        // The look may have found what a hint names too. It is none of the next claim's: were it given back with what that one may have taken,
+        // it would be sent twice.
+        due.retain(|due| !self.in_flight.has(&due.id));
         let openings = gate.open(due.len());
         let begun = self.hand_over(&held.incarnation, project, lane, openings, due, now).await?;
         Ok((begun, full))
@@ -362,7 +342,6 @@ impl Delivery {
         let (count, done) = (claimed.len(), claimed.len() + ended.len() + put_off);
         let unused = proven.split_off(count);
         self.close_proven(lane, unused).await;
-        self.in_flight.count.fetch_add(count, Ordering::SeqCst);
         let mut rest = claimed.into_iter().zip(proven).peekable();
         while let Some((_, first)) = rest.peek() {
             let (way, probe) = (first.way.clone(), first.probe);
@@ -375,8 +354,8 @@ impl Delivery {
                 batch.push(next);
             }
             let (claimed, openings): (Vec<Claimed>, Vec<Opening>) = batch.into_iter().unzip();
-            let slot = |opening: Opening| Slot { permit: Some(opening.permit), in_flight: self.in_flight.clone() };
-            let slots: Vec<Slot> = openings.into_iter().map(slot).collect();
+            let slot = |(claimed, opening): (&Claimed, Opening)| self.in_flight.begin(&claimed.id, opening.permit);
+            let slots: Vec<Slot> = claimed.iter().zip(openings).map(slot).collect();
             let leaving = Leaving { project: project.clone(), lane: lane.clone(), way, probe };
             let (this, incarnation) = (self.clone(), incarnation.to_string());
             tokio::spawn(async move {
@@ -624,19 +603,13 @@ impl Delivery {
 
     /// Waits until nothing is being sent.
     pub async fn settle(&self) {
-        loop {
-            let landed = self.in_flight.landed.notified();
-            if self.in_flight.count.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            landed.await;
-        }
+        self.in_flight.settle().await;
     }
 
     /// Waits until something may go on: a slot is free, or it is known what a provider takes.
     pub async fn freed(&self) {
         tokio::select! {
-            () = self.in_flight.freed.notified() => {}
+            () = self.in_flight.freed() => {}
             () = self.router.freed.notified() => {}
         }
     }
@@ -646,7 +619,7 @@ impl Delivery {
         let mut worked = false;
         loop {
             // With slots in use there may have been none for what is due; and what comes of it may be due at once.
-            let busy = || self.in_flight.count.load(Ordering::SeqCst) > 0;
+            let busy = || !self.in_flight.is_empty();
             let before = busy();
             let begun = self.tick().await? + self.ask().await?;
             let during = busy();

@@ -1,6 +1,6 @@
 //! What the links in emails are signed with.
 
-use super::db::{Db, Row};
+use super::db::{Db, Row, Value};
 use super::many::{Existing, Table, insert};
 use super::{Error, Result, for_update};
 use crate::args;
@@ -28,8 +28,29 @@ const COLUMNS: &str = "id, workspace, secret, created_at, revoked_at";
 pub async fn signing(db: &Db, workspace: &str, now: i64) -> Result<LinkKey> {
     match current(&list(db, workspace).await?) {
         Some(key) => Ok(key.clone()),
-        None => create(db, workspace, now).await,
+        None => first(db, workspace, now).await,
     }
+}
+
+/// A new key, unless another email that needs one is faster.
+async fn first(db: &Db, workspace: &str, now: i64) -> Result<LinkKey> {
+    let key = make(workspace, now)?;
+    db.write(move |tx| {
+        let key = key.clone();
+        Box::pin(async move {
+            let sql = format!("SELECT id FROM workspaces WHERE id = ?{}", for_update(tx.kind()));
+            tx.row(sql, args![&key.workspace]).await?;
+            let sql = format!("SELECT {COLUMNS} FROM link_keys WHERE workspace = ? ORDER BY created_at, id");
+            let keys = tx.rows(sql, args![&key.workspace]).await?;
+            let keys = keys.iter().map(read).collect::<Result<Vec<_>>>()?;
+            if let Some(there) = current(&keys) {
+                return Ok(there.clone());
+            }
+            insert(tx, &LINK_KEYS, vec![row(&key)]).await?;
+            Ok(key)
+        })
+    })
+    .await
 }
 
 /// The one of these, which are by age, that signs.
@@ -39,18 +60,26 @@ pub fn current(keys: &[LinkKey]) -> Option<&LinkKey> {
 
 /// A new key, which signs from now on. The others still open what they have signed.
 pub async fn create(db: &Db, workspace: &str, now: i64) -> Result<LinkKey> {
+    let key = make(workspace, now)?;
+    let new = row(&key);
+    db.write(move |tx| {
+        let new = new.clone();
+        Box::pin(async move { insert(tx, &LINK_KEYS, vec![new]).await })
+    })
+    .await?;
+    Ok(key)
+}
+
+fn make(workspace: &str, now: i64) -> Result<LinkKey> {
     let mut bytes = [0u8; 36];
     getrandom::fill(&mut bytes).map_err(|e| Error::Internal(format!("no random numbers: {e}")))?;
     let (id, secret) = bytes.split_at(4);
     let id = u32::from_be_bytes(id.try_into().expect("four bytes"));
-    let key = LinkKey { id, workspace: workspace.into(), secret: secret.into(), created_at: now, revoked_at: None };
-    let row = args![key.id, workspace, key.secret.clone(), now, None::<i64>];
-    db.write(move |tx| {
-        let row = row.clone();
-        Box::pin(async move { insert(tx, &LINK_KEYS, vec![row]).await })
-    })
-    .await?;
-    Ok(key)
+    Ok(LinkKey { id, workspace: workspace.into(), secret: secret.into(), created_at: now, revoked_at: None })
+}
+
+fn row(key: &LinkKey) -> Vec<Value> {
+    args![key.id, &key.workspace, key.secret.clone(), key.created_at, key.revoked_at]
 }
 
 /// The keys of a workspace, the oldest first.
