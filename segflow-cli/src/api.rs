@@ -116,6 +116,14 @@ impl Api {
         self.call(Call::get(format!("/deployments/{}", segment(id)?))).await
     }
 
+    pub async fn campaigns(&self) -> Result<Vec<Value>> {
+        self.all("/campaigns").await
+    }
+
+    pub async fn campaign(&self, id: &str) -> Result<Value> {
+        self.call(Call::get(format!("/campaigns/{}", segment(id)?))).await
+    }
+
     pub async fn segment(&self, id: &str) -> Result<Value> {
         self.call(Call::get(format!("/segments/{}", segment(id)?))).await
     }

@@ -2,6 +2,7 @@
 
 mod add;
 mod allow_list;
+mod campaigns;
 mod clock;
 mod deployments;
 mod doctor;
@@ -112,6 +113,8 @@ enum Verb {
     Push(push::Push),
     /// List what was pushed, and go back
     Deployments(deployments::Deployments),
+    /// Show how many are in each campaign, what has come of its messages, and what it says of itself
+    Campaigns(campaigns::Campaigns),
     /// Put users into a campaign by hand
     Enroll(enroll::Enroll),
     /// Show one run of a user through a campaign, pause, resume, restart or remove it
@@ -204,6 +207,7 @@ pub async fn run(cli: Cli, printer: Printer) -> Result<ExitCode> {
         Verb::Emails(_) => without_server::refuse("emails"),
         Verb::Push(verb) => verb.run(&context).await,
         Verb::Deployments(verb) => verb.run(&context).await,
+        Verb::Campaigns(verb) => verb.run(&context).await,
         Verb::Enroll(verb) => verb.run(&context).await,
         Verb::Enrollment(verb) => verb.run(&context).await,
         Verb::Segment(verb) => verb.run(&context).await,

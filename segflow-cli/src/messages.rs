@@ -42,14 +42,7 @@ fn lines(messages: &[Message], width: Option<usize>) -> Vec<String> {
             .filter(|subject| !subject.is_empty())
             .or(message.reason.clone())
             .unwrap_or_default();
-        [
-            time,
-            message.user_id.clone().unwrap_or_default(),
-            message.status.clone(),
-            message.template.clone(),
-            cause,
-            said,
-        ]
+        [time, message.user_id.clone().unwrap_or_default(), status(message), message.template.clone(), cause, said]
     });
     let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
     let widths: [usize; 5] =
@@ -64,6 +57,17 @@ fn lines(messages: &[Message], width: Option<usize>) -> Vec<String> {
         .collect();
     lines.push(format!("{} message{}", thousands(messages.len() as u64), if messages.len() == 1 { "" } else { "s" }));
     lines
+}
+
+/// Where it stands, and how far its reader has gone.
+fn status(message: &Message) -> String {
+    let reached = match message {
+        Message { conversions: 1.., .. } => ", converted",
+        Message { clicked_at: Some(_), .. } => ", clicked",
+        Message { opened_at: Some(_), .. } => ", opened",
+        _ => "",
+    };
+    message.status.clone() + reached
 }
 
 /// Times without their year where all have the same; it then heads the column.
@@ -135,6 +139,16 @@ mod tests {
         let messages = [message("2025-12-31T09:00:00Z", "ada", "a"), message("2026-01-02T09:00:00Z", "bob", "b")];
         let lines = lines(&messages, None);
         assert!(lines[0].starts_with("TIME, UTC ") && lines[1].starts_with("2025-12-31 09:00 "), "{lines:?}");
+    }
+
+    #[test]
+    fn a_message_shows_how_far_its_reader_has_gone() {
+        let sent = message("2026-01-01T09:00:00Z", "ada", "a");
+        let opened = Message { opened_at: sent.created_at, ..sent.clone() };
+        let clicked = Message { clicked_at: sent.created_at, ..opened.clone() };
+        let converted = Message { conversions: 2, ..opened.clone() };
+        let all = [sent, opened, clicked, converted].map(|message| status(&message));
+        assert_eq!(all, ["sent", "sent, opened", "sent, clicked", "sent, converted"]);
     }
 
     #[test]

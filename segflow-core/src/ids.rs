@@ -55,6 +55,16 @@ pub fn flow_event(enrollment: &str, op: u64) -> String {
     derived("evt", &[enrollment, &op.to_string()])
 }
 
+/// The id under which an event, which was received at `at`, counts for a campaign.
+pub fn event_conversion(workspace: &str, incarnation: &str, campaign: &str, event: &str, at: i64) -> String {
+    derived_at("cnv", at, &[workspace, incarnation, campaign, event])
+}
+
+/// The id under which a goal counts that operation `op` of an enrollment reached at `at`.
+pub fn goal_conversion(enrollment: &str, op: u64, at: i64) -> String {
+    derived_at("cnv", at, &[enrollment, &op.to_string()])
+}
+
 /// The seed of an enrollment's randomness.
 pub fn seed(enrollment: &str) -> u64 {
     let digest = Sha256::digest(enrollment.as_bytes());

@@ -241,6 +241,14 @@ impl Told {
                     What::Delivered | What::Opened { .. } | What::Clicked { .. } | What::Wants { .. } => {
                         Told::DELIVERED
                     }
+                    // What a program answers may be that it could not deliver it.
+                    What::Replied(reply) => {
+                        if reply.is_automatic {
+                            0
+                        } else {
+                            Told::DELIVERED
+                        }
+                    }
                 },
         )
     }
@@ -336,9 +344,16 @@ mod tests {
         let (hard, soft, policy) = (bounced(Bounce::Hard), bounced(Bounce::Soft), bounced(Bounce::Policy));
         let refused = What::Refused { why: String::new() };
         let opened = What::Opened { by: crate::notice::By::Robot, agent: None };
+        let reply = |is_automatic| {
+            let (id, subject, text) = (String::new(), String::new(), String::new());
+            What::Replied(crate::notice::Reply { id, is_automatic, subject, text })
+        };
+        let (replied, automatic) = (reply(false), reply(true));
+        assert_eq!(told(std::slice::from_ref(&automatic)), Told::default());
         for (all, status) in [
             (vec![&delivered], Status::Delivered),
             (vec![&opened], Status::Delivered),
+            (vec![&replied, &soft, &automatic], Status::Delivered),
             (vec![&soft], Status::Bounced),
             (vec![&refused], Status::Refused),
             (vec![&delivered, &hard], Status::Bounced),

@@ -7,6 +7,7 @@
 //! - [`mod@step`]: one user's facts and due waits in, one [`Decision`](step::Decision) out. Servers, tests and the simulator all call this.
 //! - [`consent`]: whether an address may be written to, and about what.
 //! - [`policy`]: when a message of a campaign may be sent: windows, limits, caps.
+//! - [`conversion`]: what counts as a success of a campaign, and for which of its messages.
 //! - [`ledger`]: the states of a message and what an outcome does to them.
 //! - [`notice`]: what providers tell of messages later.
 //! - [`route`]: which provider a message leaves by: breakers, allowances, priorities and weights.
@@ -16,6 +17,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod consent;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod conversion;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod enrollment;
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::conversion::{Sent, Success, can_count};
 use crate::enrollment::{self, Enrollment};
 use crate::eval::{Asked, EventFact, Layout, Loaded, apart};
 use crate::ledger::{self, Message, Outcome, Status, Transition};
@@ -36,9 +37,21 @@ pub struct Row {
     pub unwanted: Option<String>,
 }
 
+/// Something that counts for a campaign.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// Nobody, once the person was erased.
+    pub user: String,
+    /// The message that it counts for.
+    pub message: String,
+    pub success: Success,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Record {
     user: User,
+    /// Ids of all messages.
+    messages: Vec<String>,
     members: BTreeSet<String>,
     flips: BTreeMap<String, i64>,
     enrollments: BTreeMap<String, Enrollment>,
@@ -56,6 +69,7 @@ pub struct Memory {
     jobs: BTreeMap<(String, u64), Job>,
     /// By user.
     marks: Vec<(String, Mark)>,
+    conversions: Vec<Converted>,
     /// Messages in the order in which they were decided.
     decided: Vec<String>,
     last: i64,
@@ -155,6 +169,11 @@ impl Memory {
         &self.marks
     }
 
+    /// What has counted for campaigns, in the order in which it was taken up.
+    pub fn conversions(&self) -> &[Converted] {
+        &self.conversions
+    }
+
     /// Changes an enrollment as somebody in charge does: paused, removed or restarted, it sends nothing more of what is pending.
     pub fn change(&mut self, id: &str, reason: &str, change: impl FnOnce(&mut Enrollment)) {
         let all = self.users.values_mut();
@@ -194,6 +213,7 @@ impl Memory {
                 (row.status, row.reason) = (Status::Cancelled, Some(ERASED.into()));
             }
         }
+        self.conversions.iter_mut().filter(|converted| converted.user == user).for_each(|c| c.user.clear());
     }
 
     pub fn attributes(&self, user: &str) -> Option<&Object> {
@@ -341,7 +361,9 @@ impl Memory {
         for (enrollment, reason) in &decision.restarted {
             self.cancel(enrollment, reason);
         }
+        self.count(&decision.user, decision.successes);
         for message in decision.messages {
+            self.record(&decision.user).messages.push(message.id.clone());
             assert!(!self.messages.contains_key(&message.id), "decided twice: {message:?}");
             self.decided.push(message.id.clone());
             let row = Row {
@@ -363,6 +385,21 @@ impl Memory {
         let logs = decision.logs.into_iter().map(|(campaign, line)| (decision.user.clone(), campaign, line));
         self.logs.extend(logs);
         true
+    }
+
+    /// Keeps what counts for a message that was sent to the user, each of it once.
+    fn count(&mut self, user: &str, successes: Vec<Success>) {
+        let mut sent: Option<Vec<Sent>> = None;
+        for success in successes {
+            let rows = || self.users[user].messages.iter().filter_map(|id| self.messages[id].sent());
+            let message = success.message(&*sent.get_or_insert_with(|| rows().collect())).map(|sent| sent.id.clone());
+            // Only one decision takes up a fact: what is here already is of this one.
+            let counts = |converted: &Converted| converted.success.id == success.id;
+            let is_known = self.conversions.iter().rev().take_while(|converted| converted.user == user).any(counts);
+            if let (Some(message), false) = (message, is_known) {
+                self.conversions.push(Converted { user: user.into(), message, success });
+            }
+        }
     }
 
     /// Takes the next message that is due to `sending`. The caller hands it to a provider and then reports the [`Outcome`].
@@ -464,6 +501,20 @@ fn unwanted(users: &BTreeMap<String, Record>, row: &Row) -> Option<String> {
 }
 
 impl Row {
+    /// As something can count for it.
+    fn sent(&self) -> Option<Sent> {
+        let ledger::Origin::Campaign { campaign, enrollment, op } = &self.message.origin else { return None };
+        let sent_at = self.sent_at.filter(|_| can_count(self.status))?;
+        Some(Sent {
+            id: self.message.id.clone(),
+            campaign: campaign.clone(),
+            enrollment: enrollment.clone(),
+            op: *op,
+            created_at: self.message.created_at,
+            sent_at,
+        })
+    }
+
     fn apply(&mut self, mut transition: Transition, unwanted: Option<String>, now: i64) {
         if let (Status::Pending, Some(reason)) = (transition.status, unwanted) {
             transition = Transition { status: Status::Cancelled, reason: Some(reason), due_at: None };

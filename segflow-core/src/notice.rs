@@ -49,6 +49,20 @@ pub enum What {
         wants: bool,
         all: bool,
     },
+    /// Its reader has answered it, or a program of theirs.
+    Replied(Reply),
+}
+
+/// An answer to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its own `Message-ID`: however it comes, and however often, it is the same answer.
+    pub id: String,
+    /// Nobody has written it: out of office, a bounce, a ticket that was opened.
+    pub is_automatic: bool,
+    pub subject: String,
+    /// What was written, without what it answers.
+    pub text: String,
 }
 
 impl What {
@@ -62,6 +76,7 @@ impl What {
             What::Clicked { .. } => "clicked",
             What::Wants { wants: true, .. } => "subscribed",
             What::Wants { wants: false, .. } => "unsubscribed",
+            What::Replied(_) => "replied",
         }
     }
 
@@ -70,16 +85,18 @@ impl What {
         match self {
             What::Bounced { bounce, .. } => Some(bounce.name()),
             What::Opened { by, .. } | What::Clicked { by, .. } => Some(by.name()),
+            What::Replied(reply) => Some(if reply.is_automatic { "automatic" } else { By::Person.name() }),
             _ => None,
         }
     }
 
-    /// What was said with it: a reason, or where a link leads.
+    /// What was said with it: a reason, where a link leads, or a subject.
     pub fn detail(&self) -> Option<&str> {
         match self {
             What::Bounced { why: text, .. } | What::Refused { why: text } | What::Clicked { link: text, .. } => {
                 Some(text)
             }
+            What::Replied(reply) => Some(&reply.subject),
             _ => None,
         }
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use segflow_protocol::{
-    Campaign, Expr, Field, InFlight, Manifest, Problem, Rule, Template, Topic, Transaction, Trigger, is_own,
+    Campaign, Conversion, Expr, Field, InFlight, Manifest, Problem, ProviderKind, Reentry, Rule, Template, Topic,
+    Transaction, Trigger, is_own,
 };
 
 use crate::eval::{Asked, Dependencies, Layout, asked, dependencies};
@@ -113,6 +114,16 @@ impl Project {
             }
         }
         result
+    }
+
+    /// Whether an event of this name can change anything for a user who is in no campaign, by whatever else is known of them.
+    pub fn hears(&self, event: &str) -> bool {
+        // Who enters once per key is looked at with every fact.
+        let keyed = |c: &Campaign| matches!(c.reentry, Some(Reentry::PerKey(_)));
+        let counts = |c: &Conversion| matches!(&c.on, Trigger::Event { name, .. } if name == event);
+        self.transactions_on(event).next().is_some()
+            || self.dependencies.iter().any(|on| !on.other_users && on.reads_event(event))
+            || self.manifest.campaigns.iter().any(|c| keyed(c) || c.conversions.iter().any(counts))
     }
 
     pub fn depends_on(&self, segment: usize) -> &Dependencies {
@@ -244,6 +255,7 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     ids(&mut say, "template", manifest.templates.iter().map(|t| t.id.as_str()));
     ids(&mut say, "event", manifest.events.iter().map(|e| e.name.as_str()));
     ids(&mut say, "provider", manifest.providers.iter().map(|p| p.id.as_str()));
+    ids(&mut say, "mailbox", manifest.mailboxes.iter().map(|m| m.id.as_str()));
     ids(&mut say, "topic", manifest.topics.iter().map(|t| t.id.as_str()));
     for provider in &manifest.providers {
         let mut bad = |message: &str| say("bad_route", format!("provider {}", provider.id), message.into());
@@ -256,6 +268,9 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
         if route.per_day == Some(0) {
             bad("`.per_day(0)` would let nothing through");
+        }
+        if matches!(provider.kind, ProviderKind::Smtp { connections: Some(0), .. }) {
+            bad("`.connections(0)` would let nothing through");
         }
     }
 
@@ -280,7 +295,8 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
                 say("unknown_segment", place.clone(), unknown("segment", id, &segments));
             }
         }
-        for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on) {
+        let counts = campaign.conversions.iter().map(|conversion| &conversion.on);
+        for trigger in campaign.exits_on.iter().chain(&campaign.pauses_on).chain(counts) {
             if let Trigger::Event { name, .. } = trigger
                 && !is_own(name)
                 && !manifest.events.iter().any(|e| e.name == *name)
@@ -304,6 +320,13 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
         }
         if campaign.max_age.is_some_and(|age| age <= 0) {
             say("bad_limit", place.clone(), "`.max_age(…)` of nothing would let nothing through".into());
+        }
+        if campaign.conversions.iter().any(|conversion| conversion.within <= 0) {
+            say(
+                "bad_limit",
+                place.clone(),
+                "nothing happens within no time: `.within(…)` of a conversion is longer".into(),
+            );
         }
         if campaign.segments.iter().any(|s| campaign.exclude_segments.contains(s)) {
             say("nobody", place, "it enters and excludes the same segment, so nobody ever enters".into());

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 mod campaigns;
+mod conversions;
 mod turns;
 
 use segflow_protocol::{Field, Json, Rule, Task, Webhook};
 use serde_json::Value;
 
+use crate::conversion::Success;
 use crate::enrollment::{Enrollment, Status};
 use crate::eval::{self, Asked, Facts, History, Loaded, Of};
 use crate::ledger::{Message, Origin};
@@ -171,6 +173,8 @@ pub struct Decision {
     /// Webhooks and tasks that are no longer wanted, by enrollment and operation.
     pub dropped: Vec<(String, Range<u64>)>,
     pub marks: Vec<Mark>,
+    /// What counts for campaigns, each for the last message before it. Several may have one id: the first that finds a message counts.
+    pub successes: Vec<Success>,
     /// What flows logged: campaign and line.
     pub logs: Vec<(String, String)>,
 }
@@ -256,6 +260,7 @@ impl std::fmt::Display for Stop {
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let mut step = Step::new(project, work, now);
     step.transactions();
+    step.conversions();
     step.segments(needs);
     step.triggers();
     step.campaigns();

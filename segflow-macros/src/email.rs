@@ -203,10 +203,7 @@ impl Email {
             let ty = argument.owned();
             quote! { let #local: #ty = ::segflow::__private::read_user(__user)?; }
         });
-        let reads = named().filter(|(argument, _)| !argument.is_user).map(|(argument, local)| {
-            let (ty, key) = (argument.owned(), key(&argument.name));
-            quote! { let #local: #ty = __arguments.take(#key)?; }
-        });
+        let (places, reads) = self.reads(&locals);
         let passed = named().map(|(argument, local)| match argument.by_reference() {
             true => quote! { &#local },
             false => quote! { #local },
@@ -241,6 +238,8 @@ impl Email {
         });
         quote! {
             const _: () = {
+                #places
+
                 #(#attrs)*
                 fn __segflow_email(#inputs) #output #block
 
@@ -249,8 +248,7 @@ impl Email {
                     __arguments: &::segflow::__private::Json,
                 ) -> ::core::result::Result<::segflow::Email, ::std::string::String> {
                     #(#user_reads)*
-                    let __arguments = ::segflow::__private::Arguments::read(__arguments)?;
-                    #(#reads)*
+                    #reads
                     ::core::result::Result::Ok(__segflow_email(#(#passed),*))
                 }
 
@@ -270,6 +268,48 @@ impl Email {
                 }
             };
         }
+    }
+
+    /// A type with a place for each argument, and the code that reads them: all at once, as the types are known.
+    fn reads(&self, locals: &[Ident]) -> (TokenStream, TokenStream) {
+        let arguments = self.arguments.iter().zip(locals).filter(|(argument, _)| !argument.is_user);
+        let (mut places, mut arms, mut reads) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+        for (argument, local) in arguments {
+            let (ty, key) = (argument.owned(), key(&argument.name));
+            places.extend(quote! { #local: ::core::option::Option<#ty>, });
+            arms.extend(quote! {
+                #key if self.#local.is_none() => self.#local = ::core::option::Option::Some(__map.next_value()?),
+            });
+            reads.extend(quote! {
+                let #local: #ty = match __places.#local {
+                    ::core::option::Option::Some(value) => value,
+                    ::core::option::Option::None => __arguments.take(#key)?,
+                };
+            });
+        }
+        let definition = quote! {
+            #[derive(Default)]
+            struct __Places { #places }
+
+            impl ::segflow::__private::Places for __Places {
+                fn place<'de, M: ::segflow::__private::MapAccess<'de>>(
+                    &mut self,
+                    __name: &str,
+                    __map: &mut M,
+                ) -> ::core::result::Result<(), M::Error> {
+                    match __name {
+                        #arms
+                        _ => drop(__map.next_value::<::segflow::__private::IgnoredAny>()?),
+                    }
+                    ::core::result::Result::Ok(())
+                }
+            }
+        };
+        let reads = quote! {
+            let (__places, __arguments) = ::segflow::__private::Arguments::all::<__Places>(__arguments)?;
+            #reads
+        };
+        (definition, reads)
     }
 
     /// A sample names an argument that there is not, or one twice.

@@ -72,6 +72,13 @@ pub fn html(markup: TokenStream) -> TokenStream {
     html::expand(markup.into()).into()
 }
 
+/// What `#[component]` makes of the `html!` at the end of a component: it writes into the `&mut Html` that is named first.
+#[doc(hidden)]
+#[proc_macro]
+pub fn html_into(input: TokenStream) -> TokenStream {
+    html::expand_into(input.into()).into()
+}
+
 /// Classes as a value, for those that are chosen at run time; the names are checked when it is compiled.
 #[proc_macro]
 pub fn tw(names: TokenStream) -> TokenStream {

@@ -1,6 +1,6 @@
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Completion, Cut, Journal, Json, Request, Turn};
+use crate::{Completion, Cut, Journal, Json, Rendered, Request, Response, Turn};
 
 /// Bytes that are not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,14 @@ impl std::error::Error for DecodeError {}
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // The types of this crate hold nothing that postcard cannot write.
     postcard::to_allocvec(value).expect("protocol values are always encodable")
+}
+
+/// The same bytes as [`encode`] makes of a response. An email is copied once, as the room that it takes is known.
+pub fn encode_response(response: &Response) -> Vec<u8> {
+    let Response::Rendered(Rendered { subject, html, text }) = response else { return encode(response) };
+    // The number of the variant, and how long each is.
+    let room = subject.len() + html.len() + text.len() + 32;
+    postcard::to_extend(response, Vec::with_capacity(room)).expect("protocol values are always encodable")
 }
 
 /// Reads what [`encode`] wrote. Trailing bytes are an error: they are the mark of another version.

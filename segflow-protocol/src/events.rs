@@ -14,6 +14,8 @@ pub mod own {
     pub const OPENED: &str = "$opened";
     /// The user has followed a link in a message.
     pub const CLICKED: &str = "$clicked";
+    /// The user has answered a message.
+    pub const REPLIED: &str = "$replied";
 }
 
 /// Whether an event is one of the server's own.

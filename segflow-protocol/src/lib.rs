@@ -17,13 +17,14 @@ mod samples;
 mod texts;
 mod turn;
 
-pub use codec::{DecodeError, decode, decode_request, encode, encode_request};
+pub use codec::{DecodeError, decode, decode_request, encode, encode_request, encode_response};
 pub use events::{is_own, own};
 pub use expr::{Cond, Events, Expr, Measure, Test, TimeTest, Which};
 pub use journal::{Cut, Entries, Entry, Happened, Journal, OpKind, ReadDelta, identity};
 pub use manifest::{
-    Argument, Campaign, Dkim, Event, Field, Guarantee, InFlight, Manifest, Mode, Problem, Provider, ProviderKind,
-    Reentry, Route, Rule, Segment, Stream, Template, Topic, Tracking, Transaction, Trigger, Type,
+    Argument, Campaign, Conversion, Dkim, Event, Field, Guarantee, InFlight, Mailbox, Manifest, Mode, Problem,
+    Provider, ProviderKind, Reentry, Route, Rule, Segment, Stream, Template, Topic, Tracking, Transaction, Trigger,
+    Type,
 };
 pub use policy::{Beyond, Cap, Daily, Window};
 pub use samples::{Sample, Samples};

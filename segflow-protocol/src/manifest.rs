@@ -17,6 +17,9 @@ pub struct Manifest {
     /// The sender of every message, as an RFC 5322 mailbox.
     #[serde(default)]
     pub from: Option<String>,
+    /// Where answers go, where that is not the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
     /// The declared attributes of a user.
     pub user: Vec<Field>,
     /// The attribute that holds the address.
@@ -37,6 +40,9 @@ pub struct Manifest {
     pub templates: Vec<Template>,
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Where answers are looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<Mailbox>,
     /// What campaigns are about, and their readers may choose from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<Topic>,
@@ -64,6 +70,13 @@ pub struct Manifest {
     /// What the SDK itself found wrong; a push with any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+impl Manifest {
+    /// Whether answers to messages come to be known.
+    pub fn hears_replies(&self) -> bool {
+        !self.mailboxes.is_empty() || self.providers.iter().any(|provider| provider.replies.is_some())
+    }
 }
 
 /// What is counted that readers do with emails.
@@ -170,6 +183,25 @@ pub struct Campaign {
     /// A message that is older, in milliseconds, is not sent any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<i64>,
+    /// What counts as a success of its messages; nothing said: the goals that its flow reaches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conversions: Vec<Conversion>,
+}
+
+/// Something that counts for a campaign, and for the last of its messages that came before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conversion {
+    pub on: Trigger,
+    /// How long after the message at most, in milliseconds.
+    pub within: i64,
+    /// The number of the event that it is worth, by its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Vec<String>>,
+}
+
+impl Conversion {
+    /// How long after a message something counts where nobody says: seven days.
+    pub const WITHIN: i64 = 7 * 86_400_000;
 }
 
 /// Something that is written about, and that a reader can want or not.
@@ -199,7 +231,7 @@ pub enum Reentry {
     PerKey(Vec<String>),
 }
 
-/// What makes everybody whom it happens to leave, or pause.
+/// What makes everybody whom it happens to leave, or pause, or is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -300,6 +332,23 @@ pub struct Provider {
     /// from (SES), the public key (SendGrid) or the key (Resend) that they are signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// A secret: the password of the calls that bring answers to messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<String>,
+}
+
+/// A mailbox in which answers to messages are looked for, over IMAP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    pub id: String,
+    /// A secret that holds `imaps://USER:PASSWORD@HOST`.
+    pub url: String,
+    /// `INBOX`, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// How often it is looked at, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<i64>,
 }
 
 /// Which messages a provider gets, beside the others of the project.
@@ -373,6 +422,9 @@ pub enum ProviderKind {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dkim: Option<Dkim>,
+        /// How many there may be at once; `None`: what the server thinks right.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connections: Option<u16>,
     },
     Postmark {
         /// A secret: the token of a Postmark server.
@@ -455,7 +507,7 @@ impl ProviderKind {
     pub fn secrets(&self) -> Vec<&str> {
         let (needed, url): (Vec<&String>, &Option<String>) = match self {
             ProviderKind::Capture => (vec![], &None),
-            ProviderKind::Smtp { url, dkim } => {
+            ProviderKind::Smtp { url, dkim, .. } => {
                 (std::iter::once(url).chain(dkim.as_ref().map(|d| &d.key)).collect(), &None)
             }
             ProviderKind::Postmark { token, url, .. } => (vec![token], url),

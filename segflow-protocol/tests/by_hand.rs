@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use segflow_protocol::{
-    Completion, Cut, Entry, Happened, Journal, Json, OpKind, ReadDelta, Request, Turn, decode, decode_request, encode,
-    encode_request,
+    Completion, Cut, Entry, Happened, Journal, Json, OpKind, ReadDelta, Rendered, Request, Response, Turn, decode,
+    decode_request, encode, encode_request, encode_response,
 };
 
 fn happened() -> impl Strategy<Value = Happened> {
@@ -63,6 +63,12 @@ proptest! {
         prop_assert_eq!(&decode::<Request>(&bytes).expect("it can be read"), &request);
         prop_assert!(decode_request(&bytes[..bytes.len() - 1]).is_err(), "one byte too few");
         prop_assert!(decode_request(&[&bytes[..], &[0]].concat()).is_err(), "one byte too many");
+    }
+
+    #[test]
+    fn an_email_is_the_same_bytes_either_way(subject in ".{0,9}", html in ".{0,300}", text in ".{0,200}") {
+        let response = Response::Rendered(Rendered { subject, html, text });
+        prop_assert_eq!(encode_response(&response), encode(&response));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use segflow_protocol::{self as protocol, Daily, Guarantee, InFlight, Mode, Problem, Reentry, Trigger, Window};
+use segflow_protocol::{
+    self as protocol, Cond, Daily, Guarantee, InFlight, Mode, Problem, Reentry, Test, Trigger, Window, own,
+};
 
 use crate::flow::{self, Outcome};
-use crate::{Attributes, Column, Duration, Event, Events, Flow, Segment, Topic, When};
+use crate::{Attributes, Column, Conversion, Duration, Event, Events, Flow, Segment, Topic, When};
 
 type Start = Box<dyn Fn(segflow_core::flow::Flow) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
@@ -39,6 +41,7 @@ pub struct Campaign<U> {
     windows: Vec<Window>,
     per_day: Option<Daily>,
     max_age: Option<Duration>,
+    conversions: Vec<Conversion>,
     problems: Vec<Problem>,
 }
 
@@ -66,6 +69,7 @@ impl<U: Attributes> Campaign<U> {
             windows: vec![],
             per_day: None,
             max_age: None,
+            conversions: vec![],
             problems: vec![],
         }
     }
@@ -131,6 +135,12 @@ impl<U: Attributes> Campaign<U> {
         self
     }
 
+    /// A user leaves on answering a message of this campaign. `.exits_on(events::<Replied>())` is an answer to any message.
+    pub fn exits_on_reply(mut self) -> Campaign<U> {
+        self.exits_on.push(self.reply());
+        self
+    }
+
     /// A user leaves when one of the user's flows reaches this goal.
     pub fn exits_on_goal(mut self, goal: &str) -> Campaign<U> {
         self.exits_on.push(Trigger::Goal(goal.into()));
@@ -142,6 +152,17 @@ impl<U: Attributes> Campaign<U> {
         let trigger = self.trigger(events);
         self.pauses_on.push(trigger);
         self
+    }
+
+    /// A user's flow stops, until somebody resumes it, on answering a message of this campaign.
+    pub fn pauses_on_reply(mut self) -> Campaign<U> {
+        self.pauses_on.push(self.reply());
+        self
+    }
+
+    fn reply(&self) -> Trigger {
+        let is = Test::Eq(self.id.as_str().into());
+        Trigger::Event { name: own::REPLIED.into(), filter: Some(Cond::At { path: vec!["campaign".into()], is }) }
     }
 
     /// A user's flow stops, until somebody resumes it, when another of the user's flows reaches this goal.
@@ -242,6 +263,26 @@ impl<U: Attributes> Campaign<U> {
         self
     }
 
+    /// What counts as a success of the campaign, and of the last of its messages that came before it: at most seven days before, or as
+    /// long as [`within`](Events::within) says. Several things may count. Whoever has left counts as well.
+    ///
+    /// A campaign that does not say what counts has its goals counted ([`Flow::goal`]); one that does has only what it says.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+    /// # async fn winback(_: Flow<Shopper>) {}
+    /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+    /// let campaign = Campaign::new("winback", winback)
+    ///     .enters(everyone())
+    ///     .converts_on(events::<Purchase>().filter(|p| p.value.gt(10.0)).within(days(3)).value(|p| p.value));
+    /// ```
+    pub fn converts_on(mut self, what: impl Into<Conversion>) -> Campaign<U> {
+        self.conversions.push(what.into());
+        self
+    }
+
     fn trigger<E: Event>(&mut self, events: Events<E>) -> Trigger {
         let events = events.protocol();
         if events.within.is_some() {
@@ -287,6 +328,7 @@ impl<U: Attributes> Campaign<U> {
             windows: self.windows.clone(),
             per_day: self.per_day.clone(),
             max_age: self.max_age.map(Duration::as_millis),
+            conversions: self.conversions.iter().map(Conversion::declaration).collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use segflow_core::flow::{self, Given};
-use segflow_protocol::{Json, Render, Request, Response, Turn, decode_request, encode};
+use segflow_protocol::{Json, Render, Request, Response, Turn, decode_request, encode_response};
 
 use crate::{Attributes, Project, email};
 
@@ -15,7 +15,7 @@ pub fn answer<U: Attributes>(project: impl FnOnce() -> Project<U>, request: &[u8
         Ok(request) => respond(&ManuallyDrop::new(project()), request),
         Err(e) => Response::Refused(e.to_string()),
     };
-    encode(&response)
+    encode_response(&response)
 }
 
 /// Describes the project, runs a turn of a campaign, or renders a message.

@@ -53,10 +53,12 @@ extern crate self as segflow;
 mod campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod client;
+mod conversion;
 pub mod dispatch;
 mod duration;
 mod email;
 mod flow;
+mod mailbox;
 #[cfg(target_arch = "wasm32")]
 mod memory;
 mod native;
@@ -174,6 +176,7 @@ pub use segflow_protocol::{Beyond, InFlight, Texts};
 pub use campaign::Campaign;
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::Client;
+pub use conversion::Conversion;
 pub use duration::{Duration, days, hours, milliseconds, minutes, seconds, weeks};
 pub use email::html::{Children, Class, Html, Show};
 pub use email::{Email, Message, links};
@@ -181,9 +184,10 @@ pub use flow::{
     Answer, Asked, Completed, Either, Experiment, Flow, Outcome, Task, WORKDAYS, Wait, WaitFor, WaitForWithin, Webhook,
     WebhookError, Weekday, When, WithHoldout, at, between, business_hours, join, next, on, race,
 };
+pub use mailbox::{Imap, Mailbox};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::Native;
-pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Subscribed, Unsubscribed};
+pub use own::{Bounced, Clicked, Complained, Confirmed, Opened, Replied, Subscribed, Unsubscribed};
 pub use patch::{IntoPatch, Patch};
 pub use project::Project;
 pub use provider::{Capture, Endpoint, MixMax, Postmark, Provider, Resend, Route, SendGrid, Ses, Smtp};
@@ -200,14 +204,16 @@ pub use transaction::Transaction;
 pub mod __private {
     pub use inventory;
     pub use segflow_core::flow::Template;
+    pub use segflow_macros::html_into;
     pub use segflow_protocol::{ABI_VERSION, Field, Json, Type};
+    pub use serde::de::{IgnoredAny, MapAccess};
 
     #[cfg(feature = "files")]
     pub use crate::email::TemplateFile;
-    pub use crate::email::html::{Body, ClassPart};
+    pub use crate::email::html::{Body, ClassPart, Part, Within, later};
     pub use crate::email::{
-        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Probe, SampleDeclaration,
-        Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
+        AnyShape, AnyValue, Arguments, EmailDeclaration, Given, KnownShape, KnownValue, Places, Probe,
+        SampleDeclaration, Shape, TemplateName, TemplateUse, argument, made_up, type_id_of,
     };
     pub use crate::schema::{EventDeclaration, default_in, default_of, read_user, to_value};
     #[cfg(target_arch = "wasm32")]

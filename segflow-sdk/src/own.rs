@@ -111,6 +111,29 @@ pub struct Clicked {
     pub link: String,
 }
 
+/// A user has answered a message: once for each answer, and not when a program did (out of office, a bounce). The project says where
+/// answers come from ([`Project::replies`](crate::Project::replies)).
+///
+/// ```
+/// # use segflow::prelude::*;
+/// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+/// # async fn sequence(_: Flow<Shopper>) {}
+/// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
+/// let campaign = Campaign::new("sequence", sequence).enters(everyone()).exits_on(events::<Replied>());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
+#[event(name = "$replied", own)]
+pub struct Replied {
+    /// The message that was answered.
+    pub message: String,
+    pub template: String,
+    pub campaign: Option<String>,
+    pub transaction: Option<String>,
+    pub subject: String,
+    /// What was written, without what it answers; its first 2,000 characters.
+    pub text: String,
+}
+
 #[cfg(test)]
 mod tests {
     use segflow_protocol::own;
@@ -124,6 +147,7 @@ mod tests {
         assert_eq!(Confirmed::NAME, own::CONFIRMED);
         assert_eq!([Bounced::NAME, Complained::NAME], [own::BOUNCED, own::COMPLAINED]);
         assert_eq!([Opened::NAME, Clicked::NAME], [own::OPENED, own::CLICKED]);
+        assert_eq!(Replied::NAME, own::REPLIED);
         assert!(schema::declared_events().iter().all(|event| !event.name.starts_with('$')));
         let told = serde_json::json!({"topic": null, "message": "msg_1", "campaign": "news", "template": "letter", "via": "page"});
         let read: Unsubscribed = serde_json::from_value(told).expect("as the server tells it");

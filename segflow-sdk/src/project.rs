@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::campaign::take_window;
 use crate::email::{Message, templates, untracked};
+use crate::mailbox::Mailbox;
 use crate::provider::Provider;
 use crate::{Attributes, Campaign, Duration, Event, Segment, Topic, Transaction, When, schema};
 
@@ -31,10 +32,12 @@ use crate::{Attributes, Campaign, Duration, Event, Segment, Topic, Transaction, 
 pub struct Project<U> {
     name: String,
     from: Option<String>,
+    reply_to: Option<String>,
     segments: Vec<Segment<U>>,
     campaigns: Vec<Campaign<U>>,
     transactions: Vec<Transaction>,
     providers: Vec<Provider>,
+    mailboxes: Vec<Mailbox>,
     topics: Vec<Topic>,
     postal: Option<String>,
     links_at: Option<String>,
@@ -53,10 +56,12 @@ impl<U: Attributes> Project<U> {
         Project {
             name: name.into(),
             from: None,
+            reply_to: None,
             segments: vec![],
             campaigns: vec![],
             transactions: vec![],
             providers: vec![],
+            mailboxes: vec![],
             topics: vec![],
             postal: None,
             links_at: None,
@@ -73,6 +78,12 @@ impl<U: Attributes> Project<U> {
     /// The sender of every message: `Segflow <hello@segflow.example>`.
     pub fn from(mut self, mailbox: impl Into<String>) -> Project<U> {
         self.from = Some(mailbox.into());
+        self
+    }
+
+    /// Where answers to every message go, if that is another mailbox than the sender: `Segflow <replies@segflow.example>`.
+    pub fn reply_to(mut self, mailbox: impl Into<String>) -> Project<U> {
+        self.reply_to = Some(mailbox.into());
         self
     }
 
@@ -106,6 +117,13 @@ impl<U: Attributes> Project<U> {
     /// Adds a provider, such as [`Postmark::token`](crate::Postmark::token) or [`Smtp::url`](crate::Smtp::url).
     pub fn provider(mut self, provider: impl Into<Provider>) -> Project<U> {
         self.providers.push(provider.into());
+        self
+    }
+
+    /// Looks for answers to messages in a mailbox, such as [`Imap::url`](crate::Imap::url): [`Replied`](crate::Replied). Some providers bring
+    /// them by themselves ([`Postmark::replies`](crate::Postmark::replies), [`SendGrid::replies`](crate::SendGrid::replies)).
+    pub fn replies(mut self, mailbox: impl Into<Mailbox>) -> Project<U> {
+        self.mailboxes.push(mailbox.into());
         self
     }
 
@@ -212,6 +230,7 @@ impl<U: Attributes> Project<U> {
             name: self.name.clone(),
             sdk: env!("CARGO_PKG_VERSION").to_string(),
             from: self.from.clone(),
+            reply_to: self.reply_to.clone(),
             user: U::fields(),
             address: U::ADDRESS.map(String::from),
             time_zone: U::TIME_ZONE.map(String::from),
@@ -221,6 +240,7 @@ impl<U: Attributes> Project<U> {
             transactions: transactions.into_iter().filter_map(Result::ok).collect(),
             templates,
             providers: self.providers.iter().map(|provider| provider.0.clone()).collect(),
+            mailboxes: self.mailboxes.iter().map(|mailbox| mailbox.0.clone()).collect(),
             topics: self.all_topics(),
             postal: self.postal.clone(),
             links_at: self.links_at.clone(),

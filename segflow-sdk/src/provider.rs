@@ -85,18 +85,26 @@ pub struct Capture;
 pub struct Smtp {
     url: String,
     dkim: Option<Dkim>,
+    connections: Option<u16>,
 }
 
 impl Smtp {
     /// `secret` is the name of a secret of the server that holds `smtp://user:password@host:587` or `smtps://…`.
     pub fn url(secret: impl Into<String>) -> Smtp {
-        Smtp { url: secret.into(), dkim: None }
+        Smtp { url: secret.into(), dkim: None, connections: None }
     }
 
     /// Signs every message for `domain`, with a key whose public half stands in the DNS at `SELECTOR._domainkey.DOMAIN`. `secret` names
     /// the key: RSA as PKCS#1 PEM, or the 32 bytes of an Ed25519 key in base64. Not needed where the SMTP server signs.
     pub fn dkim(mut self, domain: impl Into<String>, selector: impl Into<String>, secret: impl Into<String>) -> Smtp {
         self.dkim = Some(Dkim { domain: domain.into(), selector: selector.into(), key: secret.into() });
+        self
+    }
+
+    /// How many connections there may be at once from each server of Segflow, 16 if nothing is said. One message is under way on each, so
+    /// this is also how many may become `unknown` when a server is killed.
+    pub fn connections(mut self, most: u16) -> Smtp {
+        self.connections = Some(most);
         self
     }
 }
@@ -109,13 +117,14 @@ pub struct Postmark {
     campaigns: String,
     url: Option<String>,
     webhook: Option<String>,
+    replies: Option<String>,
 }
 
 impl Postmark {
     /// `secret` names the token of a Postmark server.
     pub fn token(secret: impl Into<String>) -> Postmark {
         let (transactions, campaigns) = ("outbound".into(), "broadcast".into());
-        Postmark { token: secret.into(), transactions, campaigns, url: None, webhook: None }
+        Postmark { token: secret.into(), transactions, campaigns, url: None, webhook: None, replies: None }
     }
 
     /// Other message streams than the ones that every Postmark server has.
@@ -128,6 +137,13 @@ impl Postmark {
     /// is yours to make up.
     pub fn webhook(mut self, secret: impl Into<String>) -> Postmark {
         self.webhook = Some(secret.into());
+        self
+    }
+
+    /// Takes answers to messages from Postmark's inbound stream, at `https://segflow:PASSWORD@…/webhooks/main/postmark/replies`. `secret`
+    /// names the password, which is yours to make up. Answers have to go there: [`Project::reply_to`](crate::Project::reply_to).
+    pub fn replies(mut self, secret: impl Into<String>) -> Postmark {
+        self.replies = Some(secret.into());
         self
     }
 }
@@ -170,18 +186,26 @@ pub struct SendGrid {
     key: String,
     url: Option<String>,
     webhook: Option<String>,
+    replies: Option<String>,
 }
 
 impl SendGrid {
     /// `secret` names an API key that may send.
     pub fn key(secret: impl Into<String>) -> SendGrid {
-        SendGrid { key: secret.into(), url: None, webhook: None }
+        SendGrid { key: secret.into(), url: None, webhook: None, replies: None }
     }
 
     /// Takes what SendGrid tells of messages, at `https://…/webhooks/main/sendgrid`. `secret` names the verification key that SendGrid
     /// shows with its signed event webhook.
     pub fn webhook(mut self, secret: impl Into<String>) -> SendGrid {
         self.webhook = Some(secret.into());
+        self
+    }
+
+    /// Takes answers to messages from SendGrid's Inbound Parse, at `https://segflow:PASSWORD@…/webhooks/main/sendgrid/replies`. `secret`
+    /// names the password, which is yours to make up. Answers have to go there: [`Project::reply_to`](crate::Project::reply_to).
+    pub fn replies(mut self, secret: impl Into<String>) -> SendGrid {
+        self.replies = Some(secret.into());
         self
     }
 }
@@ -266,12 +290,18 @@ macro_rules! elsewhere {
 elsewhere!(Postmark Ses SendGrid Resend MixMax);
 
 fn provider(id: &str, kind: ProviderKind) -> Provider {
-    Provider(protocol::Provider { id: id.into(), kind, route: protocol::Route::default(), webhook: None })
+    let route = protocol::Route::default();
+    Provider(protocol::Provider { id: id.into(), kind, route, webhook: None, replies: None })
 }
 
 fn heard(id: &str, kind: ProviderKind, webhook: Option<String>) -> Provider {
     let mut provider = provider(id, kind);
     provider.0.webhook = webhook;
+    provider
+}
+
+fn answered(mut provider: Provider, replies: Option<String>) -> Provider {
+    provider.0.replies = replies;
     provider
 }
 
@@ -282,14 +312,14 @@ impl From<Capture> for Provider {
 }
 
 impl From<Smtp> for Provider {
-    fn from(Smtp { url, dkim }: Smtp) -> Provider {
-        provider("smtp", ProviderKind::Smtp { url, dkim })
+    fn from(Smtp { url, dkim, connections }: Smtp) -> Provider {
+        provider("smtp", ProviderKind::Smtp { url, dkim, connections })
     }
 }
 
 impl From<Postmark> for Provider {
-    fn from(Postmark { token, transactions, campaigns, url, webhook }: Postmark) -> Provider {
-        heard("postmark", ProviderKind::Postmark { token, transactions, campaigns, url }, webhook)
+    fn from(Postmark { token, transactions, campaigns, url, webhook, replies }: Postmark) -> Provider {
+        answered(heard("postmark", ProviderKind::Postmark { token, transactions, campaigns, url }, webhook), replies)
     }
 }
 
@@ -300,8 +330,8 @@ impl From<Ses> for Provider {
 }
 
 impl From<SendGrid> for Provider {
-    fn from(SendGrid { key, url, webhook }: SendGrid) -> Provider {
-        heard("sendgrid", ProviderKind::SendGrid { key, url }, webhook)
+    fn from(SendGrid { key, url, webhook, replies }: SendGrid) -> Provider {
+        answered(heard("sendgrid", ProviderKind::SendGrid { key, url }, webhook), replies)
     }
 }
 
@@ -365,6 +395,9 @@ mod tests {
         assert!(heard.iter().all(|provider| provider.0.webhook.as_deref() == Some("W")));
         let told = serde_json::to_value(&heard[2].0).expect("JSON");
         assert_eq!(told, json!({"id": "sendgrid", "kind": {"send_grid": {"key": "A"}}, "webhook": "W"}));
+        let answered: [Provider; 2] =
+            [Postmark::token("A").replies("R").into(), SendGrid::key("A").webhook("W").replies("R").into()];
+        assert!(answered.iter().all(|provider| provider.0.replies.as_deref() == Some("R")));
         let routed = Capture.priority(2).weight(3).campaigns_only().per_second(14).per_day(50_000).named("bulk");
         let route = json!({"priority": 2, "weight": 3, "only": "campaigns", "per_second": 14, "per_day": 50_000});
         let told = serde_json::to_value(&routed.0).expect("JSON");

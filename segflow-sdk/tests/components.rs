@@ -32,6 +32,71 @@ fn price_line(
     }
 }
 
+/// Shown once, in place: written into the email itself.
+#[component]
+fn once(title: &str, children: Children) -> Html {
+    let title = title.to_uppercase();
+    html! { <Section class="dark:bg-black"><Text>{title} ": "</Text>{children}</Section> }
+}
+
+#[component]
+fn twice(children: Children) -> Html {
+    html! { {&children} "|" {children} }
+}
+
+#[component]
+fn perhaps(shown: bool, mut children: Children) -> Html {
+    if children.is_empty() {
+        children = html! { "none" };
+    }
+    html! { if shown { {children} } }
+}
+
+#[component]
+fn early(children: Children) -> Html {
+    if children.is_empty() {
+        return html! { "nothing" };
+    }
+    html! { {children} }
+}
+
+#[component]
+fn passed_on(children: Children) -> Html {
+    html! { <Once title="passed" children={children}/> }
+}
+
+#[test]
+fn children_are_the_same_wherever_they_are_shown() {
+    let (words, name) = (vec!["a", "b", "c"], "Ada".to_string());
+    let shown = |part: Html| {
+        let mut text = String::new();
+        segflow::Show::html(&part, &mut text);
+        let (mut at, mut out) = (0, String::new());
+        // Without tags.
+        while let Some(tag) = text[at..].find('<') {
+            out += &text[at..at + tag];
+            at += tag + text[at + tag..].find('>').map_or(0, |end| end + 1);
+        }
+        out + &text[at..]
+    };
+    assert_eq!(shown(html! { <Once title="x">"1" {&name} "2"</Once> }), "X: 1Ada2");
+    assert_eq!(shown(html! { <Once title="x"/> }), "X: ");
+    assert_eq!(shown(html! { <Once title="x" children={html! { "y" }}/> }), "X: y");
+    assert_eq!(shown(html! { "0" <Once title="x"><Once title="y">"1"</Once> "2"</Once> "3" }), "0X: Y: 123");
+    assert_eq!(shown(html! { <Twice>"1"</Twice> }), "1|1");
+    assert_eq!(shown(html! { <Perhaps shown>"1"</Perhaps> <Perhaps>"2"</Perhaps> <Perhaps shown/> }), "1none");
+    assert_eq!(shown(html! { <Early>"1"</Early> <Early/> }), "1nothing");
+    assert_eq!(shown(html! { <PassedOn>"1"</PassedOn> }), "PASSED: 1");
+    assert_eq!(shown(once("called", html! { "1" })), "CALLED: 1");
+    // What leaves the children leaves the loop around.
+    assert_eq!(
+        shown(html! { for word in words { <Once title="x">{if word == "b" { break } else { word }}</Once> } }),
+        "X: a"
+    );
+    // And what is moved into them is gone.
+    assert_eq!(shown(html! { <Once title="x">{String::from(name)}</Once> }), "X: Ada");
+}
+
 #[email("container")]
 fn container(_user: &Reader) -> Email {
     html! {

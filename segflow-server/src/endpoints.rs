@@ -48,7 +48,8 @@ pub struct Endpoints {
     allow_private: bool,
     /// Those that are being called.
     busy: Arc<Mutex<BTreeSet<String>>>,
-    flights: Arc<Flights>,
+    /// What is under way.
+    pub flights: Arc<Flights>,
 }
 
 impl Endpoints {
@@ -98,29 +99,16 @@ impl Endpoints {
 
     /// Delivers all that is due now. Returns whether there was any of it.
     pub async fn drain(self: &Arc<Self>) -> Result<bool> {
-        let mut worked = false;
-        loop {
-            let due = self.tick().await?;
-            self.settle().await;
-            if due == 0 {
-                return Ok(worked);
-            }
-            worked = true;
-        }
-    }
-
-    /// Waits until nobody is being called.
-    pub async fn settle(&self) {
-        self.flights.settle().await;
-    }
-
-    /// Waits until a batch may have ended.
-    pub async fn landed(&self) {
-        self.flights.landed().await;
+        self.flights.drain(|| self.tick()).await
     }
 
     pub async fn next_due(&self) -> Result<Option<i64>> {
         Ok(queue::queues(&self.store.db).await?.into_iter().map(|queue| queue.due_at).min())
+    }
+
+    /// Whether there is anybody to be told anything.
+    pub async fn any(&self) -> Result<bool> {
+        endpoints::any(&self.store.db).await
     }
 
     /// Removes what was delivered, or given up, long enough ago.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::store::Result;
+
 #[derive(Default)]
 pub struct Flights {
     count: AtomicUsize,
@@ -18,6 +20,20 @@ impl Flights {
     pub fn begin(self: &Arc<Self>) -> Flight {
         self.count.fetch_add(1, Ordering::SeqCst);
         Flight(self.clone())
+    }
+
+    /// Begins all that is due now, and waits for it, until nothing is due any more. `begin` says how much it has begun. Returns whether there
+    /// was any of it.
+    pub async fn drain<F: Future<Output = Result<usize>>>(&self, begin: impl Fn() -> F) -> Result<bool> {
+        let mut worked = false;
+        loop {
+            let begun = begin().await?;
+            self.settle().await;
+            if begun == 0 {
+                return Ok(worked);
+            }
+            worked = true;
+        }
     }
 
     /// Waits until nothing is under way.

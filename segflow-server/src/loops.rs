@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::drive::{Advance, Trial, Wishes};
 use crate::endpoints::Endpoints;
 use crate::engine::Engine;
+use crate::mailboxes::Mailboxes;
 use crate::ownership::{Beaten, Ownership};
 use crate::ready::Ready;
 use crate::segments::{Segments, Went};
@@ -28,11 +29,17 @@ const POLL: Duration = Duration::from_millis(200);
 /// How long is waited for the engine to work off what it was told about a whole segment.
 const BACKLOG: Duration = Duration::from_millis(20);
 
+/// How often it is looked whether there is an endpoint at all.
+const LISTENERS: Duration = Duration::from_secs(2);
+
 /// How often is looked whether a provider is to be asked about a message.
 const ASK: Duration = Duration::from_secs(1);
 
 /// How often what endpoints were told long ago is removed.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// How often is looked which mailboxes are due.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// How long a loop waits after the database failed it.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -45,6 +52,8 @@ pub struct Loops {
     pub webhooks: Arc<Webhooks>,
     pub endpoints: Arc<Endpoints>,
     pub segments: Arc<Segments>,
+    /// `None`, where no mail leaves: nobody answers then.
+    pub mailboxes: Option<Arc<Mailboxes>>,
     pub ownership: Arc<Ownership>,
     /// Something was stored.
     pub wake: Arc<Notify>,
@@ -66,6 +75,7 @@ impl Loops {
         loops.spawn(self.clone().call());
         loops.spawn(self.clone().tell());
         loops.spawn(self.clone().go_through());
+        loops.spawn(self.clone().read_mail());
         loops.spawn(self.clone().heartbeat());
         loops.spawn(self.clone().account());
         let mut result = Ok(());
@@ -157,27 +167,36 @@ impl Loops {
             };
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = self.webhooks.landed() => {}
+                () = self.webhooks.flights.landed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
     async fn tell(self: Arc<Self>) -> Result<()> {
-        let mut tidied = monotonic();
+        let (mut tidied, mut asked, mut is_heard) = (monotonic(), None::<Instant>, false);
         loop {
-            let mut told = self.endpoints.tick().await.map(drop);
+            let mut told = Ok(());
+            // Most servers have no endpoint: their queues are not looked for. The first one may be another server's doing.
+            if !is_heard || asked.is_none_or(|at| at.elapsed() >= LISTENERS) {
+                asked = Some(monotonic());
+                told = self.endpoints.any().await.map(|any| is_heard = any);
+            }
+            if is_heard && told.is_ok() {
+                told = self.endpoints.tick().await.map(drop);
+            }
             if told.is_ok() && tidied.elapsed() >= TIDY {
                 told = self.endpoints.tidy().await;
                 tidied = monotonic();
             }
             let pause = match told {
-                Ok(()) => POLL,
+                Ok(()) if is_heard => POLL,
+                Ok(()) => LISTENERS,
                 Err(error) => self.survive(error)?,
             };
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = self.endpoints.landed() => {}
+                () = self.endpoints.flights.landed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -202,6 +221,25 @@ impl Loops {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    async fn read_mail(self: Arc<Self>) -> Result<()> {
+        let Some(mailboxes) = &self.mailboxes else {
+            self.stop.cancelled().await;
+            return Ok(());
+        };
+        loop {
+            let pause = match mailboxes.tick().await {
+                Ok(()) => ROUND,
+                Err(error) => self.survive(error)?,
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        mailboxes.settle().await;
+        Ok(())
     }
 
     /// Keeps the leases, takes what is free, gives back what is too much.
@@ -304,6 +342,9 @@ impl Loops {
 
     /// Moves the virtual clock from one due instant to the next, running all that is due at each, up to the target.
     async fn advance(&self, to: i64) -> Result<i64> {
+        if let Some(mailboxes) = &self.mailboxes {
+            mailboxes.drain().await?;
+        }
         loop {
             while self.segments.drain().await?
                 | self.engine.drain().await?

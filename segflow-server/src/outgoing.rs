@@ -46,3 +46,24 @@ pub fn pause(headers: &HeaderMap) -> Option<i64> {
     let seconds: f64 = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
     Some((seconds.clamp(0.0, 86_400.0) * 1_000.0) as i64)
 }
+
+/// The user or the password of an address, as it is without the escapes that an address needs.
+pub fn unescaped(text: &str) -> Result<String, String> {
+    let mut bytes = vec![];
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digits = [*high, *low];
+                let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                bytes.push(code.ok_or("a % that is not followed by two hex digits")?);
+                tail
+            }
+            (byte, tail) => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+    String::from_utf8(bytes).map_err(|_| "user and password must be UTF-8".into())
+}

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use crate::links::Links;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::loops::Loops;
+use crate::mailboxes::Mailboxes;
 use crate::notices::Notices;
 use crate::ownership::Ownership;
 use crate::plugin::Host;
@@ -59,7 +61,14 @@ pub struct Server {
 
 impl Server {
     /// Opens the database, starts the loops and serves HTTP on a listener.
-    pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
+    ///
+    /// A box, so that all of it is compiled here and not anew in every program that starts one: what an `async fn` does becomes code where
+    /// it is awaited.
+    pub fn start(config: Config, listener: TcpListener) -> LocalBoxFuture<'static, anyhow::Result<Server>> {
+        Box::pin(Server::begin(config, listener))
+    }
+
+    async fn begin(config: Config, listener: TcpListener) -> anyhow::Result<Server> {
         let sqlite = config.db.strip_prefix("sqlite://").map(Path::new);
         let lock = sqlite.map(Lock::take).transpose()?;
         // Shorter than the lease: a lock that a stopped server holds must not keep its users from the others.
@@ -131,6 +140,12 @@ impl Server {
             Endpoints::new(store.clone(), clock.clone(), ownership.clone(), secrets.clone(), private_webhooks)?;
         let endpoints = Arc::new(endpoints);
         let segments = Segments::new(store.clone(), deploy.clone(), clock.clone(), ownership.clone(), wake.clone());
+        let mailboxes = || {
+            let (store, deploy, clock) = (store.clone(), deploy.clone(), clock.clone());
+            let (ownership, secrets) = (ownership.clone(), secrets.clone());
+            Arc::new(Mailboxes::new(store, deploy, clock, ownership, secrets, wake.clone(), stop.clone()))
+        };
+        let mailboxes = (!captures).then(mailboxes);
         let (drive, wishes) = Drive::new(clock.clone(), wake.clone());
         let loops = Arc::new(Loops {
             store: store.clone(),
@@ -140,6 +155,7 @@ impl Server {
             webhooks: webhooks.clone(),
             endpoints: endpoints.clone(),
             segments: Arc::new(segments),
+            mailboxes,
             ownership: ownership.clone(),
             wake,
             ready: ready_to_send,
@@ -148,7 +164,8 @@ impl Server {
         });
 
         let ready = Arc::new(AtomicBool::new(true));
-        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), links.clone(), &config)?;
+        let (told, known) = (links.clone(), secrets.clone());
+        let doctor = Doctor::new(store.clone(), deploy.clone(), delivery.clone(), told, known, &config)?;
         let api = Api {
             store: store.clone(),
             deploy,
@@ -247,7 +264,11 @@ impl Server {
     }
 
     /// Takes no more requests, finishes what has begun, gives its users back.
-    pub async fn stop(self) {
+    pub fn stop(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.end())
+    }
+
+    async fn end(self) {
         self.ready.store(false, Ordering::SeqCst);
         self.stop.cancel();
         if tokio::time::timeout(DRAIN, self.loops).await.is_err() {
@@ -259,10 +280,10 @@ impl Server {
             tracing::warn!("some messages were still being sent; they are accounted for at the next start");
         }
         self.delivery.leave().await;
-        if tokio::time::timeout(DRAIN, self.webhooks.settle()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.webhooks.flights.settle()).await.is_err() {
             tracing::warn!("some webhooks were still being called; they are called again at the next start");
         }
-        if tokio::time::timeout(DRAIN, self.endpoints.settle()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.endpoints.flights.settle()).await.is_err() {
             tracing::warn!("some endpoints were still being told; they are told again at the next start");
         }
         if tokio::time::timeout(DRAIN, self.http).await.is_err() {

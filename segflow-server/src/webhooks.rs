@@ -44,7 +44,8 @@ pub struct Webhooks {
     http: reqwest::Client,
     allow_private: bool,
     slots: Arc<Semaphore>,
-    flights: Arc<Flights>,
+    /// What is under way.
+    pub flights: Arc<Flights>,
     /// An answer is a fact: somebody has to look at it.
     wake: Arc<Notify>,
 }
@@ -103,25 +104,7 @@ impl Webhooks {
 
     /// Makes all calls that are due now, and waits for them. Returns whether there were any.
     pub async fn drain(self: &Arc<Self>) -> Result<bool> {
-        let mut worked = false;
-        loop {
-            let begun = self.tick().await?;
-            self.settle().await;
-            if begun == 0 {
-                return Ok(worked);
-            }
-            worked = true;
-        }
-    }
-
-    /// Waits until no call is under way.
-    pub async fn settle(&self) {
-        self.flights.settle().await;
-    }
-
-    /// Waits until a call may have ended.
-    pub async fn landed(&self) {
-        self.flights.landed().await;
+        self.flights.drain(|| self.tick()).await
     }
 
     pub async fn next_due(&self) -> Result<Option<i64>> {

@@ -22,7 +22,7 @@ const KILLS: usize = 17;
 const COMMITS: u32 = 9;
 
 /// How many messages a server sends at once.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 16;
 
 /// What has been acknowledged.
 #[derive(Default)]

@@ -19,7 +19,7 @@ use crate::harness::*;
 const LEASE: Duration = Duration::from_secs(2);
 
 /// How many messages a server sends at once.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 16;
 
 /// Looks at a database from outside.
 struct Watch(Db);

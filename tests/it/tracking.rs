@@ -142,6 +142,11 @@ async fn what_is_done_with_a_message_reaches_its_flow(db: Database) {
     );
     // Whoever looks at a message has got it.
     assert_eq!(message["status"], "delivered");
+    // Each message counts once, whatever is done with it.
+    assert_eq!((&message["opened_at"], &message["clicked_at"]), (&json!("2026-01-01T10:00:00Z"), &Value::Null));
+    assert_eq!(offer(&app, "ada").await["clicked_at"], "2026-01-01T11:00:00Z");
+    let came = json!({ "sent": 12, "opened": 3, "clicked": 1, "converted": 0, "conversions": 0, "value": 0.0 });
+    assert_eq!(app.get("/v1/campaigns/watched").await.ok()["results"], came);
 }
 
 async fn what_programs_do_is_kept_and_tells_nobody(db: Database) {

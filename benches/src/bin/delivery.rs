@@ -35,7 +35,7 @@ struct Args {
 }
 
 /// Of the server over SMTP.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 64;
 /// What an email of this project is, in bytes, about.
 const SIZE: usize = 4_500;
 /// Between two events.
@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
         for delay in &delays {
             let slower = if delay.is_zero() { String::new() } else { format!(", {} more per commit", time(*delay)) };
             title(&format!("{}{slower}", kind.name()));
-            over_smtp(&args, kind, *delay, &variant(&senders, "smtp")?).await?;
+            over_smtp(&args, kind, *delay, &variant(&senders, "smtp64")?).await?;
             to_postmark(&args, kind, *delay, &variant(&senders, "postmark")?).await?;
         }
     }

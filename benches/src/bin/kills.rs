@@ -31,7 +31,7 @@ struct Args {
 }
 
 /// Connections of the server to the mail server: the most that one kill may leave unknown.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 16;
 
 /// Messages decided and not accepted yet, about: enough that mail is under way at any moment.
 const BACKLOG: usize = 400;

@@ -110,6 +110,9 @@ pub struct Message {
     pub created_at: Option<jiff::Timestamp>,
     pub sent_at: Option<jiff::Timestamp>,
     pub subject: Option<String>,
+    pub opened_at: Option<jiff::Timestamp>,
+    pub clicked_at: Option<jiff::Timestamp>,
+    pub conversions: u64,
 }
 
 /// A stored secret, without its value.

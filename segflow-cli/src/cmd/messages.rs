@@ -127,6 +127,9 @@ fn lines(message: &Value) -> Vec<String> {
     say("decided", text("created_at"));
     say("due", text("due_at"));
     say("sent", text("sent_at"));
+    say("opened", text("opened_at"));
+    say("clicked", text("clicked_at"));
+    say("answered", text("replied_at"));
     say("from", text("from"));
     say("to", text("to"));
     let known = text("provider_message_id").map_or(String::new(), |id| format!(", as {id}"));
@@ -142,6 +145,13 @@ fn lines(message: &Value) -> Vec<String> {
         let detail = text("detail").map_or(String::new(), |detail| format!(": {detail}"));
         let (number, outcome) = (attempt["attempt"].as_u64().unwrap_or(0), text("outcome").unwrap_or_default());
         lines.push(format!("  {}  try {number}{by}: {outcome}{detail}", text("at").unwrap_or_default()));
+    }
+    for success in message["converted_by"].as_array().into_iter().flatten() {
+        let text = |field: &str| success[field].as_str().map(|text| visible(text).into_owned());
+        let goal = text("goal").map(|goal| format!("the goal {goal}"));
+        let what = text("event").or(goal).unwrap_or_default();
+        let worth = success["value"].as_f64().map_or(String::new(), |value| format!(", worth {value}"));
+        lines.push(format!("  {}  counts: {what}{worth}", text("at").unwrap_or_default()));
     }
     lines
 }
@@ -161,6 +171,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_has_come_of_a_message() {
+        let message = json!({
+            "status": "delivered", "template": "winback", "user_id": "ada", "campaign": "winback-campaign",
+            "sent_at": "2026-01-01T09:00:00Z", "opened_at": "2026-01-01T10:00:00Z", "clicked_at": null,
+            "converted_by": [
+                {"at": "2026-01-02T09:00:00Z", "event": "purchase", "goal": null, "event_id": "e", "value": 19.5},
+                {"at": "2026-01-03T09:00:00Z", "event": null, "goal": "won", "event_id": null, "value": null},
+            ],
+        });
+        assert_eq!(
+            lines(&message)[1..],
+            [
+                "  sent        2026-01-01T09:00:00Z",
+                "  opened      2026-01-01T10:00:00Z",
+                "  2026-01-02T09:00:00Z  counts: purchase, worth 19.5",
+                "  2026-01-03T09:00:00Z  counts: the goal won",
+            ]
+        );
+    }
+
+    #[test]
     fn how_often_a_provider_was_asked() {
         let said = |asked: u64| looked_up(&json!({ "asked": asked, "next_at": "2026-01-01T09:06:00Z" }));
         assert_eq!(said(0).as_deref(), Some("not yet; first at 2026-01-01T09:06:00Z"));
@@ -174,7 +205,7 @@ mod tests {
         let message = json!({
             "status": "pending", "template": "winback", "user_id": "ada", "campaign": "winback-campaign", "transaction": null,
             "reason": "503 busy", "subject": null, "created_at": "2026-01-01T09:00:00Z", "due_at": "2026-01-01T09:01:00Z",
-            "sent_at": null, "provider": "postmark", "provider_message_id": null, "deployment": "dep_1", "guarantee": "at_most_once",
+            "sent_at": null, "opened_at": null, "provider": "postmark", "provider_message_id": null, "deployment": "dep_1", "guarantee": "at_most_once",
             "attempts": [{"attempt": 1, "at": "2026-01-01T09:00:01Z", "provider": "postmark", "outcome": "retry", "detail": "503 busy"}],
         });
         assert_eq!(

@@ -5,10 +5,11 @@ use clap::Args;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use segflow_core::{
     Code, Plugin,
+    conversion::whole,
     enrollment::Status,
     eval::EventFact,
     ledger::{Origin, Outcome},
-    memory::{Memory, Row},
+    memory::{Converted, Memory, Row},
     merge::Object,
     project::{Project, check, declared},
     protocol::{Json, Manifest, Render, Request, Response},
@@ -90,11 +91,14 @@ impl Simulate {
             }
             let last = traffic.facts().last().map_or(from, |fact| fact.at);
             play.advance(timed(last)?)?;
-            let totals = play.totals();
+            let (totals, value) = (play.totals(), play.value());
             for (name, count) in &totals {
                 printer.result(format!("{}  {}", pad(name, 40), thousands(*count)));
             }
-            printer.document(&json!({"campaign": self.campaign, "totals": totals}));
+            if value != 0.0 {
+                printer.result(format!("{}  {value}", pad("value of conversions", 40)));
+            }
+            printer.document(&json!({"campaign": self.campaign, "totals": totals, "value": value}));
             return Ok(ExitCode::SUCCESS);
         }
         let (id, attributes, events) = match (known, &self.attributes) {
@@ -160,6 +164,8 @@ struct Play {
     /// What has happened in the campaign: when and what.
     lines: Vec<(i64, String)>,
     logged: usize,
+    /// How many conversions were seen.
+    counted: usize,
     /// Where each enrollment was last seen.
     seen: BTreeMap<String, (Status, Option<i64>)>,
 }
@@ -187,7 +193,18 @@ impl Play {
         memory.deploy(Project::new("simulated", 1, (*manifest).clone(), since, 0));
         let code = Code { plugin, manifest: manifest.clone() };
         let (lines, seen) = (vec![], BTreeMap::new());
-        Ok(Play { campaign: campaign.into(), memory, code, manifest, now: 0, events: 0, lines, logged: 0, seen })
+        Ok(Play {
+            campaign: campaign.into(),
+            memory,
+            code,
+            manifest,
+            now: 0,
+            events: 0,
+            lines,
+            logged: 0,
+            counted: 0,
+            seen,
+        })
     }
 
     fn emit(&mut self, user: &str, id: Option<&str>, name: &str, attributes: Object, at: i64) {
@@ -216,6 +233,7 @@ impl Play {
             let code = self.code.clone();
             self.memory.drain(&|_| Ok(code.clone()), self.now).map_err(|error| anyhow!("{error}"))?;
             self.entered();
+            self.converted();
             while let Some(row) = self.memory.claim(self.now) {
                 self.deliver(&row);
             }
@@ -259,6 +277,25 @@ impl Play {
             .collect();
         self.logged = self.memory.logs.len();
         self.lines.extend(logs.into_iter().map(|line| (self.now, line)));
+    }
+
+    /// What has counted for the campaign.
+    fn converted(&mut self) {
+        let new = &self.memory.conversions()[self.counted..];
+        let ours = new.iter().filter(|counted| counted.success.campaign == self.campaign);
+        let template = |message: &String| {
+            self.memory
+                .messages()
+                .find(|row| row.message.id == *message)
+                .map_or("", |row| row.message.template.as_str())
+        };
+        let lines = ours.map(|counted| {
+            let worth = counted.success.value.map_or(String::new(), |value| format!(", worth {}", whole(value as f64)));
+            (self.now, format!("{} counts for {}{worth}", counted.success.what.name(), template(&counted.message)))
+        });
+        let lines: Vec<(i64, String)> = lines.collect();
+        self.counted = self.memory.conversions().len();
+        self.lines.extend(lines);
     }
 
     /// What has changed about where enrollments stand.
@@ -309,7 +346,7 @@ impl Play {
         }
     }
 
-    /// Enrollments by status, and emails by template.
+    /// Enrollments by status, emails by template, and conversions by what they are.
     fn totals(&self) -> BTreeMap<String, u64> {
         let mut totals = BTreeMap::new();
         for (_, enrollment) in self.memory.enrollments().filter(|(_, e)| e.campaign == self.campaign) {
@@ -320,6 +357,18 @@ impl Play {
                 *totals.entry(format!("emails {}, {}", row.message.template, row.status.name())).or_default() += 1;
             }
         }
+        for counted in self.conversions() {
+            *totals.entry(format!("conversions, {}", counted.success.what.name())).or_default() += 1;
+        }
         totals
+    }
+
+    /// What conversions are worth together.
+    fn value(&self) -> f64 {
+        whole(self.conversions().filter_map(|counted| counted.success.value).map(|value| value as f64).sum())
+    }
+
+    fn conversions(&self) -> impl Iterator<Item = &Converted> {
+        self.memory.conversions().iter().filter(|counted| counted.success.campaign == self.campaign)
     }
 }

@@ -144,6 +144,11 @@ pub fn condition(cond: &Cond, object: &Object, fields: &[Field]) -> bool {
     }
 }
 
+/// The number at a path of one JSON object, as a float; `None` where there is none.
+pub fn float_at(path: &[String], object: &Object, fields: &[Field]) -> Option<f64> {
+    look_up(path, object, fields)?.as_f64()
+}
+
 fn look_up<'a>(path: &[String], object: &'a Object, fields: &'a [Field]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     let found = object.get(first).filter(|v| !v.is_null());

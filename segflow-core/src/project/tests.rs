@@ -1,6 +1,6 @@
 use segflow_protocol::{
-    Argument, Beyond, Cap, Cond, Daily, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind, Route,
-    Segment, Test, Which,
+    Argument, Beyond, Cap, Cond, Conversion, Daily, Event, Events, Guarantee, Measure, Mode, Provider, ProviderKind,
+    Route, Segment, Test, Which,
 };
 use segflow_protocol::{TimeTest, Type, Window};
 use serde_json::json;
@@ -65,6 +65,7 @@ fn sound() -> Manifest {
             kind: ProviderKind::Capture,
             route: Route::default(),
             webhook: None,
+            replies: None,
         }],
         ..Manifest::default()
     }
@@ -106,6 +107,8 @@ fn every_problem_is_found_and_names_its_place() {
     problem(|m| m.providers[0].route.weight = 0, "bad_route", "provider main", "a weight is 1 or more");
     problem(|m| m.providers[0].route.per_second = Some(0), "bad_route", "provider main", "`.per_second(0)`");
     problem(|m| m.providers[0].route.per_day = Some(0), "bad_route", "provider main", "`.per_day(0)`");
+    let none = || ProviderKind::Smtp { url: "SMTP_URL".into(), dkim: None, connections: Some(0) };
+    problem(|m| m.providers[0].kind = none(), "bad_route", "provider main", "`.connections(0)`");
     let cap = Cap { messages: 0, per: 1, beyond: Beyond::Wait };
     problem(|m| m.caps.push(cap), "bad_cap", "project", "of 0 messages");
     problem(|m| m.windows.push(Window::default()), "bad_window", "project", "ends when it begins");
@@ -127,6 +130,12 @@ fn every_problem_is_found_and_names_its_place() {
     let daily = Some(Daily { messages: 0, zone: None });
     problem(|m| m.campaigns[0].per_day = daily, "bad_limit", "campaign winback", "`.per_day(0)`");
     problem(|m| m.campaigns[0].max_age = Some(0), "bad_limit", "campaign winback", "`.max_age(…)`");
+    let conversion =
+        |name: &str, within| Conversion { on: Trigger::Event { name: name.into(), filter: None }, within, value: None };
+    let none = conversion("purchase", 0);
+    problem(|m| m.campaigns[0].conversions.push(none), "bad_limit", "campaign winback", "within no time");
+    let unknown = conversion("purchases", 1);
+    problem(|m| m.campaigns[0].conversions.push(unknown), "unknown_event", "campaign winback", "`purchase`?");
     problem(|m| m.segments.push(segment(" ", Expr::Everyone)), "empty_id", "segment  ", "needs an id");
     let long = "é".repeat(128);
     let place = format!("template {long}");

@@ -160,6 +160,7 @@ impl Step<'_> {
                     let (enrollment, campaign) = (id.clone(), campaign.clone());
                     let what = MarkKind::Goal(name.clone());
                     self.decision.marks.push(Mark { enrollment, campaign, op, what });
+                    self.converted(index, op, &name);
                     self.reached(&name, index);
                 }
             }

@@ -39,6 +39,9 @@ pub struct Audit {
     pub preset: BTreeMap<String, String>,
     /// By scope and user.
     pub arms: RefCell<BTreeMap<(String, String), String>>,
+    /// How many conversions have been looked at, and their ids.
+    pub conversions: usize,
+    pub converted: BTreeSet<String>,
     /// How often a provider has accepted each message.
     pub accepted: BTreeMap<String, u32>,
     /// What has been seen to happen, and how often.
@@ -134,6 +137,7 @@ impl Audit {
         pushes.into_iter().for_each(|push| self.saw(push));
         self.effects_of(taking, &after, &all);
         self.transactions_of(taking);
+        self.conversions_of(memory, taking, &after, &all);
         let new: BTreeSet<&String> = decision.messages.iter().map(|m| &m.id).collect();
         self.unwant(memory, |id, row| stops.contains(id) || (restarts.contains(id) && !new.contains(&row.message.id)));
         self.histories.insert(decision.user.clone(), history);

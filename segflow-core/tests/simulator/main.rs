@@ -5,6 +5,7 @@
 
 mod audit;
 mod calendar;
+mod conversions;
 mod cuts;
 mod entries;
 mod invariants;
@@ -35,7 +36,8 @@ use world::{Mode, play};
 const SEEDS: u64 = 10_000;
 
 /// What the seeds have to come to, or nothing would be said about it.
-const SEEN: [&str; 12] = [
+const SEEN: [&str; 13] = [
+    "converted event, converted goal",
     "send, update, emit, start, stop, goal, continue_as_new, refused, events loaded later",
     "wait elapsed, wait dropped, wait_until elapsed, wait_until dropped",
     "wait_for came, wait_for elapsed, wait_for dropped",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use segflow_core::project::{Project, check};
 use segflow_core::protocol::{
-    Argument, Campaign, Cond, Event, Events, Expr, Field, Guarantee, InFlight, Manifest, Measure, Mode, Reentry, Rule,
-    Segment, Template, Test, TimeTest, Transaction, Trigger, Type, Which,
+    Argument, Campaign, Cond, Conversion, Event, Events, Expr, Field, Guarantee, InFlight, Manifest, Measure, Mode,
+    Reentry, Rule, Segment, Template, Test, TimeTest, Transaction, Trigger, Type, Which,
 };
 use serde_json::json;
 
@@ -138,6 +138,18 @@ fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
         }
         _ => vec![],
     };
+    let conversion = |rng: &mut Rng| Conversion {
+        on: match rng.below(3) {
+            0 => Trigger::Goal(rng.pick(&GOALS).into()),
+            _ => {
+                let Events { name, filter, .. } = events(rng);
+                Trigger::Event { name, filter }
+            }
+        },
+        within: rng.pick(&[1, HOUR, DAY, 30 * DAY]),
+        value: rng.chance(50).then(|| vec!["v".into()]),
+    };
+    let conversions = rng.below(4).saturating_sub(1);
     Campaign {
         id,
         segments,
@@ -148,6 +160,7 @@ fn campaign(rng: &mut Rng, id: String, known: &[String]) -> Campaign {
         newcomers_only: rng.chance(10),
         exits_on: triggers(rng),
         pauses_on: triggers(rng),
+        conversions: (0..conversions).map(|_| conversion(rng)).collect(),
         ..Campaign::default()
     }
 }

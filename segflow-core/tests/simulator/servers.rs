@@ -135,7 +135,8 @@ impl World {
     fn stored(&self, user: &str) -> impl PartialEq + std::fmt::Debug + use<> {
         let work = self.memory.load(user, &[], self.now);
         let work = work.map(|(work, _)| (work.user, work.facts, work.members, work.flips));
-        let rows = (self.memory.messages().count(), self.memory.jobs().count(), self.memory.marks().len());
+        let counted = (self.memory.marks().len(), self.memory.conversions().len());
+        let rows = (self.memory.messages().count(), self.memory.jobs().count(), counted);
         (work, audit::of_user(&self.memory, user), rows)
     }
 

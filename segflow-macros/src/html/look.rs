@@ -109,7 +109,7 @@ impl Looks {
             Some(Value::Expr(expr)) => {
                 self.chosen += 1;
                 let name = format_ident!("__class_{}", self.chosen, span = proc_macro2::Span::mixed_site());
-                out.call(quote_spanned! { expr.span()=> let #name: ::segflow::Class = #expr; });
+                out.aside(quote_spanned! { expr.span()=> let #name: ::segflow::Class = #expr; });
                 Look::Chosen(name, own)
             }
             None => {

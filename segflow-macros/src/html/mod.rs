@@ -12,7 +12,7 @@ mod own;
 mod page;
 mod write;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Error, LitStr};
 
@@ -25,6 +25,18 @@ use out::hidden;
 use write::Writer;
 
 pub fn expand(markup: TokenStream) -> TokenStream {
+    markup_into(markup, None)
+}
+
+/// `html_into! { variable … }`.
+pub fn expand_into(input: TokenStream) -> TokenStream {
+    let mut input = input.into_iter();
+    let into = input.next();
+    markup_into(input.collect(), into)
+}
+
+/// Into a variable that is there, or as a value.
+fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
     let span = proc_macro2::Span::call_site();
     let looks = match Looks::new() {
         Ok(looks) => looks,
@@ -44,17 +56,27 @@ pub fn expand(markup: TokenStream) -> TokenStream {
     let (html, text) = (html + html / 4 + 64, text + text / 4 + 64);
     let default_body = page::body_style(&writer.looks.theme);
     let code = std::mem::take(&mut writer.out).finish();
-    let (w, subject, preview) = (hidden("__w"), hidden("__subject"), hidden("__preview"));
+    let (w, own) = (hidden("__w"), hidden("__own"));
+    if let Some(into) = into {
+        return quote! {{
+            #tracked
+            #mistakes
+            let #w: &mut ::segflow::Html = #into;
+            #w.room(1, #html, #text);
+            #code
+        }};
+    }
     if !is_email {
         return quote! {{
             #tracked
             #mistakes
-            #[allow(unused_mut)]
-            let mut #w = ::segflow::Html::with_room(#html, #text);
+            let mut #own = ::segflow::Html::with_room(#html, #text);
+            let #w = &mut #own;
             #code
-            #w
+            #own
         }};
     }
+    let (subject, preview) = (hidden("__subject"), hidden("__preview"));
     let classes = Classes::plain(Declarations::read(&default_body));
     let (outer, inner) = page::body_attributes(&classes);
     quote! {{
@@ -62,12 +84,12 @@ pub fn expand(markup: TokenStream) -> TokenStream {
         #mistakes
         #[allow(unused_mut)]
         let (mut #subject, mut #preview) = (::std::string::String::new(), ::std::string::String::new());
-        #[allow(unused_mut)]
-        let mut #w = ::segflow::Html::with_room(#html, #text);
+        let mut #own = ::segflow::Html::with_room(#html, #text);
+        let #w = &mut #own;
         #code
         const BODY: ::segflow::__private::Body =
             ::segflow::__private::Body { lang: "en", dir: "ltr", outer: #outer, inner: #inner };
-        ::segflow::Email::of(&#subject, &#preview, #w, BODY)
+        ::segflow::Email::of(&#subject, &#preview, #own, BODY)
     }}
 }
 

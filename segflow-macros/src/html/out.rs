@@ -14,6 +14,10 @@ pub struct Out {
     html: String,
     text: String,
     code: TokenStream,
+    /// There is something before: HTML, text, or a call that may write some.
+    begun: bool,
+    /// A component that comes first, and what is before it.
+    first: TokenStream,
     /// What the head needs for it.
     pub rules: Vec<String>,
     /// How many bytes of constants there are, to ask for room once.
@@ -36,7 +40,8 @@ impl Out {
         self.text(text);
     }
 
-    /// For the `<style>` in the head. It is said once, before everything else here: so constants are not cut in two for it.
+    /// For the `<style>` in the head. It is said once, before everything else here but a component that comes first: so constants are not
+    /// cut in two for it.
     pub fn rule(&mut self, rule: String) {
         if !self.rules.contains(&rule) {
             self.rules.push(rule);
@@ -45,22 +50,38 @@ impl Out {
 
     /// Something that happens at run time, after what was written so far.
     pub fn call(&mut self, code: TokenStream) {
+        self.aside(code);
+        self.begun = true;
+    }
+
+    /// The same, of what writes nothing here.
+    pub fn aside(&mut self, code: TokenStream) {
         self.flush();
         self.code.extend(code);
     }
 
+    /// A component of the user's, whose rules come before ours if it comes first.
+    pub fn component(&mut self, code: TokenStream) {
+        self.aside(code);
+        if !self.begun {
+            self.first = std::mem::take(&mut self.code);
+        }
+        self.begun = true;
+    }
+
     pub fn finish(mut self) -> TokenStream {
         self.flush();
-        let (w, rules, code) = (hidden("__w"), &self.rules, &self.code);
+        let (w, rules, first, code) = (hidden("__w"), &self.rules, &self.first, &self.code);
         match rules.is_empty() {
-            true => quote! { #code },
-            false => quote! { #w.rules(&[#(#rules),*]); #code },
+            true => quote! { #first #code },
+            false => quote! { #first #w.rules(&[#(#rules),*]); #code },
         }
     }
 
     fn flush(&mut self) {
         let w = hidden("__w");
-        let (html, text) = (std::mem::take(&mut self.html), std::mem::take(&mut self.text));
+        let (html, text) = (std::mem::take(&mut self.html), folded(std::mem::take(&mut self.text)));
+        self.begun |= !html.is_empty() || !text.is_empty();
         self.code.extend(match (html.is_empty(), text.is_empty()) {
             (true, true) => return,
             (false, true) => quote! { #w.push_html(#html); },
@@ -68,6 +89,19 @@ impl Out {
             (false, false) => quote! { #w.push(#html, #text); },
         });
     }
+}
+
+/// Without marks that say nothing: a paragraph ends where the next one, a column or the end of its row begins one; and a column begins a
+/// paragraph.
+fn folded(mut text: String) -> String {
+    for (marks, same) in
+        [("\u{1}\u{1}", "\u{1}"), ("\u{1}\u{e}", "\u{e}"), ("\u{e}\u{1}", "\u{e}"), ("\u{1}\u{f}", "\u{f}")]
+    {
+        while text.contains(marks) {
+            text = text.replace(marks, same);
+        }
+    }
+    text
 }
 
 /// A literal as HTML.

@@ -24,7 +24,7 @@ impl Writer {
         }
         let into = hidden(if kind.name == "Subject" { "__subject" } else { "__preview" });
         let code = self.words(&element.children, &into, kind.name);
-        self.out.call(code);
+        self.out.aside(code);
     }
 
     pub fn body(&mut self, element: &Element, kind: &Kind) {

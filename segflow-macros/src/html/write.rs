@@ -1,6 +1,6 @@
 //! From the markup to the code that writes it.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, LitStr};
@@ -130,7 +130,7 @@ impl Writer {
             return self.mistake(expr.span(), misplaced("`{…}`", holds, parent));
         }
         let w = hidden("__w");
-        self.out.call(quote_spanned! { expr.span()=> ::segflow::Show::show(&(#expr), &mut #w); });
+        self.out.call(quote_spanned! { expr.span()=> ::segflow::Show::show(&(#expr), #w); });
     }
 
     fn element(&mut self, element: &Element, holds: Holds, parent: &str) {
@@ -218,19 +218,23 @@ impl Writer {
         }
         if !element.children.is_empty() {
             self.depth += 1;
-            let before = self.out.sizes;
             let code = self.block(&element.children, Holds::Anything, &written(path));
             self.depth -= 1;
-            let (html, text) = (self.out.sizes.0 - before.0 + 64, self.out.sizes.1 - before.1 + 64);
-            props.extend(quote_spanned! { path.span()=> .children({
-                #[allow(unused_mut)]
-                let mut #w = ::segflow::Html::with_room(#html, #text);
-                #code
-                #w
-            }) });
+            let own = hidden("__own");
+            props.extend(match leaves(code.clone()) {
+                false => quote_spanned! { path.span()=> .children(::segflow::__private::later(
+                    &mut ::core::option::Option::Some(|#w: &mut ::segflow::Html| { #code })
+                )) },
+                true => quote_spanned! { path.span()=> .children({
+                    let mut #own = ::segflow::Html::with_room(0, 0);
+                    let #w = &mut #own;
+                    #code
+                    #own
+                }) },
+            });
         }
         // The names of ours are in scope for the compiler to suggest.
-        self.out.call(quote_spanned! { path.span()=> #w.add({
+        self.out.component(quote_spanned! { path.span()=> #w.part({
             #[allow(unused_imports)]
             use ::segflow::__private::elements::*;
             #path::props()
@@ -269,6 +273,16 @@ impl Writer {
         self.out.call(quote_spanned! { expr.span()=> let #name = &(#expr); });
         name
     }
+}
+
+/// Whether something in it may go elsewhere, which it could not from within a closure.
+pub fn leaves(code: TokenStream) -> bool {
+    code.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => ["return", "break", "continue", "await"].iter().any(|leaving| word == leaving),
+        TokenTree::Punct(sign) => sign.as_char() == '?',
+        TokenTree::Group(group) => leaves(group.stream()),
+        TokenTree::Literal(_) => false,
+    })
 }
 
 fn misplaced(what: &str, holds: Holds, parent: &str) -> String {

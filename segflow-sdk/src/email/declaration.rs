@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use segflow_protocol::{self as protocol, Json, Rendered};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -116,12 +117,26 @@ pub fn argument<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|e| e.to_string())
 }
 
+/// Where the arguments of an email go when they are read in one pass. `#[email]` has a type with a field for each.
+pub trait Places: Default {
+    /// Reads the value of this name, or passes over it.
+    fn place<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error>;
+}
+
 /// The arguments that came with a message, each still as it was written.
 pub struct Arguments<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Arguments<'a> {
     pub fn read(arguments: &'a Json) -> Result<Arguments<'a>, String> {
         arguments.read().map_err(|e| format!("the arguments are not a JSON object: {e}"))
+    }
+
+    /// All of them, each in its place. If one does not fit, they are looked at one by one: that takes longer, and says which.
+    pub fn all<P: Places>(arguments: &'a Json) -> Result<(P, Arguments<'a>), String> {
+        match arguments.read() {
+            Ok(Placed(places)) => Ok((places, Arguments(vec![]))),
+            Err(_) => Ok((P::default(), Arguments::read(arguments)?)),
+        }
     }
 
     pub fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
@@ -155,6 +170,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
     }
 }
 
+struct Placed<P>(P);
+
+impl<'de, P: Places> Deserialize<'de> for Placed<P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Placed<P>, D::Error> {
+        struct Object<P>(PhantomData<P>);
+        impl<'de, P: Places> Visitor<'de> for Object<P> {
+            type Value = Placed<P>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Placed<P>, M::Error> {
+                let mut places = P::default();
+                while let Some(Name(name)) = map.next_key()? {
+                    places.place(&name, &mut map)?;
+                }
+                Ok(Placed(places))
+            }
+        }
+        deserializer.deserialize_map(Object(PhantomData))
+    }
+}
+
 /// A name, borrowed where it has nothing escaped in it.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -175,5 +214,36 @@ mod tests {
         assert_eq!(arguments.take::<Option<u32>>("never"), Ok(None), "an argument that is new");
         assert_eq!(arguments.take::<u32>("never").expect_err("none"), "the argument `never` is missing");
         assert!(Arguments::read(&Json("[]".into())).is_err());
+    }
+
+    #[derive(Default)]
+    struct Percent(Option<u32>);
+
+    impl Places for Percent {
+        fn place<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
+            match name {
+                "percent" if self.0.is_none() => self.0 = Some(map.next_value()?),
+                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_are_read_in_one_pass_or_one_by_one() {
+        let read = |json: &str| {
+            let json = Json(json.into());
+            let (places, arguments) = Arguments::all::<Percent>(&json)?;
+            places.0.map_or_else(|| arguments.take("percent"), Ok)
+        };
+        assert_eq!(read(r#"{"new": [{}], "percent": 7, "percent": 8}"#), Ok(7));
+        assert_eq!(read(r#"{"perc\u0065nt": 7}"#), Ok(7));
+        assert_eq!(read("{}").expect_err("none"), "the argument `percent` is missing");
+        assert_eq!(
+            read(r#"{"other": 1, "percent": "ten"}"#).expect_err("a string"),
+            "the argument `percent` does not fit: invalid type: string \"ten\", expected u32 at line 1 column 5"
+        );
+        assert!(read("[7]").expect_err("no object").starts_with("the arguments are not a JSON object: "));
+        assert!(read(r#"{"percent": 7} x"#).is_err());
     }
 }

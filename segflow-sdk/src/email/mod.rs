@@ -19,7 +19,7 @@ use segflow_core::flow::Template;
 use segflow_protocol::{Json, Rendered};
 use serde_json::{Map, Value};
 
-pub use declaration::{Arguments, EmailDeclaration, TemplateName, TemplateUse, argument, type_id_of};
+pub use declaration::{Arguments, EmailDeclaration, Places, TemplateName, TemplateUse, argument, type_id_of};
 pub(crate) use declaration::{find, of_constructor, templates, untracked};
 #[cfg(feature = "files")]
 pub use file::TemplateFile;

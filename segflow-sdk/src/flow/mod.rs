@@ -22,7 +22,8 @@ use serde_json::Value;
 
 use crate::email::Message;
 use crate::{
-    Attributes, Clicked, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Opened, Segment, schema,
+    Attributes, Clicked, Column, Duration, Event, Events, IntoPatch, Measured, Numeric, Opened, Replied, Segment,
+    schema,
 };
 pub use race::{Either, join, race};
 pub use split::{Experiment, WithHoldout};
@@ -114,13 +115,24 @@ impl<U: Attributes, S> Flow<U, S> {
         self.of_last_sent()
     }
 
+    /// Waits until the user answers a message of this flow, whichever of them: people answer the first when the second has come.
+    /// `flow.replied().matching(|r| r.template.eq("offer")).within(days(3)).await`: that one. The project has to say [where answers come
+    /// from](crate::Project::replies); what programs answer counts for nothing.
+    pub fn replied(&self) -> WaitFor<Replied> {
+        self.of_sent(|(run, _)| vec![("run", run.into())])
+    }
+
     fn of_last_sent<E: Event>(&self) -> WaitFor<E> {
-        let Some((run, op)) = self.inner.last_sent() else {
+        self.of_sent(|(run, op)| vec![("run", run.into()), ("op", op.into())])
+    }
+
+    fn of_sent<E: Event>(&self, known_by: impl FnOnce((String, u64)) -> Vec<(&'static str, Value)>) -> WaitFor<E> {
+        let Some(last) = self.inner.last_sent() else {
             self.inner.fail("the flow waits for what is done with a message, and has sent none");
             return self.wait_for();
         };
-        let is = |name: &str, value: Value| Cond::At { path: vec![name.into()], is: Test::Eq(value) };
-        let filter = Cond::All(vec![is("run", run.into()), is("op", op.into())]);
+        let is = |(name, value): (&str, Value)| Cond::At { path: vec![name.into()], is: Test::Eq(value) };
+        let filter = Cond::All(known_by(last).into_iter().map(is).collect());
         WaitFor { flow: self.inner.clone(), filter: Some(filter), event: PhantomData }
     }
 
@@ -251,8 +263,8 @@ impl<U: Attributes, S> Flow<U, S> {
         self.inner.stop(campaign)
     }
 
-    /// The user has reached a goal: counted for the campaign, and a reason to leave those that say
-    /// [`exits_on_goal`](crate::Campaign::exits_on_goal).
+    /// The user has reached a goal: counted for the campaign and, by [`converts_on`](crate::Campaign::converts_on), for the last message of
+    /// this run; and a reason to leave those that say [`exits_on_goal`](crate::Campaign::exits_on_goal).
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
     pub fn goal(&self, name: &str) -> impl Future<Output = ()> + use<U, S> {

@@ -16,7 +16,7 @@ pub fn events<E: Event>() -> Events<E> {
 #[must_use = "events become a condition with `exists`, `count`, `sum`, `first` …"]
 pub struct Events<E> {
     filter: Option<Condition<E>>,
-    within: Option<Duration>,
+    pub(crate) within: Option<Duration>,
     event: PhantomData<fn() -> E>,
 }
 
@@ -31,7 +31,7 @@ impl<E: Event> Events<E> {
         self
     }
 
-    /// Only those that happened less than this long ago. Of two windows the shorter one counts.
+    /// Only those that happened less than this long ago (as a [conversion](crate::Campaign::converts_on): after a message). Of two windows the shorter one counts.
     pub fn within(mut self, window: Duration) -> Events<E> {
         self.within = Some(self.within.map_or(window, |within| within.min(window)));
         self

@@ -13,6 +13,7 @@
 //! assert_eq!(run.sent("winback-email").days(), [0, 7, 14]);
 //! ```
 
+mod converted;
 mod mail;
 mod play;
 
@@ -33,6 +34,7 @@ use segflow_protocol::{Json, Manifest, own};
 use serde_json::Value;
 
 use crate::{Answer, Attributes, Duration, Event, IntoPatch, Native, Project, schema};
+pub use converted::Converted;
 use mail::Kept;
 pub use mail::{Mail, Mails, Refusal};
 
@@ -170,6 +172,21 @@ impl<U: Attributes> Run<U> {
         let mut about = self.about(id, template);
         about.insert("link".into(), link.into());
         self.happens(id, own::CLICKED, about);
+    }
+
+    /// A user answers the last email of a template that was sent to them.
+    ///
+    /// # Panics
+    ///
+    /// If none was.
+    #[track_caller]
+    pub fn reply(&mut self, id: &str, template: &str, text: &str) {
+        let mut about = self.about(id, template);
+        let sent = self.kept.sent(template).to(id);
+        let subject = sent.last().map_or("", |mail| mail.subject.as_str());
+        about.insert("subject".into(), format!("Re: {subject}").into());
+        about.insert("text".into(), text.into());
+        self.happens(id, own::REPLIED, about);
     }
 
     #[track_caller]
@@ -390,6 +407,8 @@ fn object<T: serde::Serialize>(value: &T) -> Object {
     }
 }
 
+#[cfg(test)]
+mod conversions;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

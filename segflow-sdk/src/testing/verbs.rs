@@ -66,6 +66,53 @@ fn a_flow_hears_what_is_done_with_its_own_message() {
 }
 
 #[test]
+fn a_flow_hears_answers_to_any_of_its_messages() {
+    async fn flow(flow: Flow<Shopper>) {
+        flow.send(hello(1, "Ada")).await;
+        flow.wait(days(1)).await;
+        flow.send(hello(2, "Ada")).await;
+        let replied = flow.replied().within(days(2)).await;
+        flow.log(format!("{:?}", replied.map(|r| (r.subject, r.text))));
+        flow.wait(days(9)).await;
+    }
+    let campaign = Campaign::new("first", flow).exits_on(events::<Replied>().filter(|r| r.text.contains("stop")));
+    let mut run = with(campaign).user("ada", ada()).user("bob", ada());
+    run.advance(days(1));
+    run.reply("ada", "hello", "Yes, please");
+    assert_eq!(run.logs("ada"), ["Some((\"Re: Hello Ada, 2\", \"Yes, please\"))"]);
+    run.reply("ada", "hello", "Please stop");
+    assert_eq!(run.reason("ada", "first"), Some("$replied happened"));
+    run.advance(days(2));
+    assert_eq!(run.logs("bob"), ["None"]);
+}
+
+#[test]
+fn an_answer_ends_or_pauses_the_campaign_that_was_answered() {
+    async fn flow(flow: Flow<Shopper>) {
+        loop {
+            flow.send(hello(1, "x")).await;
+            flow.wait(days(1)).await;
+        }
+    }
+    async fn other(flow: Flow<Shopper>) {
+        flow.wait(days(100)).await;
+    }
+    let everybody = || Segment::everyone("everybody");
+    let project = shop(other)
+        .campaign(Campaign::new("exits", flow).enters(everybody()).exits_on_reply())
+        .campaign(Campaign::new("stays", other).enters(everybody()).exits_on_reply());
+    let mut run = Run::new(project).user("ada", ada());
+    run.reply("ada", "hello", "yes");
+    let status = |run: &Run<Shopper>, campaign| run.status("ada", campaign);
+    assert_eq!((status(&run, "exits"), status(&run, "stays")), (Some(Status::Exited), Some(Status::Active)));
+
+    let mut run = with(Campaign::new("pauses", flow).pauses_on_reply()).user("ada", ada());
+    run.reply("ada", "hello", "yes");
+    run.advance(days(3));
+    assert_eq!((run.status("ada", "pauses"), run.sent("hello").len()), (Some(Status::Paused), 1));
+}
+
+#[test]
 #[should_panic(expected = "waits for what is done with a message, and has sent none")]
 fn who_has_sent_nothing_waits_for_nothing() {
     async fn flow(flow: Flow<Shopper>) {

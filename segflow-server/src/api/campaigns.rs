@@ -1,10 +1,13 @@
 //! The campaigns of the project as it is now, with what has come of them.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use segflow_core::{enrollment, ledger};
-use segflow_protocol::Campaign;
+use segflow_core::enrollment;
+use segflow_core::ledger::Status;
+use segflow_protocol::{Campaign, Manifest};
 use serde_json::{Map, Value, json};
 
 use super::auth::By;
@@ -13,9 +16,9 @@ use super::page::Page;
 use super::params::Params;
 use super::path::Id;
 use super::problem::{Code, Problem, item};
-use super::{App, check, enrollments};
+use super::{App, check, declared, enrollments};
 use crate::store::ingest::{Fact, What};
-use crate::store::read::{self, Counts, Mark};
+use crate::store::read::{self, Counts, Mark, Results};
 
 /// The most users in one request.
 const MOST: usize = 5_000;
@@ -36,20 +39,17 @@ async fn list(State(app): State<App>, by: By, params: Params) -> Result<Json<Val
     let mut campaigns: Vec<&Campaign> = project.manifest.campaigns.iter().collect();
     campaigns.retain(|c| after.as_ref().is_none_or(|after| c.id > *after));
     campaigns.sort_by(|a, b| a.id.cmp(&b.id));
-    let enrolled = read::enrollment_counts(&app.store.db, &by.workspace, None).await?;
-    let sent = read::message_counts(&app.store.db, &by.workspace, None).await?;
-    let marks = read::marks(&app.store.db, &by.workspace, None).await?;
-    Ok(page.answer(campaigns, |c| &c.id, |c| campaign_json(c, &enrolled, &sent, &marks)))
+    let come = Come::of(&app, &by, None).await?;
+    Ok(page.answer(campaigns, |c| &c.id, |c| campaign_json(&project.manifest, c, &come)))
 }
 
 async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Result<Json<Value>, Problem> {
     params.none()?;
     let project = app.deploy.current(&by.workspace).await?;
-    let campaign = project.as_ref().and_then(|p| p.campaign(&id)).ok_or_else(|| Problem::not_found("campaign", &id))?;
-    let enrolled = read::enrollment_counts(&app.store.db, &by.workspace, Some(&id)).await?;
-    let sent = read::message_counts(&app.store.db, &by.workspace, Some(&id)).await?;
-    let marks = read::marks(&app.store.db, &by.workspace, Some(&id)).await?;
-    Ok(Json(campaign_json(campaign, &enrolled, &sent, &marks)))
+    let found = project.as_ref().and_then(|p| Some((&p.manifest, p.campaign(&id)?)));
+    let (manifest, campaign) = found.ok_or_else(|| Problem::not_found("campaign", &id))?;
+    let come = Come::of(&app, &by, Some(&id)).await?;
+    Ok(Json(campaign_json(manifest, campaign, &come)))
 }
 
 /// Also of a campaign that was removed, as long as it has had any.
@@ -112,7 +112,29 @@ async fn enroll(
     Ok(Json(json!({ "results": results.collect::<Vec<_>>() })))
 }
 
-fn campaign_json(campaign: &Campaign, enrolled: &Counts, sent: &Counts, marks: &[Mark]) -> Value {
+/// What has come of campaigns.
+struct Come {
+    enrolled: Counts,
+    messages: Counts,
+    marks: Vec<Mark>,
+    results: BTreeMap<String, Results>,
+}
+
+impl Come {
+    /// Of all, or of one.
+    async fn of(app: &App, by: &By, campaign: Option<&str>) -> Result<Come, Problem> {
+        let (db, workspace) = (&app.store.db, &by.workspace);
+        Ok(Come {
+            enrolled: read::enrollment_counts(db, workspace, campaign).await?,
+            messages: read::message_counts(db, workspace, campaign).await?,
+            marks: read::marks(db, workspace, campaign).await?,
+            results: read::results(db, workspace, campaign).await?,
+        })
+    }
+}
+
+fn campaign_json(manifest: &Manifest, campaign: &Campaign, come: &Come) -> Value {
+    let marks = &come.marks;
     let goals = marks.iter().filter(|m| m.campaign == campaign.id && m.kind == "goal" && m.arm.is_none());
     let goals: Map<String, Value> = goals.map(|m| (m.name.clone(), m.count.into())).collect();
     let mut experiments = Map::new();
@@ -130,10 +152,29 @@ fn campaign_json(campaign: &Campaign, enrolled: &Counts, sent: &Counts, marks: &
         "guarantee": campaign.guarantee,
         "segments": campaign.segments,
         "exclude_segments": campaign.exclude_segments,
-        "counts": counts(enrolled, &campaign.id, enrollment::Status::ALL.map(enrollment::Status::name)),
+        "policies": declared::policies(manifest, campaign),
+        "converts_on": declared::conversions(campaign),
+        "counts": counts(&come.enrolled, &campaign.id, enrollment::Status::ALL.map(enrollment::Status::name)),
         "goals": goals,
         "experiments": experiments,
-        "messages": counts(sent, &campaign.id, ledger::Status::ALL.map(ledger::Status::name)),
+        "messages": counts(&come.messages, &campaign.id, Status::ALL.map(Status::name)),
+        "results": results_json(campaign, come),
+    })
+}
+
+/// Messages, each of them once: how many were accepted, and of these how many were opened, clicked and successful. And what they brought.
+fn results_json(campaign: &Campaign, come: &Come) -> Value {
+    let results = come.results.get(&campaign.id).copied().unwrap_or_default();
+    let by_status = come.messages.get(&campaign.id);
+    let count = |status: Status| by_status.and_then(|counts| counts.get(status.name())).copied().unwrap_or(0);
+    let accepted = [Status::Sent, Status::Delivered, Status::Bounced, Status::Complained];
+    json!({
+        "sent": accepted.into_iter().map(count).sum::<i64>(),
+        "opened": results.opened,
+        "clicked": results.clicked,
+        "converted": results.converted,
+        "conversions": results.conversions,
+        "value": results.value,
     })
 }
 

@@ -19,7 +19,7 @@ use crate::clock::rfc3339;
 use crate::links;
 use crate::store;
 use crate::store::lookups;
-use crate::store::read::{self, Attempt, Message, MessageFilter, Order, Told};
+use crate::store::read::{self, Attempt, Conversion, Message, MessageFilter, MessageResults, Order, Told};
 
 pub fn routes() -> Router<App> {
     Router::new().route("/v1/messages", get(list_all)).route("/v1/messages/{id}", get(one))
@@ -34,7 +34,7 @@ async fn list_all(State(app): State<App>, by: By, params: Params) -> Result<Json
         return Err(super::params::bad("`user_id` is empty".into()));
     }
     let found = read::messages(&app.store.db, &by.workspace, filter, page.after()?.as_ref(), page.rows()).await?;
-    Ok(list(&page, found))
+    list(&app, &page, found).await
 }
 
 /// What any list of messages can be narrowed by.
@@ -51,8 +51,10 @@ pub fn filter(params: &Params) -> Result<MessageFilter<'_>, Problem> {
     })
 }
 
-pub fn list(page: &Page, found: Vec<Message>) -> Json<Value> {
-    page.answer(found, |m| (m.created_at, m.id.clone()), |m| message_json(&m))
+pub async fn list(app: &App, page: &Page, found: Vec<Message>) -> Result<Json<Value>, Problem> {
+    let results = read::results_of(&app.store.db, &found).await?;
+    let shown = |m: Message| message_json(&m, results.get(&m.id));
+    Ok(page.answer(found, |m| (m.created_at, m.id.clone()), shown))
 }
 
 async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Result<Json<Value>, Problem> {
@@ -60,15 +62,20 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     let found = read::message(&app.store.db, &by.workspace, &id).await?;
     let message = found.ok_or_else(|| Problem::not_found("message", &id))?;
     let attempts = read::attempts(&app.store.db, &message).await?;
-    let mut answer = message_json(&message);
+    let results = read::results_of(&app.store.db, std::slice::from_ref(&message)).await?;
+    let mut answer = message_json(&message, results.get(&id));
     answer["from"] = json!(message.from);
     answer["to"] = json!(message.to);
     answer["provider"] = json!(message.provider);
     answer["provider_message_id"] = json!(message.provider_message_id);
     answer["attempts"] = attempts.iter().map(attempt_json).collect();
+    answer["converted_by"] = read::conversions(&app.store.db, &id).await?.iter().map(conversion_json).collect();
+    let told = read::told(&app.store.db, &id).await?;
+    let replied = told.iter().find(|told| told.outcome == "replied" && told.kind.as_deref() == Some("person"));
+    answer["replied_at"] = json!(replied.map(|told| rfc3339(told.at)));
     let lookup = lookups::of(&app.store.db, &id).await?;
     answer["lookup"] = lookup.map_or(Value::Null, |(asked, at)| json!({ "asked": asked, "next_at": rfc3339(at) }));
-    answer["outcomes"] = read::told(&app.store.db, &id).await?.iter().map(told_json).collect();
+    answer["outcomes"] = told.iter().map(told_json).collect();
     let (rendered, body) = match body(&app, &by.workspace, &message).await? {
         Body::AsSent(body) => ("as_sent", Some(body)),
         Body::AsNow(body) => ("as_now", Some(body)),
@@ -86,7 +93,8 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     Ok(Json(answer))
 }
 
-fn message_json(message: &Message) -> Value {
+fn message_json(message: &Message, results: Option<&MessageResults>) -> Value {
+    let results = results.copied().unwrap_or_default();
     json!({
         "id": message.id,
         "user_id": message.user_id,
@@ -107,6 +115,22 @@ fn message_json(message: &Message) -> Value {
         "updated_at": rfc3339(message.updated_at),
         "due_at": message.due_at.map(rfc3339),
         "sent_at": message.sent_at.map(rfc3339),
+        // By a person, the first time.
+        "opened_at": results.opened_at.map(rfc3339),
+        "clicked_at": results.clicked_at.map(rfc3339),
+        "conversions": results.conversions,
+        "value": results.value,
+    })
+}
+
+fn conversion_json(conversion: &Conversion) -> Value {
+    let of = |kind: &str| (conversion.kind == kind).then_some(&conversion.name);
+    json!({
+        "at": rfc3339(conversion.at),
+        "event": of("event"),
+        "goal": of("goal"),
+        "event_id": conversion.event_id,
+        "value": conversion.value,
     })
 }
 

@@ -11,6 +11,7 @@ mod campaigns;
 mod check;
 mod clock;
 mod consent;
+mod declared;
 mod deployments;
 mod doctor;
 mod emails;

@@ -1,6 +1,6 @@
-//! `/webhooks/WORKSPACE/PROVIDER`: what providers tell of messages. They have no key of ours; what they say is proven by the secret that
-//! the project names for it (`.webhook("…")`), and without one nothing is taken. Answered with 2xx once it is committed, whether it was
-//! news or not: a vendor tells anything else again, for hours.
+//! `/webhooks/WORKSPACE/PROVIDER`: what providers tell of messages, and below it `/replies`, what readers answer. They have no key of
+//! ours; what they say is proven by the secret that the project names for it (`.webhook("…")`, `.replies("…")`), and without one nothing
+//! is taken. Answered with 2xx once it is committed, whether it was news or not: a vendor tells anything else again, for hours.
 
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
@@ -12,14 +12,20 @@ use serde_json::{Value, json};
 use super::problem::{Code, Problem};
 use super::{App, body};
 use crate::clock::system_now;
-use crate::notices::Refusal;
-use crate::store::notices::{self, Noted, Source};
+use crate::notices::{self, Refusal};
+use crate::replies;
+use crate::store::notices::{Noted, Source, note};
 
 /// 8 MiB: SendGrid tells a thousand things at once.
 const LARGEST: usize = 8 << 20;
 
+/// 40 MiB: mails come with what is attached to them, of which Postmark passes on 35 MB and SendGrid 30.
+const LARGEST_MAIL: usize = 40 << 20;
+
 pub fn routes() -> Router<App> {
-    Router::new().route("/webhooks/{workspace}/{provider}", post(take))
+    Router::new()
+        .route("/webhooks/{workspace}/{provider}", post(take))
+        .route("/webhooks/{workspace}/{provider}/replies", post(take_reply))
 }
 
 async fn take(
@@ -46,12 +52,42 @@ async fn take(
     let source = Source { workspace, provider: Some(id), now: app.now(), is_virtual: app.drive.clock().is_virtual() };
     let noted = match told.is_empty() {
         true => Noted::default(),
-        false => notices::note(&app.store.db, &project, source, told.clone()).await?,
+        false => note(&app.store.db, &project, source, told.clone()).await?,
     };
     if noted.new > 0 {
         app.drive.wake();
     }
     count(kind, &told, noted);
+    Ok(Json(json!({ "new": noted.new, "known": noted.known, "unknown": noted.unknown })))
+}
+
+async fn take_reply(
+    State(app): State<App>,
+    Path((workspace, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let project = app.deploy.project(&workspace).await?;
+    let declared = project.manifest.providers.iter().find(|provider| provider.id == id);
+    let Some((kind, name)) = declared.and_then(|declared| Some((&declared.kind, declared.replies.as_ref()?))) else {
+        let detail = "no provider of that name brings answers here: declare it with `.replies(\"SECRET\")`, and push";
+        return Err(Problem::new(Code::NotFound, detail));
+    };
+    let Some(secret) = app.secrets.of(&workspace).await?.get(name) else {
+        return Err(later(&id, format!("secret {name} is not set on the server")));
+    };
+    // Before all that is attached is read.
+    notices::prove_password(secret.trim(), request.headers()).map_err(|refusal| refused(&id, kind, refusal))?;
+    let headers = request.headers().clone();
+    let body = body::bytes(request, LARGEST_MAIL, |_| true, "a mail as the provider brings it").await?;
+    let arrived = replies::read(kind, &headers, body).await.map_err(|why| {
+        metrics::counter!("segflow_notices_refused_total", "provider" => kind.name()).increment(1);
+        Problem::new(Code::UnreadableBody, why)
+    })?;
+    let source = Source { workspace, provider: Some(id), now: app.now(), is_virtual: app.drive.clock().is_virtual() };
+    let noted = replies::note(&app.store.db, &project, source, kind.name(), vec![arrived]).await?;
+    if noted.new > 0 {
+        app.drive.wake();
+    }
     Ok(Json(json!({ "new": noted.new, "known": noted.known, "unknown": noted.unknown })))
 }
 

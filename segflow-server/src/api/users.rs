@@ -140,7 +140,7 @@ async fn messages_of(
     let filter = read::MessageFilter { user: Some(&id), ..messages::filter(&params)? };
     let found = read::messages(&app.store.db, &by.workspace, filter, page.after()?.as_ref(), page.rows()).await?;
     known(&app, &by, &id, &page, found.is_empty()).await?;
-    Ok(messages::list(&page, found))
+    messages::list(&app, &page, found).await
 }
 
 /// An empty list of somebody who does not exist is a mistake, and looked for only then.

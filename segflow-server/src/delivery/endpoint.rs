@@ -30,7 +30,7 @@ impl Endpoint {
     }
 
     async fn call(&self, email: &Email) -> Result<Outcome, Outcome> {
-        let body = json!({
+        let mut body = json!({
             "id": email.id,
             "from": email.from,
             "to": email.to,
@@ -41,6 +41,9 @@ impl Endpoint {
             "template": email.template,
             "transaction": email.transaction,
         });
+        if let Some(reply_to) = &email.reply_to {
+            body["reply_to"] = json!(reply_to);
+        }
         let mut request = self.place.post("").header("Idempotency-Key", &email.id);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);

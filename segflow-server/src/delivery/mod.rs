@@ -30,7 +30,7 @@ use futures_util::future::join_all;
 use segflow_core::ids::{self, BUCKETS};
 use segflow_core::ledger::Outcome;
 use segflow_core::project::{Project, declared};
-use segflow_core::protocol::{Json, Render, Rendered, Stream};
+use segflow_core::protocol::{Json, Manifest, Render, Rendered, Stream};
 use segflow_core::route::Lane;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -233,8 +233,11 @@ impl Delivery {
             return Ok(begun);
         }
         let (looked, mut lanes, mut more) = (monotonic(), 0, false);
-        let (stopped, mut waiting) = (hold::all(&self.store.db).await?, ledger::lanes(&self.store.db).await?);
-        waiting.retain(|lane| !stopped.contains(&lane.workspace));
+        let mut waiting = ledger::lanes(&self.store.db).await?;
+        if !waiting.is_empty() {
+            let stopped = hold::all(&self.store.db).await?;
+            waiting.retain(|lane| !stopped.contains(&lane.workspace));
+        }
         for lane in turn.in_turn(waiting) {
             let project = self.project(&mut projects, &lane).await?;
             let (here, full) = self.begin(&held, &project, &lane, Source::Looked, now).await?;
@@ -586,8 +589,10 @@ impl Delivery {
         let (template, transaction) = (claimed.template.clone(), claimed.transaction);
         let counted = signer.counts(manifest.tracking.of(&template));
         let links = links::track(&mut rendered, &signer, &claimed.id, counted);
-        let headers = links::fill(&mut rendered, &signer, manifest, &claimed.id, !transaction);
-        let email = Email { id: claimed.id.clone(), from, to, template, transaction, content: rendered, headers };
+        let mut headers = links::fill(&mut rendered, &signer, manifest, &claimed.id, !transaction);
+        headers.extend(known_by(&claimed.id, manifest));
+        let (id, reply_to, content) = (claimed.id.clone(), manifest.reply_to.clone(), rendered);
+        let email = Email { id, from, reply_to, to, template, transaction, content, headers };
         Ok(Prepared { email, sent, links })
     }
 
@@ -605,7 +610,8 @@ impl Delivery {
         let signer = self.links.signer(workspace, &project.manifest).await?;
         let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
         // Somebody waits for it.
-        let email = Email { id: id.clone(), from, to, template: "test".into(), transaction: true, content, headers };
+        let (id_of_test, template, reply_to) = (id.clone(), "test".into(), project.manifest.reply_to.clone());
+        let email = Email { id: id_of_test, from, reply_to, to, template, transaction: true, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
         let outcome = way.made.provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: way.key.id, outcome })
@@ -675,4 +681,11 @@ fn close(lane: &Lane, unused: Vec<Opening>) {
     for opening in unused {
         opening.way.close(1, lane.stream);
     }
+}
+
+/// What an answer to a message names, whoever sends it on: services give mails a `Message-ID` of their own, and leave this as it is. Where
+/// nobody hears of answers, there is none.
+fn known_by(message: &str, manifest: &Manifest) -> Option<(&'static str, String)> {
+    let domain = manifest.from.as_ref()?.rsplit_once('@')?.1.trim_end_matches(['>', ' ']);
+    manifest.hears_replies().then(|| ("References", format!("<{message}@{domain}>")))
 }

@@ -33,7 +33,7 @@ impl Postmark {
     }
 
     fn body(&self, email: &Email) -> Value {
-        json!({
+        let mut body = json!({
             "From": email.from,
             "To": email.to,
             "Subject": email.content.subject,
@@ -43,7 +43,11 @@ impl Postmark {
             "Metadata": { "segflow": email.id },
             "Headers": email.headers.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
             "MessageStream": if email.transaction { &self.transactions } else { &self.campaigns },
-        })
+        });
+        if let Some(reply_to) = &email.reply_to {
+            body["ReplyTo"] = json!(reply_to);
+        }
+        body
     }
 
     /// Which server the token is for.

@@ -20,6 +20,8 @@ pub struct Email {
     pub id: String,
     /// An RFC 5322 mailbox.
     pub from: String,
+    /// Where answers go, where that is another mailbox.
+    pub reply_to: Option<String>,
     /// An address.
     pub to: String,
     pub template: String,

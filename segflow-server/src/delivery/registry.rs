@@ -98,11 +98,12 @@ impl Registry {
         };
         Ok(match &declared.kind {
             ProviderKind::Capture => self.capture.provider.clone(),
-            ProviderKind::Smtp { url, dkim } => {
+            ProviderKind::Smtp { url, dkim, connections } => {
                 let signing = dkim.as_ref().map(|Dkim { domain, selector, key }| {
                     Signing::new(domain, selector, &secret(key)).map_err(|why| cannot(key, why))
                 });
-                let smtp = Smtp::new(&secret(url), signing.transpose()?).map_err(|why| cannot(url, why))?;
+                let smtp =
+                    Smtp::new(&secret(url), signing.transpose()?, *connections).map_err(|why| cannot(url, why))?;
                 Arc::new(smtp)
             }
             ProviderKind::Postmark { token, transactions, campaigns, url } => {

@@ -47,7 +47,7 @@ impl Resend {
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
-        let body = json!({
+        let mut body = json!({
             "from": email.from,
             "to": [email.to],
             "subject": email.content.subject,
@@ -56,6 +56,9 @@ impl Resend {
             "headers": headers(email),
             "tags": [{ "name": "segflow", "value": email.id }],
         });
+        if let Some(reply_to) = &email.reply_to {
+            body["reply_to"] = json!(reply_to);
+        }
         let request = self.place.post("/emails").bearer_auth(&self.key).header("Idempotency-Key", &email.id);
         let answer = match self.place.call(request.json(&body)).await {
             Ok(answer) => answer,

@@ -61,15 +61,10 @@ impl SendGrid {
 }
 
 fn body(email: &Email) -> Result<Value, String> {
-    let from: Mailbox = email.from.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
-    let mut sender = json!({ "email": from.email.to_string() });
-    if let Some(name) = from.name {
-        sender["name"] = name.into();
-    }
-    Ok(json!({
+    let mut body = json!({
         "personalizations": [{ "to": [{ "email": email.to }], "custom_args": { "segflow": email.id } }],
         "headers": headers(email),
-        "from": sender,
+        "from": mailbox(&email.from)?,
         "subject": email.content.subject,
         // In this order: RFC 2046 has the best one last, and SendGrid insists on it.
         "content": [
@@ -77,7 +72,20 @@ fn body(email: &Email) -> Result<Value, String> {
             { "type": "text/html", "value": email.content.html },
         ],
         "categories": [email.template],
-    }))
+    });
+    if let Some(reply_to) = &email.reply_to {
+        body["reply_to"] = mailbox(reply_to)?;
+    }
+    Ok(body)
+}
+
+fn mailbox(text: &str) -> Result<Value, String> {
+    let mailbox: Mailbox = text.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
+    let mut object = json!({ "email": mailbox.email.to_string() });
+    if let Some(name) = mailbox.name {
+        object["name"] = name.into();
+    }
+    Ok(object)
 }
 
 impl Provider for SendGrid {

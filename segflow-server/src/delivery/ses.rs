@@ -104,6 +104,9 @@ impl Ses {
             } },
             "EmailTags": [{ "Name": "segflow", "Value": email.id }],
         });
+        if let Some(reply_to) = &email.reply_to {
+            body["ReplyToAddresses"] = json!([ascii(reply_to)?]);
+        }
         if let Some(name) = &self.configuration_set {
             body["ConfigurationSetName"] = json!(name);
         }

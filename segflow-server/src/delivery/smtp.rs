@@ -23,9 +23,10 @@ use tokio::time::timeout;
 
 use super::http::{misconfigured, patience, unable};
 use super::provider::{Email, Examined, Outcomes, Provider};
+use crate::outgoing;
 
-/// How many connections are kept.
-const CONNECTIONS: usize = 8;
+/// How many connections there are at most, unless the project says so.
+const CONNECTIONS: usize = 16;
 
 /// The longest wait for one answer before the body.
 const STEP: Duration = Duration::from_secs(20);
@@ -43,6 +44,8 @@ pub struct Smtp {
     tls: Tls,
     credentials: Option<Credentials>,
     signing: Option<Signing>,
+    /// At most.
+    connections: usize,
     idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
@@ -60,7 +63,7 @@ enum Tls {
 impl Smtp {
     /// From `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic]` or `smtps://…`. The error does not repeat the address:
     /// there may be a password in it.
-    pub fn new(url: &str, signing: Option<Signing>) -> Result<Smtp, String> {
+    pub fn new(url: &str, signing: Option<Signing>, connections: Option<u16>) -> Result<Smtp, String> {
         let url = url::Url::parse(url).map_err(|e| format!("not an address such as smtp://HOST:25: {e}"))?;
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
         let (tls, port) = match (url.scheme(), asked.as_deref()) {
@@ -72,12 +75,21 @@ impl Smtp {
             (other, None) => return Err(format!("`{other}://` is not smtp:// or smtps://")),
         };
         let host = url.host_str().ok_or("there is no host in it")?.to_string();
-        let decode = |text: &str| percent_decode(text);
+        let decode = |text: &str| outgoing::unescaped(text);
         let credentials = match (url.username(), url.password()) {
             ("", _) => None,
             (user, password) => Some(Credentials::new(decode(user)?, decode(password.unwrap_or_default())?)),
         };
-        Ok(Smtp { host, port: url.port().unwrap_or(port), tls, credentials, signing, idle: Mutex::default() })
+        let connections = connections.map_or(CONNECTIONS, usize::from);
+        Ok(Smtp {
+            host,
+            port: url.port().unwrap_or(port),
+            tls,
+            credentials,
+            signing,
+            connections,
+            idle: Mutex::default(),
+        })
     }
 
     /// An error is the server's trouble, or that of the credentials.
@@ -192,7 +204,7 @@ impl Smtp {
 
     fn keep(&self, connection: AsyncSmtpConnection) {
         let mut idle = self.idle.lock().expect("no panic while held");
-        if idle.len() < CONNECTIONS {
+        if idle.len() < self.connections {
             idle.push(connection);
         }
     }
@@ -276,8 +288,9 @@ fn dotted(message: &[u8]) -> Option<String> {
 
 /// What a signature covers besides the body. Not `Content-Type`: lettre has it with the body, and would sign a missing one.
 /// Of those that a message does not have, a signature says that nobody may add them.
-const SIGNED: [&str; 8] =
-    ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Unsubscribe", "List-Unsubscribe-Post"];
+#[rustfmt::skip]
+const SIGNED: [&str; 9] =
+    ["From", "Reply-To", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Unsubscribe", "List-Unsubscribe-Post"];
 
 impl Signing {
     /// `key` is RSA as PKCS#1 PEM, or Ed25519 in base64.
@@ -299,7 +312,11 @@ impl Signing {
 fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address, Vec<u8>), String> {
     let from: Mailbox = email.from.parse().map_err(|e| format!("`from` is not a sender: {e}"))?;
     let to: Address = email.to.parse().map_err(|_| "the recipient is not an address".to_string())?;
-    let mut message = Message::builder()
+    let mut builder = Message::builder();
+    if let Some(reply_to) = &email.reply_to {
+        builder = builder.reply_to(reply_to.parse().map_err(|e| format!("`reply_to` is not a mailbox: {e}"))?);
+    }
+    let mut message = builder
         .message_id(Some(format!("<{}@{}>", email.id, from.email.domain())))
         .from(from.clone())
         .to(Mailbox::new(None, to.clone()))
@@ -315,29 +332,9 @@ fn compose(email: &Email, signing: Option<&Signing>) -> Result<(Address, Address
     Ok((from.email, to, message.formatted()))
 }
 
-fn percent_decode(text: &str) -> Result<String, String> {
-    let mut bytes = vec![];
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digits = [*high, *low];
-                let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                bytes.push(code.ok_or("a % that is not followed by two hex digits")?);
-                tail
-            }
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-    String::from_utf8(bytes).map_err(|_| "user and password must be UTF-8".into())
-}
-
 impl Provider for Smtp {
     fn most(&self) -> usize {
-        CONNECTIONS
+        self.connections
     }
 
     fn examine(&self) -> Option<Examined<'_>> {
@@ -364,13 +361,13 @@ mod tests {
     #[test]
     fn urls() {
         let smtp =
-            Smtp::new("smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None).map_err(|e| panic!("{e}"));
+            Smtp::new("smtp://us%40er:p%C3%A4ss@mail.example:2525?tls=required", None, None).map_err(|e| panic!("{e}"));
         let smtp = smtp.expect("parsed");
         assert_eq!((smtp.host.as_str(), smtp.port), ("mail.example", 2525));
         assert!(smtp.tls == Tls::Required && smtp.credentials.is_some());
         for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe", "smtps://h?tls=required"]
         {
-            assert!(Smtp::new(bad, None).is_err(), "{bad}");
+            assert!(Smtp::new(bad, None, None).is_err(), "{bad}");
         }
     }
 }

@@ -165,6 +165,7 @@ impl Deploy {
         let db = &self.inner.store.db;
         let generation = deployments::generation(db, workspace).await?;
         if generation == 0 {
+            self.inner.store.ingest.heard_by(workspace, Arc::default());
             return Ok(None);
         }
         let known = self.inner.projects.lock().expect("no panic while held").get(workspace).cloned();
@@ -177,6 +178,7 @@ impl Deploy {
         project.in_flight = d.in_flight;
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());
+        self.inner.store.ingest.heard_by(workspace, project.clone());
         Ok(Some(project))
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use segflow_core::project;
-use segflow_core::protocol::{Campaign, Effect, End, Json, Manifest, Problem, Request, Response, Rule, Turn, Type};
+use segflow_core::protocol::{
+    Campaign, Effect, End, Json, Mailbox, Manifest, Problem, Request, Response, Rule, Turn, Type,
+};
 use segflow_core::{Plugin, PluginError};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +30,7 @@ pub fn describe(plugin: &dyn Plugin) -> Result<Manifest, Problem> {
 pub async fn problems(db: &Db, plugin: Arc<dyn Plugin>, manifest: &Manifest, now: i64) -> Vec<Problem> {
     let mut problems = project::check(manifest);
     sender(manifest, &mut problems);
+    replies(manifest, &mut problems);
     links(manifest, &mut problems);
     for segment in &manifest.segments {
         if let Rule::Sql(sql) = &segment.rule
@@ -59,6 +62,28 @@ fn sender(manifest: &Manifest, problems: &mut Vec<Problem>) {
             if let Err(e) = from.parse::<lettre::message::Mailbox>() {
                 say(format!("`{from}` is not a sender such as `Shop <hello@shop.example>`: {e}"));
             }
+        }
+    }
+}
+
+/// Where answers go, and where they are looked for.
+fn replies(manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let mut say = |code: &str, place: String, message: String| {
+        problems.push(Problem { code: code.into(), message, place: Some(place) });
+    };
+    if let Some(mailbox) = &manifest.reply_to
+        && let Err(e) = mailbox.parse::<lettre::message::Mailbox>()
+    {
+        let message = format!("`{mailbox}` is not a mailbox such as `Shop <replies@shop.example>`: {e}");
+        say("reply_to", "project".into(), message);
+    }
+    for mailbox in &manifest.mailboxes {
+        let mut bad = |message: &str| say("bad_mailbox", format!("mailbox {}", mailbox.id), message.into());
+        if mailbox.every.is_some_and(|every| every < 1_000) {
+            bad("a mailbox is looked at once in a second at most");
+        }
+        if mailbox.folder.as_ref().is_some_and(|folder| folder.trim().is_empty() || !folder.is_ascii()) {
+            bad("a folder has a name, and one beyond ASCII is given as IMAP writes it: `Gel&APY-scht`");
         }
     }
 }
@@ -162,6 +187,16 @@ pub fn warnings(manifest: &Manifest, secret: impl Fn(&str) -> bool) -> Vec<Strin
             warnings
                 .push(format!("secret {name} of provider {id} is not set on the server: what it tells is not taken"));
         }
+        if let Some(name) = provider.replies.as_ref().filter(|name| !secret(name)) {
+            let id = &provider.id;
+            warnings.push(format!(
+                "secret {name} of provider {id} is not set on the server: answers are not taken from it"
+            ));
+        }
+    }
+    for Mailbox { id, url, .. } in manifest.mailboxes.iter().filter(|mailbox| !secret(&mailbox.url)) {
+        warnings
+            .push(format!("secret {url} of mailbox {id} is not set on the server: no answers are looked for there"));
     }
     warnings
 }

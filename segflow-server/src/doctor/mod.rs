@@ -15,6 +15,8 @@ use crate::config::{Config, Mode};
 use crate::delivery::Delivery;
 use crate::deploy::Deploy;
 use crate::links::Links;
+use crate::replies::imap::Account;
+use crate::secrets::Secrets;
 use crate::store::settings::settings;
 use crate::store::{Result, Store};
 use dns::Dns;
@@ -67,6 +69,7 @@ pub struct Doctor {
     deploy: Deploy,
     delivery: Arc<Delivery>,
     links: Links,
+    secrets: Secrets,
     client: Client,
     resolver: Option<SocketAddr>,
     production: bool,
@@ -82,12 +85,13 @@ impl Doctor {
         deploy: Deploy,
         delivery: Arc<Delivery>,
         links: Links,
+        secrets: Secrets,
         config: &Config,
     ) -> anyhow::Result<Doctor> {
         let client = crate::outgoing::client(|builder| builder.timeout(PATIENCE))?;
         let production = config.mode == Mode::Production;
         let captures = !production && !config.dev_sends;
-        Ok(Doctor { store, deploy, delivery, links, client, resolver: config.resolver, production, captures })
+        Ok(Doctor { store, deploy, delivery, links, secrets, client, resolver: config.resolver, production, captures })
     }
 
     /// All that can be found out for a workspace.
@@ -98,10 +102,15 @@ impl Doctor {
             findings.push(Finding::new("project", State::Warning, "nothing is pushed yet: `segflow push`"));
             return Ok(findings);
         }
-        let (address, providers, domain) =
-            tokio::join!(self.address(&project), self.providers(workspace, &project), self.domain(&project));
+        let (address, providers, mailboxes, domain) = tokio::join!(
+            self.address(&project),
+            self.providers(workspace, &project),
+            self.mailboxes(workspace, &project),
+            self.domain(&project)
+        );
         findings.push(address);
         findings.extend(providers?);
+        findings.extend(mailboxes?);
         findings.extend(domain);
         Ok(findings)
     }
@@ -185,6 +194,30 @@ impl Doctor {
                 ),
             })
             .collect())
+    }
+
+    /// Whether the mailboxes can be read in which answers are looked for.
+    async fn mailboxes(&self, workspace: &str, project: &Project) -> Result<Vec<Finding>> {
+        let secrets = self.secrets.of(workspace).await?;
+        let mailboxes = project.manifest.mailboxes.iter().filter(|_| !self.captures);
+        Ok(join_all(mailboxes.map(async |mailbox| {
+            let opened = match secrets.get(&mailbox.url) {
+                None => Err(format!("secret {} is not set on the server", mailbox.url)),
+                Some(url) => match Account::new(&url, mailbox.folder.as_deref()) {
+                    Err(why) => Err(format!("secret {}: {why}", mailbox.url)),
+                    Ok(account) => account.open().await,
+                },
+            };
+            match opened {
+                Ok(folder) => {
+                    let says = folder.says();
+                    folder.close().await;
+                    Finding::new(mailbox.id.clone(), State::Good, says)
+                }
+                Err(why) => Finding::new(mailbox.id.clone(), State::Bad, why),
+            }
+        }))
+        .await)
     }
 
     /// What the sender's domain says to those who receive mail from it.

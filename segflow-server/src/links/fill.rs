@@ -10,28 +10,44 @@ pub type Headers = Vec<(&'static str, String)>;
 /// What an email has in place of the addresses.
 const MARK: &str = "segflow:";
 
+/// What can follow the mark, and where that leads.
+const WORDS: [(&str, Kind); 4] = [
+    ("unsubscribe", Kind::Unsubscribe),
+    ("preferences", Kind::Preferences),
+    ("browser", Kind::Browser),
+    ("confirm", Kind::Confirm),
+];
+
+/// The addresses of one message: each is signed when it is first asked for, and most emails have one or two of them.
+struct Addresses<'a> {
+    signer: &'a Signer,
+    message: &'a str,
+    /// In the order of [`WORDS`].
+    signed: [Option<String>; WORDS.len()],
+}
+
+impl Addresses<'_> {
+    /// By its place in [`WORDS`].
+    fn at(&mut self, place: usize) -> &str {
+        self.signed[place].get_or_insert_with(|| self.signer.link(WORDS[place].1, self.message, 0))
+    }
+}
+
 /// Fills an email in. `campaign`: it goes to many, who may not want it. Returns the headers that it needs.
 pub fn fill(email: &mut Rendered, signer: &Signer, manifest: &Manifest, message: &str, campaign: bool) -> Headers {
-    let unsubscribe = signer.link(Kind::Unsubscribe, message, 0);
+    let mut addresses = Addresses { signer, message, signed: Default::default() };
     if campaign && let Some(postal) = &manifest.postal {
         end(email, postal, &manifest.texts);
     }
-    if email.html.contains(MARK) || email.text.contains(MARK) {
-        let preferences = signer.link(Kind::Preferences, message, 0);
-        let browser = signer.link(Kind::Browser, message, 0);
-        let confirm = signer.link(Kind::Confirm, message, 0);
-        let words = [
-            ("unsubscribe", &unsubscribe),
-            ("preferences", &preferences),
-            ("browser", &browser),
-            ("confirm", &confirm),
-        ];
-        email.html = replaced(&email.html, &words);
-        email.text = replaced(&email.text, &words);
+    for part in [&mut email.html, &mut email.text] {
+        if part.contains(MARK) {
+            *part = replaced(part, &mut addresses);
+        }
     }
     if !campaign || !signer.reachable {
         return vec![];
     }
+    let unsubscribe = addresses.at(0);
     let mut ways = format!("<{unsubscribe}>");
     if let Some(address) = &manifest.unsubscribe_by_mail {
         // The token: whoever reads the mailbox finds the message by it.
@@ -47,16 +63,16 @@ pub fn lead_out(html: &str) -> bool {
 }
 
 /// The text with an address in each place that is marked.
-fn replaced(text: &str, words: &[(&str, &String)]) -> String {
+fn replaced(text: &str, addresses: &mut Addresses<'_>) -> String {
     let mut out = String::with_capacity(text.len() + 256);
     let mut rest = text;
     while let Some(at) = rest.find(MARK) {
         let after = &rest[at + MARK.len()..];
-        match words.iter().find(|(word, _)| after.starts_with(word)) {
-            Some((word, address)) => {
+        match WORDS.iter().position(|(word, _)| after.starts_with(word)) {
+            Some(place) => {
                 out.push_str(&rest[..at]);
-                out.push_str(address);
-                rest = &after[word.len()..];
+                out.push_str(addresses.at(place));
+                rest = &after[WORDS[place].0.len()..];
             }
             None => {
                 out.push_str(&rest[..at + MARK.len()]);
@@ -156,6 +172,13 @@ mod tests {
         );
         let plain = filled("<p>nothing</p>", "nothing", &Manifest::default(), true).0;
         assert_eq!((plain.html.as_str(), plain.text.as_str()), ("<p>nothing</p>", "nothing"));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_signed() {
+        let mut addresses = Addresses { signer: &signer(true), message: MESSAGE, signed: Default::default() };
+        replaced("segflow:browser segflow:other segflow:browser", &mut addresses);
+        assert_eq!(addresses.signed.map(|address| address.is_some()), [false, false, true, false]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A vendor says more with every year. What is not understood is left out, and never an error: the vendor would only tell it again.
 
 mod json;
+mod password;
 mod postmark;
 mod resend;
 mod sendgrid;
@@ -56,7 +57,7 @@ impl Notices {
     ) -> Result<Vec<Notice>, Refusal> {
         match kind {
             ProviderKind::Postmark { .. } => {
-                postmark::prove(secret, headers)?;
+                password::prove(secret, headers)?;
                 Ok(postmark::read(&json(body)?).into_iter().collect())
             }
             ProviderKind::SendGrid { .. } => {
@@ -78,6 +79,11 @@ impl Notices {
             | ProviderKind::Endpoint { .. } => Err(Refusal::Unreadable("this provider tells nothing".into())),
         }
     }
+}
+
+/// Whether a call that nobody signs comes with the password that was given for it.
+pub fn prove_password(secret: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    password::prove(secret, headers)
 }
 
 fn json(body: &[u8]) -> Result<Value, Refusal> {

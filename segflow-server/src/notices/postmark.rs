@@ -1,29 +1,9 @@
 //! Postmark: one JSON document for each thing, and a password, since nothing of it is signed.
 
-use axum::http::HeaderMap;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use segflow_core::notice::{Bounce, By, Notice, What};
 use serde_json::Value;
-use subtle::ConstantTimeEq;
 
 use super::json::{instant, known, message, text};
-use super::{Refusal, header, unsigned};
-
-/// The password of the address that Postmark was given; the user's name is free.
-pub fn prove(secret: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = header(headers, "authorization");
-    let Some((_, coded)) = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic")) else {
-        return unsigned("no password: give Postmark the address as https://segflow:PASSWORD@…");
-    };
-    let decoded = STANDARD.decode(coded.trim()).unwrap_or_default();
-    let colon = decoded.iter().position(|byte| *byte == b':').unwrap_or(decoded.len());
-    let password = decoded.get(colon + 1..).unwrap_or_default();
-    match bool::from(password.ct_eq(secret.as_bytes())) {
-        true => Ok(()),
-        false => unsigned("the password is not the one of this provider"),
-    }
-}
 
 pub fn read(told: &Value) -> Option<Notice> {
     let (what, at, to) = match told["RecordType"].as_str()? {

@@ -273,7 +273,7 @@ fn a_password_is_all_of_it() {
     let prove = |given: &str| {
         let headers: HeaderMap =
             [("authorization".parse().expect("a name"), given.parse().expect("a value"))].into_iter().collect();
-        postmark::prove("pass:word", &headers).is_ok()
+        password::prove("pass:word", &headers).is_ok()
     };
     let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
     assert!(
@@ -285,7 +285,7 @@ fn a_password_is_all_of_it() {
         assert!(!prove(&basic(wrong)), "{wrong}");
     }
     assert!(!prove("Basic ???") && !prove("Basic") && !prove("Bearer pass:word"));
-    assert!(postmark::prove("x", &HeaderMap::new()).is_err());
+    assert!(password::prove("x", &HeaderMap::new()).is_err());
 }
 
 /// Documents made of the words that are looked for, nested at will.
@@ -383,7 +383,7 @@ proptest! {
             names.iter().map(|name| (name.parse().expect("a name"), given.parse().expect("a value"))).collect();
         headers.insert("svix-timestamp", "1".parse().expect("a value"));
         let password = secret.clone() + "x";
-        prop_assert!(postmark::prove(&password, &headers).is_err());
+        prop_assert!(password::prove(&password, &headers).is_err());
         prop_assert!(sendgrid::prove(&secret, &headers, &body).is_err());
         prop_assert!(resend::prove(&secret, &headers, &body, 0).is_err());
     }

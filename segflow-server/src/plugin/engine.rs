@@ -12,8 +12,20 @@ use wasmtime::{
 
 use super::limits;
 
+/// All that 32 bits can address.
+const ALL_ADDRESSES: u64 = 4 << 30;
+
 /// The same module must do the same on every server, and nothing but its own memory may be within its reach.
+///
+/// With all addresses reserved for each memory, the processor itself sees what is outside of it; otherwise every access is compared, which
+/// is an eighth of what an email costs. That reserves addresses and no memory, but a container with a limit on addresses refuses it.
 pub fn engine() -> anyhow::Result<Engine> {
+    let reserving = |addresses| Engine::new(&config(addresses));
+    let engine = reserving(ALL_ADDRESSES).or_else(|_| reserving(limits::MEMORY_BYTES as u64));
+    engine.map_err(|why| anyhow::anyhow!("WebAssembly cannot run here: {why:#}"))
+}
+
+fn config(addresses: u64) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
@@ -33,13 +45,11 @@ pub fn engine() -> anyhow::Result<Engine> {
         .wasm_custom_page_sizes(false)
         // An instance begins as a copy-on-write image of its data instead of a copy.
         .memory_init_cow(true)
-        // 64 memories of 64 MiB are 4 GiB of addresses; the default reserves 4 GiB for each to save bounds checks, which containers
-        // with a limit on addresses refuse.
-        .memory_reservation(limits::MEMORY_BYTES as u64)
+        .memory_reservation(addresses)
         .memory_guard_size(limits::PAGE)
         .guard_before_linear_memory(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-    Engine::new(&config).map_err(|why| anyhow::anyhow!("WebAssembly cannot run here: {why:#}"))
+    config
 }
 
 /// What takes far longer than other instructions costs more, so that a budget of fuel is used up in about the same time by anything.

@@ -12,8 +12,10 @@ use segflow_core::protocol::Guarantee;
 use segflow_core::step::{Decision, JobKind, MarkKind, Told};
 use serde_json::Value as Json;
 
+use super::conversions::{self, Converted};
 use super::db::{Db, Tx, Value};
 use super::enrollments::encode_pending;
+use super::events::EVENTS;
 use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
@@ -73,8 +75,9 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     write_enrollments(tx, &group, &good).await?;
     write_messages(tx, &group, &good, listeners > 0).await?;
     write_jobs(tx, &group, &good).await?;
+    let converted = conversions::count(tx, &group.workspace, &good, group.now).await?;
     if listeners > 0 {
-        tell(tx, &group, &good, &before).await?;
+        tell(tx, &group, &good, &before, &converted).await?;
     }
     let consumed = good.iter().flat_map(|d| d.consumed.iter()).chain(&group.orphans);
     let consumed: Vec<Value> = consumed.map(|id| Value::from(*id)).collect();
@@ -220,7 +223,7 @@ async fn write_users(
         run_in(tx, sql, &args![facts, evaluated, &group.workspace], &users).await?;
     }
     insert(tx, &PATCHED, patched_rows).await?;
-    insert(tx, &ingest::EVENTS, events).await?;
+    insert(tx, &EVENTS, events).await?;
     tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await
 }
@@ -323,8 +326,14 @@ pub async fn drop_jobs(tx: &mut Tx, enrollment: &str, ops: &Range<u64>, now: i64
     Ok(())
 }
 
-/// Tells what became of enrollments.
-async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -> Result<()> {
+/// Tells what became of enrollments, and what counted.
+async fn tell(
+    tx: &mut Tx,
+    group: &Group,
+    good: &[&Decision],
+    before: &Before,
+    converted: &[Converted<'_>],
+) -> Result<()> {
     let mut all = vec![];
     for decision in good {
         let (user, now) = (&decision.user, group.now);
@@ -333,6 +342,7 @@ async fn tell(tx: &mut Tx, group: &Group, good: &[&Decision], before: &Before) -
         all.extend(decision.marks.iter().filter_map(|mark| news::goal(user, mark, now)));
         all.extend(decision.enrollments.iter().filter_map(|e| news::ended(user, e, state(e), now)));
     }
+    all.extend(converted.iter().map(news::converted));
     news::listeners(tx, &group.workspace).await?.tell(tx, &group.workspace, &all, group.now).await
 }
 

@@ -16,7 +16,7 @@ use super::history::Reading;
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Error, Result, segments};
+use super::{Error, Result, events, segments};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -124,8 +124,7 @@ pub async fn look(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked
     }
     let (mut work, tallied) = load_users(&mut on, workspace, &ids).await?;
     let mut loaded = Loaded::default();
-    let event_ids: BTreeSet<&String> = told.values().flatten().filter_map(|told| told.event.as_ref()).collect();
-    let mut events = load_events(db, workspace, &told, &event_ids).await?;
+    let mut events = load_events(db, workspace, &told).await?;
     for (user, facts) in told {
         let Some(work) = work.get_mut(&user) else {
             loaded.orphans.extend(facts.iter().map(|told| told.inbox));
@@ -218,40 +217,23 @@ struct InboxRow {
     body: Option<String>,
 }
 
-async fn load_events(
-    db: &Db,
-    workspace: &str,
-    told: &Told,
-    ids: &BTreeSet<&String>,
-) -> Result<BTreeMap<(String, String), (What, i64)>> {
-    let mut events = BTreeMap::new();
-    if ids.is_empty() {
-        return Ok(events);
+/// The events that inbox rows refer to, by user and id, each with the instant at which it was reported.
+async fn load_events(db: &Db, workspace: &str, told: &Told) -> Result<BTreeMap<(String, String), (What, i64)>> {
+    let mut pairs = vec![];
+    for (user, facts) in told {
+        pairs.extend(facts.iter().filter_map(|told| Some((user.as_str(), told.event.as_deref()?))));
     }
-    let users: Vec<&String> =
-        told.iter().filter(|(_, f)| f.iter().any(|told| told.event.is_some())).map(|(u, _)| u).collect();
-    let ids: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
-    for part in users.chunks(128) {
-        let size = part.len().next_power_of_two();
-        let mut before = args![workspace];
-        before.extend(
-            part.iter().chain(std::iter::repeat_n(&part[part.len() - 1], size - part.len())).map(|u| Value::from(*u)),
-        );
-        let sql = format!(
-            "SELECT user_id, id, name, attributes, occurred_at, received_at FROM events \
-             WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
-            vec!["?"; size].join(",")
-        );
-        for row in select_in(&mut On::Db(db), &sql, &before, &ids).await? {
-            let (user, id) = (row.text(0)?, row.text(1)?);
-            let what = What::Event {
-                id: id.clone(),
-                name: row.text(2)?,
-                attributes: object(&row.text(3)?)?,
-                occurred_at: row.int(4)?,
-            };
-            events.insert((user, id), (what, row.int(5)?));
-        }
+    let columns = "user_id, id, name, attributes, occurred_at, received_at";
+    let mut events = BTreeMap::new();
+    for row in events::find(&mut On::Db(db), workspace, columns, &pairs).await? {
+        let (user, id) = (row.text(0)?, row.text(1)?);
+        let what = What::Event {
+            id: id.clone(),
+            name: row.text(2)?,
+            attributes: object(&row.text(3)?)?,
+            occurred_at: row.int(4)?,
+        };
+        events.insert((user, id), (what, row.int(5)?));
     }
     Ok(events)
 }
@@ -295,7 +277,7 @@ async fn load_enrollments(
     Ok(())
 }
 
-/// Detail many live enrollments each campaign has.
+/// How many live enrollments each campaign has.
 pub async fn live(db: &Db, workspace: &str) -> Result<Vec<(String, u64)>> {
     let sql = "SELECT campaign, COUNT(*) FROM enrollments \
                WHERE workspace = ? AND status IN ('active', 'parked', 'paused') GROUP BY campaign ORDER BY campaign";

@@ -9,8 +9,8 @@ use segflow_core::merge::Object;
 use serde_json::Value as Json;
 
 use super::db::{Db, Tx, Value};
+use super::events::{self, EVENTS};
 use super::inbox::INBOX;
-use super::ingest::{EVENTS, stored_events};
 use super::many::{On, insert, select_in};
 use super::{Result, for_update, news};
 use crate::args;
@@ -58,21 +58,24 @@ pub async fn report(tx: &mut Tx, workspace: &str, all: &[Happened], now: i64) ->
         there.get(&h.user).is_some_and(|now| h.incarnation.as_ref().is_none_or(|incarnation| incarnation == now))
     };
     let all: Vec<&Happened> = all.iter().filter(is_there).collect();
-    let (users, ids) = all.iter().map(|happened| (happened.user.as_str(), happened.id.as_str())).unzip();
-    let mut known = stored_events(tx, workspace, &users, &ids).await?;
-    let (mut events, mut inbox, mut told) = (vec![], vec![], vec![]);
+    let pairs: Vec<(&str, &str)> = all.iter().map(|h| (h.user.as_str(), h.id.as_str())).collect();
+    let mut known = BTreeSet::new();
+    for row in events::find(&mut On::Tx(tx), workspace, "user_id, id", &pairs).await? {
+        known.insert((row.text(0)?, row.text(1)?));
+    }
+    let (mut new, mut inbox, mut told) = (vec![], vec![], vec![]);
     for happened in all {
         let Happened { user, name, id, attributes, at, .. } = happened;
         if !known.insert((user.clone(), id.clone())) {
             continue;
         }
         let attributes = Json::Object(attributes.clone()).to_string();
-        events.push(args![workspace, user, id, *name, attributes, *at, now]);
+        new.push(args![workspace, user, id, *name, attributes, *at, now]);
         told.extend(news::of_reader(happened));
         inbox.push(args![ids::bucket(workspace, user), workspace, user, id, Option::<String>::None, 0, false]);
     }
-    let stored = events.len();
-    insert(tx, &EVENTS, events).await?;
+    let stored = new.len();
+    insert(tx, &EVENTS, new).await?;
     insert(tx, &INBOX, inbox).await?;
     if is_heard {
         news::listeners(tx, workspace).await?.tell(tx, workspace, &told, now).await?;

@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use segflow_core::ids;
 use segflow_core::merge::{Object, merge};
+use segflow_core::project::Project;
 use serde_json::Value as Json;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::db::{Db, Tx, Value};
+use super::events::{self, EVENTS};
+use super::heard::Heard;
 use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
 use super::tallies::{self, Late};
@@ -89,14 +92,15 @@ struct Job {
 pub struct Ingest {
     jobs: mpsc::Sender<Job>,
     committed: Arc<Notify>,
+    heard: Heard,
 }
 
 impl Ingest {
     pub fn start(db: Db) -> Ingest {
         let (jobs, queue) = mpsc::channel(2 * GROUP);
-        let committed = Arc::new(Notify::new());
-        tokio::spawn(serve(db, queue, committed.clone()));
-        Ingest { jobs, committed }
+        let (committed, heard) = (Arc::new(Notify::new()), Heard::default());
+        tokio::spawn(serve(db, queue, committed.clone(), heard.clone()));
+        Ingest { jobs, committed, heard }
     }
 
     /// Stores a fact; answers when it is committed.
@@ -124,13 +128,18 @@ impl Ingest {
         Ok(receiver)
     }
 
+    /// A project has come into force here, or is known to be: what it does not listen to need not be told to anybody.
+    pub fn heard_by(&self, workspace: &str, project: Arc<Project>) {
+        self.heard.by(workspace, project);
+    }
+
     /// Wakes whoever waits for news, as a commit of facts does.
     pub fn committed(&self) -> Arc<Notify> {
         self.committed.clone()
     }
 }
 
-async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
+async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>, heard: Heard) {
     let mut jobs = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
         // What arrives while others write comes along.
@@ -141,7 +150,7 @@ async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
             jobs.push(job);
         }
         let (facts, answers): (Vec<Fact>, Vec<_>) = jobs.drain(..).map(|job| (job.fact, job.answer)).unzip();
-        let result = store_all(&db, Arc::new(facts)).await;
+        let result = store_all(&db, &heard, Arc::new(facts)).await;
         committed.notify_one();
         for (answer, stored) in answers.into_iter().zip(result) {
             // A caller who has gone away is not told.
@@ -151,9 +160,13 @@ async fn serve(db: Db, mut queue: mpsc::Receiver<Job>, committed: Arc<Notify>) {
 }
 
 /// Stores a group. When the database refuses the whole of it, halves find the fact that it refuses, and the others are stored.
-fn store_all(db: &Db, facts: Arc<Vec<Fact>>) -> Pin<Box<dyn Future<Output = Vec<Result<Stored>>> + Send + '_>> {
+fn store_all<'a>(
+    db: &'a Db,
+    heard: &'a Heard,
+    facts: Arc<Vec<Fact>>,
+) -> Pin<Box<dyn Future<Output = Vec<Result<Stored>>> + Send + 'a>> {
     Box::pin(async move {
-        let error = match commit(db, facts.clone()).await {
+        let error = match commit(db, heard, facts.clone()).await {
             Ok(stored) => return stored,
             Err(error) => error,
         };
@@ -166,18 +179,20 @@ fn store_all(db: &Db, facts: Arc<Vec<Fact>>) -> Pin<Box<dyn Future<Output = Vec<
             return vec![Err(error)];
         }
         let (left, right) = facts.split_at(facts.len() / 2);
-        let mut stored = store_all(db, Arc::new(left.to_vec())).await;
-        stored.extend(store_all(db, Arc::new(right.to_vec())).await);
+        let mut stored = store_all(db, heard, Arc::new(left.to_vec())).await;
+        stored.extend(store_all(db, heard, Arc::new(right.to_vec())).await);
         stored
     })
 }
 
-async fn commit(db: &Db, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
-    for _ in 0..5 {
-        let facts = facts.clone();
-        let result = db.write(move |tx| Box::pin(store_group(tx, facts.clone()))).await;
+async fn commit(db: &Db, heard: &Heard, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
+    for tries in 0..5 {
+        let (facts, heard) = (facts.clone(), heard.clone());
+        // Hardly ever is an event reported twice, so it is the database that says so, and then they are all looked for.
+        let looks = tries > 0;
+        let result = db.write(move |tx| Box::pin(store_group(tx, heard.clone(), facts.clone(), looks))).await;
         match result {
-            // Another server created one of these users, or stored one of these events, in the same instant: look again.
+            // Or another server created one of these users, or stored one of these events, in the same instant.
             Err(error) if error.is_duplicate() => {}
             other => return other,
         }
@@ -198,12 +213,13 @@ struct Locked {
 /// Workspace and user.
 type Key = (String, String);
 
-async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<Stored>>> {
+async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bool) -> Result<Vec<Result<Stored>>> {
     let mut users = lock_users(tx, &facts).await?;
-    let mut known = known_events(tx, &facts).await?;
+    let mut known = if looks { known_events(tx, &facts).await? } else { BTreeSet::new() };
+    let for_nobody = heard.nobody(tx, &facts).await?;
     let mut stored = Vec::with_capacity(facts.len());
-    let (mut events, mut inbox, mut late) = (vec![], vec![], vec![]);
-    for fact in facts.iter() {
+    let (mut new, mut inbox, mut late) = (vec![], vec![], vec![]);
+    for (fact, for_nobody) in facts.iter().zip(for_nobody) {
         let key = (fact.workspace.clone(), fact.user.clone());
         let exists = users.contains_key(&key);
         if !exists && matches!(fact.what, What::Merge { create: false, .. } | What::Enter { .. }) {
@@ -247,7 +263,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             }
             What::Event { id, name, attributes, occurred_at, .. } => {
                 let attributes = Json::Object(attributes.clone()).to_string();
-                events.push(args![&fact.workspace, &fact.user, id, name, attributes, *occurred_at, fact.now]);
+                new.push(args![&fact.workspace, &fact.user, id, name, attributes, *occurred_at, fact.now]);
                 if user.tallied_to.is_some_and(|to| *occurred_at < to) {
                     let (workspace, user) = (fact.workspace.clone(), fact.user.clone());
                     late.push(Late { workspace, user, name: name.clone(), occurred_at: *occurred_at });
@@ -258,6 +274,9 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
             What::Enter { .. } => Stored::Entering,
         };
         stored.push(Ok(answer));
+        if for_nobody {
+            continue;
+        }
         inbox.push(match &fact.what {
             What::Enter { campaign, start_at } => {
                 let body = Body::Enter { campaign: campaign.clone(), start_at: *start_at, at: fact.now };
@@ -270,7 +289,7 @@ async fn store_group(tx: &mut Tx, facts: Arc<Vec<Fact>>) -> Result<Vec<Result<St
     }
     let now = facts.iter().map(|f| f.now).max().unwrap_or_default();
     write_users(tx, users, now).await?;
-    insert(tx, &EVENTS, events).await?;
+    insert(tx, &EVENTS, new).await?;
     tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await?;
     Ok(stored)
@@ -300,47 +319,19 @@ async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>
 
 /// Which of these events are stored already. The locks on their users keep others from storing them now.
 async fn known_events(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeSet<(Key, String)>> {
-    let mut asked: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut asked: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for fact in facts {
         if let What::Event { id, only_new: false, .. } = &fact.what {
-            let (users, ids) = asked.entry(&fact.workspace).or_default();
-            users.insert(&fact.user);
-            ids.insert(id);
+            asked.entry(&fact.workspace).or_default().push((&fact.user, id));
         }
     }
     let mut known = BTreeSet::new();
-    for (workspace, (users, ids)) in asked {
-        let stored = stored_events(tx, workspace, &users, &ids).await?;
-        known.extend(stored.into_iter().map(|(user, id)| ((workspace.to_string(), user), id)));
-    }
-    Ok(known)
-}
-
-/// Which of these users have events of these ids, and which.
-pub(super) async fn stored_events(
-    tx: &mut Tx,
-    workspace: &str,
-    users: &BTreeSet<&str>,
-    ids: &BTreeSet<&str>,
-) -> Result<BTreeSet<(String, String)>> {
-    let users: Vec<Value> = users.iter().copied().map(Value::from).collect();
-    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
-    let mut stored = BTreeSet::new();
-    // Two lists in one statement: the first is spelt out here, the second by select_in.
-    for part in users.chunks(256) {
-        let size = part.len().next_power_of_two();
-        let sql = format!(
-            "SELECT user_id, id FROM events WHERE workspace = ? AND user_id IN ({}) AND id IN ({{}})",
-            vec!["?"; size].join(",")
-        );
-        let mut before = args![workspace];
-        before.extend(part.iter().cloned());
-        before.extend(std::iter::repeat_n(part[part.len() - 1].clone(), size - part.len()));
-        for row in select_in(&mut On::Tx(tx), &sql, &before, &ids).await? {
-            stored.insert((row.text(0)?, row.text(1)?));
+    for (workspace, pairs) in asked {
+        for row in events::find(&mut On::Tx(tx), workspace, "user_id, id", &pairs).await? {
+            known.insert(((workspace.to_string(), row.text(0)?), row.text(1)?));
         }
     }
-    Ok(stored)
+    Ok(known)
 }
 
 async fn write_users(tx: &mut Tx, users: BTreeMap<Key, Locked>, now: i64) -> Result<()> {
@@ -385,10 +376,4 @@ const CHANGED_USERS: Table = Table {
     columns: USER_COLUMNS,
     key: &["workspace", "id"],
     existing: Existing::Takes(&["attributes", "email", "updated_at"]),
-};
-pub(super) const EVENTS: Table = Table {
-    name: "events",
-    columns: &["workspace", "user_id", "id", "name", "attributes", "occurred_at", "received_at"],
-    key: &["workspace", "user_id", "id"],
-    existing: Existing::Fails,
 };

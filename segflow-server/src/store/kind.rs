@@ -84,6 +84,14 @@ pub(super) fn is_stopped(error: &Error) -> bool {
     }
 }
 
+/// The sum of a column of whole numbers, as text: it may be larger than any of them can be, and each database has a type of its own for it.
+pub(crate) fn total(kind: Kind, column: &str) -> String {
+    match kind {
+        Kind::Sqlite => format!("CAST(TOTAL({column}) AS TEXT)"),
+        Kind::MySql | Kind::MariaDb => format!("CAST(COALESCE(SUM({column}), 0) AS CHAR)"),
+    }
+}
+
 /// The database's own clock, ms UTC: for leases and call time-outs, never for business.
 pub(crate) fn database_now(kind: Kind) -> &'static str {
     match kind {

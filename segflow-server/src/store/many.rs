@@ -57,10 +57,10 @@ fn part(rows: usize) -> usize {
 }
 
 /// How many of these rows, the first of them, fit into one record; at least one.
-fn in_a_record(rows: &[Vec<Value>]) -> usize {
+fn in_a_record(rows: &[impl AsRef<[Value]>]) -> usize {
     let mut bytes = 0;
     let fits = rows.iter().take_while(|row| {
-        bytes += row.iter().map(on_the_wire).sum::<usize>();
+        bytes += row.as_ref().iter().map(on_the_wire).sum::<usize>();
         bytes <= RECORD
     });
     fits.count().max(1)
@@ -90,20 +90,52 @@ pub enum On<'a> {
     Db(&'a Db),
 }
 
+impl On<'_> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            On::Tx(tx) => tx.kind(),
+            On::Db(db) => db.kind(),
+        }
+    }
+
+    async fn rows(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>> {
+        match self {
+            On::Tx(tx) => tx.rows(sql, args).await,
+            On::Db(db) => db.read(sql, args).await,
+        }
+    }
+}
+
 /// Runs a query for each part of a long list: `{}` in `sql` becomes the placeholders of the list, which come after `before`.
 pub async fn select_in(on: &mut On<'_>, sql: &str, before: &[Value], mut list: &[Value]) -> Result<Vec<Row>> {
-    let kind = match on {
-        On::Tx(tx) => tx.kind(),
-        On::Db(db) => db.kind(),
-    };
     let mut found = vec![];
     while !list.is_empty() {
-        let (part, rest) = list.split_at(piece(kind, list));
+        let (part, rest) = list.split_at(piece(on.kind(), list));
         let (sql, args) = with_list(sql, before, part);
-        found.extend(match on {
-            On::Tx(tx) => tx.rows(sql, args).await?,
-            On::Db(db) => db.read(sql, args).await?,
-        });
+        found.extend(on.rows(sql, args).await?);
+        list = rest;
+    }
+    Ok(found)
+}
+
+/// Runs a query for each part of a long list of pairs: `{}` in `sql` becomes `(?,?),…`, whose values come between `before` and `after`.
+pub async fn select_pairs(
+    on: &mut On<'_>,
+    sql: &str,
+    before: &[Value],
+    mut list: &[[Value; 2]],
+    after: &[Value],
+) -> Result<Vec<Row>> {
+    let mut found = vec![];
+    while !list.is_empty() {
+        let size = match on.kind() {
+            Kind::Sqlite => part(list.len()),
+            Kind::MySql | Kind::MariaDb => part(in_a_record(list)),
+        };
+        let (piece, rest) = list.split_at(size);
+        let sql = sql.replace("{}", &vec!["(?,?)"; size].join(","));
+        let args = before.iter().chain(piece.iter().flatten()).chain(after).cloned().collect();
+        found.extend(on.rows(sql, args).await?);
         list = rest;
     }
     Ok(found)

@@ -11,15 +11,18 @@ mod boundary;
 pub mod choice;
 pub mod clock;
 pub mod consent;
+pub mod conversions;
 pub mod db;
 pub mod decide;
 pub mod deployments;
 pub mod engine;
 pub mod enrollments;
 pub mod erase;
+mod events;
 pub mod fence;
 pub mod gate;
 pub mod happened;
+mod heard;
 pub mod history;
 pub mod hold;
 pub mod inbox;
@@ -35,6 +38,7 @@ pub mod notices;
 pub mod policy;
 pub mod providers;
 pub mod read;
+pub mod replies;
 pub mod runs;
 pub mod secrets;
 pub mod segments;
@@ -50,7 +54,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues, total};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ pub mod queue;
 
 use std::collections::BTreeSet;
 
+use segflow_core::conversion::{Cause, whole};
 use segflow_core::enrollment::{Enrollment, Status};
 use segflow_core::merge::Object;
 use segflow_core::step::{Mark, MarkKind};
@@ -16,6 +17,7 @@ use serde_json::{Value as Json, json};
 
 pub use messages::{Change, cancelled, of_messages};
 
+use super::conversions::Converted;
 use super::db::{Tx, Value};
 use super::happened::Happened;
 use super::many::{Existing, Table, insert};
@@ -24,7 +26,7 @@ use crate::clock::rfc3339;
 use crate::{address, args};
 
 /// All that is told. Append, never rename: receivers know them.
-pub const TYPES: [&str; 18] = [
+pub const TYPES: [&str; 20] = [
     "message.sent",
     "message.delivered",
     "message.bounced",
@@ -43,6 +45,8 @@ pub const TYPES: [&str; 18] = [
     "enrollment.parked",
     "goal.reached",
     "user.confirmed",
+    "message.converted",
+    "message.replied",
 ];
 
 /// For how long a delivery is tried, and for how long it is remembered after that, in ms.
@@ -122,6 +126,26 @@ pub fn goal(user: &str, mark: &Mark, now: i64) -> Option<News> {
     Some(News::new("goal.reached", user, now, data))
 }
 
+/// Something that counted for a message.
+pub fn converted(converted: &Converted<'_>) -> News {
+    let Converted { user, success, message, template, enrollment } = converted;
+    let (event, event_id, goal) = match &success.what {
+        Cause::Event { name, id } => (Some(name), Some(id), None),
+        Cause::Goal(name) => (None, None, Some(name)),
+    };
+    let data = json!({
+        "message": message,
+        "template": template,
+        "campaign": success.campaign,
+        "enrollment": enrollment,
+        "event": event,
+        "event_id": event_id,
+        "goal": goal,
+        "value": success.value.map(|value| whole(value as f64)),
+    });
+    News::new("message.converted", user, success.at, data)
+}
+
 /// What readers do, as their flows are told it. What becomes of messages is told by their status.
 pub fn of_reader(happened: &Happened) -> Option<News> {
     let ty = match happened.name {
@@ -130,9 +154,15 @@ pub fn of_reader(happened: &Happened) -> Option<News> {
         own::CONFIRMED => "user.confirmed",
         own::OPENED => "message.opened",
         own::CLICKED => "message.clicked",
+        own::REPLIED => "message.replied",
         _ => return None,
     };
-    Some(News::new(ty, &happened.user, happened.at, Json::Object(happened.attributes.clone())))
+    let mut data = happened.attributes.clone();
+    if happened.name == own::REPLIED {
+        // What somebody has written stays here, and goes with them.
+        data.retain(|name, _| !matches!(name.as_str(), "subject" | "text"));
+    }
+    Some(News::new(ty, &happened.user, happened.at, Json::Object(data)))
 }
 
 /// A column that says how many listen to what happens in the workspace of a row.

@@ -14,6 +14,7 @@ use segflow_protocol::own;
 use serde_json::json;
 
 use super::consent::{self, Changed, Note, Said};
+use super::conversions::{Reaction, react};
 use super::db::{Db, Tx, Value};
 use super::happened::{Happened, report};
 use super::many::{Existing, On, Table, insert, select_in};
@@ -105,7 +106,7 @@ async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Not
             continue;
         };
         let (id, known) = (outcome_id(notice), known.entry(message.id.as_str()).or_default());
-        let is_endless = matches!(notice.what, What::Opened { .. } | What::Clicked { .. });
+        let is_endless = matches!(notice.what, What::Opened { .. } | What::Clicked { .. } | What::Replied(_));
         if known.contains(&id) || (is_endless && known.len() >= MOST) {
             noted.known += 1;
             continue;
@@ -124,6 +125,7 @@ async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Not
     }
     report(tx, &source.workspace, &happened, source.now).await?;
     settle(tx, &fresh, source.now).await?;
+    react(tx, &source.workspace, fresh.iter().filter_map(Fresh::reaction).collect()).await?;
     insert(tx, &OUTCOMES, fresh.iter().map(|fresh| fresh.row(source)).collect()).await?;
     Ok(noted)
 }
@@ -140,6 +142,8 @@ impl Source {
 fn outcome_id(notice: &Notice) -> String {
     let at = notice.at.map_or_else(String::new, |at| at.to_string());
     let what = match &notice.what {
+        // One that comes to a mailbox and by a call comes at two times.
+        What::Replied(reply) => return ids::derived("out", &[notice.what.name(), &reply.id]),
         What::Clicked { link, .. } => link.as_str(),
         What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
         What::Wants { all: true, .. } => "all",
@@ -249,12 +253,28 @@ impl Fresh<'_> {
             What::Complained => (own::COMPLAINED, vec![], ""),
             What::Opened { by: By::Person, .. } => (own::OPENED, vec![], ""),
             What::Clicked { by: By::Person, link, .. } => (own::CLICKED, vec![("link", link.as_str())], link.as_str()),
+            What::Replied(reply) if !reply.is_automatic => {
+                let said = vec![("subject", reply.subject.as_str()), ("text", reply.text.as_str())];
+                (own::REPLIED, said, reply.id.as_str())
+            }
             _ => return None,
         };
         let mut attributes = self.attributes();
         attributes.extend(more.into_iter().map(|(name, value)| (name.to_string(), json!(shortened(value)))));
         let id = ids::derived("evt", &[&self.message.id, name, once]);
         self.event(name, id, attributes)
+    }
+
+    /// What a person has done with the message.
+    fn reaction(&self) -> Option<Reaction<'_>> {
+        let (What::Opened { by: By::Person, .. } | What::Clicked { by: By::Person, .. }) = &self.notice.what else {
+            return None;
+        };
+        let campaign = match &self.message.origin {
+            Origin::Campaign { campaign, .. } => Some(campaign.as_str()),
+            Origin::Transaction { .. } => None,
+        };
+        Some(Reaction { message: &self.message.id, what: self.notice.what.name(), campaign, at: self.at })
     }
 
     /// The event that tells of a choice.
@@ -394,7 +414,10 @@ fn reason_of(fresh: &Fresh<'_>, status: Option<Status>) -> Option<String> {
     if fresh.is_erased() || Told::default().and(&fresh.notice.what).status() != status {
         return None;
     }
-    fresh.notice.what.detail().map(shortened)
+    match &fresh.notice.what {
+        What::Bounced { why, .. } | What::Refused { why } => Some(shortened(why)),
+        _ => None,
+    }
 }
 
 fn shortened(text: &str) -> String {

@@ -6,6 +6,7 @@
 mod enrollments;
 mod messages;
 mod project;
+mod results;
 mod users;
 
 pub use enrollments::{Enrollment, EnrollmentFilter, enrollment, enrollments, journal};
@@ -14,6 +15,7 @@ pub use project::{
     Counts, Deployment, Mark, deployment, deployments, enrollment_counts, fields_of, marks, member_counts,
     message_counts,
 };
+pub use results::{Conversion, MessageResults, Results, conversions, results, results_of};
 pub use users::{Event, Member, Membership, User, created_at, events, members, memberships, user, user_exists, users};
 
 use segflow_protocol::Rendered;

@@ -1,8 +1,8 @@
 //! SQLite's one write connection, and the commits that those who wait for it share.
 //!
-//! A write is a savepoint of its own. When it is done and another waits, the transaction stays open for that one, and the last of them
-//! commits for all: one flush to the disk instead of one each. Nobody is told that a write is done before it is committed, and a write
-//! that fails takes only itself back.
+//! When a write is done and another waits, the transaction stays open for that one, and the last of them commits for all: one flush to the
+//! disk instead of one each. Nobody is told that a write is done before it is committed, and a write that fails takes only itself back: the
+//! first has nothing but itself in the transaction, each of the others is a savepoint, for which SQLite copies every page that it touches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,8 +37,10 @@ struct Held {
 enum Open {
     Nothing,
     Transaction,
-    /// And in it a write that is not done. It survives one that was dropped half-way: the next one takes it back.
-    Write,
+    /// With nothing in it but a write that is not done. It survives one that was dropped half-way: the next one takes it back.
+    First,
+    /// And in it, after others, a write that is not done.
+    Savepoint,
 }
 
 /// The right to write, until it is committed, undone or dropped.
@@ -142,21 +144,23 @@ async fn leave(mut held: OwnedMutexGuard<Held>, writer: Writer) {
 impl Held {
     async fn begin(&mut self) -> Result<()> {
         self.take_back().await;
-        let sql = match self.open {
-            Open::Transaction => "SAVEPOINT write",
-            _ => "BEGIN IMMEDIATE; SAVEPOINT write",
+        let (sql, open) = match self.open {
+            Open::Transaction => ("SAVEPOINT write", Open::Savepoint),
+            _ => ("BEGIN IMMEDIATE", Open::First),
         };
         if let Err(error) = self.connection.execute(sql).await {
             self.give_up(&error.to_string()).await;
             return Err(error.into());
         }
-        self.open = Open::Write;
+        self.open = open;
         Ok(())
     }
 
     /// The write that is open is complete.
     async fn done(&mut self) -> Result<()> {
-        if let Err(error) = self.connection.execute("RELEASE write").await {
+        if self.open == Open::Savepoint
+            && let Err(error) = self.connection.execute("RELEASE write").await
+        {
             self.give_up(&error.to_string()).await;
             return Err(error.into());
         }
@@ -166,12 +170,14 @@ impl Held {
 
     /// Takes the write back that is open, if one is.
     async fn take_back(&mut self) {
-        if self.open != Open::Write {
-            return;
-        }
+        let (sql, open) = match self.open {
+            Open::Nothing | Open::Transaction => return,
+            Open::First => ("ROLLBACK", Open::Nothing),
+            Open::Savepoint => ("ROLLBACK TO write; RELEASE write", Open::Transaction),
+        };
         // Some failures, a full disk for one, end the whole transaction.
-        match self.connection.execute("ROLLBACK TO write; RELEASE write").await {
-            Ok(_) => self.open = Open::Transaction,
+        match self.connection.execute(sql).await {
+            Ok(_) => self.open = open,
             Err(error) => self.give_up(&error.to_string()).await,
         }
     }

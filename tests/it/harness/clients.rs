@@ -57,17 +57,28 @@ pub async fn dkim_key() -> (String, String) {
     (private, public.lines().filter(|line| !line.starts_with("-----")).collect())
 }
 
+/// An IMAP server that forgets everything when it ends, with the account of [`super::imap`].
+pub async fn pymap(port: u16, account: (&str, &str)) -> Command {
+    let mut command = Command::new(python_home().await.join("venv/bin/pymap"));
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--no-service", "admin", "dict", "--demo-data"]);
+    command.args(["--demo-user", account.0, "--demo-password", account.1]);
+    command
+}
+
 async fn python() -> Command {
-    let home = install("python", "requirements.txt", |folder| {
+    let mut command = Command::new(python_home().await.join("venv/bin/python"));
+    command.arg(source("clients.py"));
+    command
+}
+
+async fn python_home() -> PathBuf {
+    install("python", "requirements.txt", |folder| {
         let venv = ["-m", "venv", "--clear", "venv"];
         peers::output(process::Command::new("python3").args(venv).current_dir(folder), "");
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
         peers::output(process::Command::new("venv/bin/python").args(pip).current_dir(folder), "");
     })
-    .await;
-    let mut command = Command::new(home.join("venv/bin/python"));
-    command.arg(source("clients.py"));
-    command
+    .await
 }
 
 fn source(name: &str) -> PathBuf {

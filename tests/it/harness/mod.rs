@@ -8,6 +8,7 @@ pub mod client;
 pub mod clients;
 pub mod database;
 pub mod dns;
+pub mod imap;
 pub mod made;
 pub mod mysqld;
 pub mod plugins;

@@ -7,12 +7,14 @@ mod class;
 mod code;
 mod document;
 mod markdown;
+mod part;
 pub(crate) mod plain;
 pub(crate) mod show;
 mod spare;
 pub(crate) mod url;
 
 pub use class::{Class, ClassPart};
+pub use part::{Part, Within, later};
 pub use show::Show;
 
 pub use document::Body;
@@ -73,20 +75,28 @@ impl Html {
         new
     }
 
+    #[inline]
     pub fn push(&mut self, html: &str, text: &str) {
-        self.html.push_str(html);
-        self.text.push_str(text);
+        self.push_html(html);
+        self.push_text(text);
     }
 
+    #[inline]
     pub fn push_html(&mut self, html: &str) {
         self.html.push_str(html);
     }
 
+    #[inline]
     pub fn push_text(&mut self, text: &str) {
         self.text.push_str(text);
     }
 
-    /// What a component wrote, at the end of what is there.
+    /// A component, at the end of what is there.
+    pub fn part(&mut self, part: impl Part) {
+        part.write(self);
+    }
+
+    /// What a component wrote that has strings of its own.
     pub fn add(&mut self, part: Html) {
         match self.is_empty() {
             // The first component is often the whole email: nothing is copied then.
@@ -115,8 +125,8 @@ impl Html {
 
     pub fn rule(&mut self, rule: &'static str) {
         // The same rule is mostly the same constant.
-        let same = |known: &&str| std::ptr::eq(*known, rule) || *known == rule;
-        if !rule.is_empty() && !self.rules.iter().any(same) {
+        let is_known = self.rules.iter().any(|known| std::ptr::eq(*known, rule)) || self.rules.contains(&rule);
+        if !rule.is_empty() && !is_known {
             self.rules.push(rule);
         }
     }
@@ -130,7 +140,7 @@ impl Html {
     }
 
     pub fn body(&mut self, body: Body) {
-        self.body = Some(body);
+        self.body.get_or_insert(body);
     }
 
     /// Where the text is, to come back to: what is `html_only` is not in the text.

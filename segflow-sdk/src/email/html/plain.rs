@@ -26,23 +26,16 @@ pub const CODE_END: char = '\u{11}';
 /// The text as it is sent. Ends with a line break, unless it is empty.
 pub fn finish(marked: &str) -> String {
     let mut text = Text { out: String::with_capacity(marked.len() + 16), ..Text::default() };
-    let bytes = marked.as_bytes();
-    let mut start = 0;
-    while start < bytes.len() {
-        // Words up to the next mark, and whether their spaces have to be looked at. Without a branch for each: they come at random.
-        let (mut end, mut uneven, mut before) = (start, 0, 0);
-        while let Some(class) = bytes.get(end).map(|byte| CLASS[usize::from(*byte)]).filter(|class| *class != MARK) {
-            uneven |= (class & before) | (class & BREAK);
-            before = class;
-            end += 1;
+    let mut at = 0;
+    while let Some(byte) = marked.as_bytes().get(at) {
+        if is_mark(*byte) {
+            text.mark(char::from(*byte));
+            at += 1;
+        } else {
+            let (end, uneven) = words(marked.as_bytes(), at);
+            text.words(&marked[at..end], uneven);
+            at = end;
         }
-        if end > start {
-            text.words(&marked[start..end], uneven != 0);
-        }
-        if let Some(mark) = bytes.get(end) {
-            text.mark(char::from(*mark));
-        }
-        start = end + 1;
     }
     if !text.out.is_empty() {
         text.out.push('\n');
@@ -50,21 +43,51 @@ pub fn finish(marked: &str) -> String {
     text.out
 }
 
-const SPACE: u8 = 1;
-const BREAK: u8 = 2;
-const MARK: u8 = 4;
-
-/// What a byte is: something of a word, a space, a line break or tab, a mark.
-const CLASS: [u8; 256] = {
-    let mut class = [0; 256];
-    let mut byte = 0;
-    while byte < b' ' as usize {
-        class[byte] = if byte == b'\n' as usize || byte == b'\t' as usize { BREAK } else { MARK };
-        byte += 1;
+/// Where the words from here on end: at the next mark. And whether their spaces have to be looked at. Eight bytes at a time.
+fn words(bytes: &[u8], start: usize) -> (usize, bool) {
+    let (mut at, mut uneven, mut after_space) = (start, false, 0);
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let eight = u64::from_le_bytes(*eight);
+        let spaces = zeros(eight ^ (u64::from(b' ') * EACH));
+        let next_to = spaces & (spaces << 8 | after_space);
+        // The lowest one is right; what is above it may be wrong.
+        let control = eight.wrapping_sub(u64::from(b' ') * EACH) & !eight & (HIGH * EACH);
+        if control == 0 {
+            uneven |= next_to != 0;
+            after_space = spaces >> 56;
+            at += 8;
+            continue;
+        }
+        uneven |= next_to & (control - 1) & !control != 0;
+        at += (control.trailing_zeros() / 8) as usize;
+        if is_mark(bytes[at]) {
+            return (at, uneven);
+        }
+        (at, uneven, after_space) = (at + 1, true, 0);
     }
-    class[b' ' as usize] = SPACE;
-    class
-};
+    let mut after_space = after_space != 0;
+    for &byte in bytes[at..].iter().take_while(|byte| !is_mark(**byte)) {
+        uneven |= byte < b' ' || byte == b' ' && after_space;
+        after_space = byte == b' ';
+        at += 1;
+    }
+    (at, uneven)
+}
+
+/// All control characters but line breaks and tabs.
+fn is_mark(byte: u8) -> bool {
+    byte < b' ' && byte != b'\n' && byte != b'\t'
+}
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80;
+
+/// The highest bit of each byte that is zero.
+fn zeros(eight: u64) -> u64 {
+    const REST: u64 = 0x7f * EACH;
+    !((eight & REST) + REST | eight | REST)
+}
 
 #[derive(Default)]
 struct Text {
@@ -104,9 +127,11 @@ impl Text {
                 self.word(word);
             }
         } else {
-            self.space |= words.starts_with(' ');
-            self.word(words.trim_matches(' '));
-            self.space |= words.len() > 1 && words.ends_with(' ');
+            let (words, before) = words.strip_prefix(' ').map_or((words, false), |words| (words, true));
+            let (words, after) = words.strip_suffix(' ').map_or((words, false), |words| (words, true));
+            self.space |= before;
+            self.word(words);
+            self.space |= after;
         }
     }
 
@@ -130,7 +155,9 @@ impl Text {
             match self.breaks {
                 0 if gap => self.out.push_str("  "),
                 0 if self.space => self.out.push(' '),
-                breaks => self.out.push_str(&"\n\n"[..breaks.min(2)]),
+                0 => {}
+                1 => self.out.push('\n'),
+                _ => self.out.push_str("\n\n"),
             }
         }
         (self.breaks, self.space, self.bullet) = (0, false, false);
@@ -201,7 +228,8 @@ impl Text {
         if words.len() >= says.len() && words.contains(says) {
             self.out.truncate(end);
         } else {
-            self.out.replace_range(end..end + before, " (");
+            self.out.drain(end..end + before);
+            self.out.insert_str(end, " (");
             self.out.push(')');
         }
     }
@@ -229,6 +257,52 @@ mod tests {
     fn words_are_kept_and_space_is_not() {
         assert_eq!(finish(""), "");
         assert_eq!(finish("\u{1}\u{1} a \n b\t\u{1}c\u{2}d"), "a b\n\nc\nd\n");
+    }
+
+    #[test]
+    fn words_end_at_marks_and_what_is_uneven_is_seen() {
+        // Bytes that are something, and some that look like it.
+        const BYTES: [u8; 9] = [b' ', b'\n', b'\t', 1, 0x0f, b'!', b'a', 0x7f, 0xff];
+        let mut seed = 1_u32;
+        for _ in 0..50_000 {
+            let mut roll = |sides: usize| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 16) as usize % sides
+            };
+            let rare = roll(20) + 1;
+            let len = roll(40);
+            let bytes: Vec<u8> =
+                (0..len).map(|_| if roll(rare) == 0 { BYTES[roll(BYTES.len())] } else { b'a' }).collect();
+            let start = roll(len + 1);
+            let end = bytes[start..].iter().position(|byte| is_mark(*byte)).map_or(len, |at| start + at);
+            let run = &bytes[start..end];
+            let uneven = run.windows(2).any(|two| two == b"  ") || run.iter().any(|byte| matches!(byte, b'\n' | b'\t'));
+            assert_eq!(words(&bytes, start), (end, uneven), "{bytes:?} from {start}");
+        }
+    }
+
+    /// What `html!` leaves out (`segflow-macros/src/html/out.rs`).
+    #[test]
+    fn marks_that_say_nothing_may_be_left_out() {
+        const ROWS: [&str; 6] = [
+            "a\u{1}\u{1}\u{c}\u{e}\u{1}b\u{1}\u{1}c\u{1}\u{e}\u{1}d\u{1}\u{f}\u{1}e",
+            "\u{6}\u{8}\u{c}\u{e}\u{1}b\u{1}\u{f}\u{8}\u{1}\u{1}x\u{1}\u{b}y",
+            "a\u{c}\u{e}\u{1}\u{1}\u{e}\u{1}d\u{1}\u{e}\u{1}\u{1}\u{f}b",
+            "a\u{c}\u{e}b\u{1}\u{e}\u{c}\u{e}\u{1}c\u{1}\u{1}d\u{1}\u{f}\u{1}\u{f}e",
+            "\u{c}\u{e}\u{1}Fast\u{1}\u{1}In two days.\u{1}\u{f}\u{c}\u{e}\u{1}Kind\u{1}\u{f}",
+            "a \u{1}\u{1} \u{c}\u{e}\u{1} b\u{2}\u{1}\u{e}\u{1} \u{1}\u{f} c",
+        ];
+        for row in ROWS {
+            let mut folded = row.to_string();
+            for (marks, same) in
+                [("\u{1}\u{1}", "\u{1}"), ("\u{1}\u{e}", "\u{e}"), ("\u{e}\u{1}", "\u{e}"), ("\u{1}\u{f}", "\u{f}")]
+            {
+                while folded.contains(marks) {
+                    folded = folded.replacen(marks, same, 1);
+                    assert_eq!(finish(&folded), finish(row), "{row:?} as {folded:?}");
+                }
+            }
+        }
     }
 
     #[test]

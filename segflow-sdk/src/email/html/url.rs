@@ -1,5 +1,7 @@
 //! Which addresses may stand in an email. The macro holds literal ones against the same lists (`segflow-macros/src/html/address.rs`).
 
+use super::show;
+
 /// For links. `segflow:` is what the server fills in.
 pub const LINKS: &[&str] = &["https:", "http:", "mailto:", "tel:", "segflow:"];
 /// For images: data only of kinds that cannot run anything.
@@ -8,12 +10,15 @@ pub const IMAGES: &[&str] =
 
 /// The address without white space around it, or why it is not sent. An address without a scheme leads nowhere in a mail.
 pub fn check<'a>(address: &'a str, schemes: &[&str]) -> Result<&'a str, String> {
-    let address = address.trim();
+    // Most are a word, and looked at once.
+    let is_word = show::is_word(address);
+    let address = if is_word { address } else { address.trim() };
     let starts = |scheme: &&str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let clean = match address.is_ascii() {
-        true => !address.bytes().any(|byte| byte.is_ascii_control()),
-        false => !address.contains(|c: char| c.is_control()),
-    };
+    let clean = is_word
+        || match address.is_ascii() {
+            true => !address.bytes().any(|byte| byte.is_ascii_control()),
+            false => !address.contains(|c: char| c.is_control()),
+        };
     match clean && schemes.iter().any(starts) {
         true => Ok(address),
         false => {

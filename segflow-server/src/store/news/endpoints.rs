@@ -55,6 +55,12 @@ fn read(row: &Row) -> Result<Endpoint> {
     })
 }
 
+/// Whether there is anybody at all, of any workspace, who wants to be told something.
+pub async fn any(db: &Db) -> Result<bool> {
+    let row = db.read_one("SELECT 1 FROM webhook_endpoints WHERE disabled_at IS NULL LIMIT 1", vec![]).await?;
+    Ok(row.is_some())
+}
+
 pub async fn list(db: &Db, workspace: &str, after: Option<&str>, limit: i64) -> Result<Vec<Endpoint>> {
     let query = Query::new(SELECT, workspace).by_key("id", after);
     query.rows(db, limit).await?.iter().map(read).collect()

@@ -47,6 +47,11 @@ impl Told {
         self
     }
 
+    fn below(mut self, path: &str) -> Told {
+        self.path = format!("{}/{path}", self.path);
+        self
+    }
+
     pub fn without_headers(self) -> Told {
         Told { headers: vec![], ..self }
     }
@@ -59,6 +64,39 @@ impl Told {
 pub fn postmark(body: &Value) -> Told {
     let basic = format!("Basic {}", STANDARD.encode(format!("segflow:{PASSWORD}")));
     Told::new("postmark", vec![("authorization", basic)], body.to_string())
+}
+
+/// A mail as Postmark's inbound stream brings it: fields of its header, its text, and what Postmark thinks is the answer in it.
+pub fn postmark_mail(fields: &[(&str, &str)], text: &str, stripped: &str) -> Told {
+    let field = |name: &str| fields.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| *value);
+    let headers: Vec<Value> = fields.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect();
+    let body = json!({
+        "FromName": "Somebody", "MessageStream": "inbound", "From": field("From"),
+        "FromFull": { "Email": field("From"), "Name": "Somebody", "MailboxHash": "" },
+        "To": "answers@in.segflow.example",
+        "ToFull": [{ "Email": "answers@in.segflow.example", "Name": "", "MailboxHash": "" }],
+        "Cc": "", "CcFull": [], "Bcc": "", "BccFull": [], "OriginalRecipient": "answers@in.segflow.example",
+        "Subject": field("Subject"), "MessageID": "22c74902-a0c1-4511-804f-341342852c90", "ReplyTo": "", "MailboxHash": "",
+        "Date": "Mon, 5 Jan 2026 10:00:00 +0100", "TextBody": text, "HtmlBody": "", "StrippedTextReply": stripped, "Tag": "",
+        "Headers": headers, "Attachments": [{ "Name": "a.txt", "Content": "YQ==", "ContentType": "text/plain", "ContentLength": 1 }],
+    });
+    postmark(&body).below("replies")
+}
+
+/// A form as SendGrid's Inbound Parse sends it.
+pub fn sendgrid_mail(parts: &[(&str, &[u8])]) -> Told {
+    let boundary = "xYzZY";
+    let mut body = vec![];
+    for (name, value) in parts {
+        body.extend(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
+        body.extend(*value);
+        body.extend(b"\r\n");
+    }
+    let attached = "Content-Disposition: form-data; name=\"attachment1\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\na\r\n";
+    body.extend(format!("--{boundary}\r\n{attached}--{boundary}--\r\n").bytes());
+    let basic = format!("Basic {}", STANDARD.encode(format!("segflow:{PASSWORD}")));
+    let headers = vec![("authorization", basic), ("content-type", format!("multipart/form-data; boundary={boundary}"))];
+    Told::new("sendgrid", headers, body).below("replies")
 }
 
 #[allow(clippy::disallowed_methods, reason = "vendors sign with the time that it is")]

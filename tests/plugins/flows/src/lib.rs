@@ -153,6 +153,15 @@ async fn drip(flow: Flow<Person>) {
     flow.send(note("three")).await;
 }
 
+async fn win(flow: Flow<Person>) {
+    flow.send(note("try")).await;
+    flow.goal("at once").await;
+    flow.wait(days(1)).await;
+    flow.goal("won").await;
+    flow.wait(days(6)).await;
+    flow.goal("late").await;
+}
+
 fn does(campaign: &str) -> Segment<Person> {
     Segment::new(format!("does-{campaign}"), user::<Person>(|u| u.does.eq(campaign)))
 }
@@ -174,6 +183,7 @@ pub fn flows() -> Project<Person> {
         .campaign(Campaign::new("pair", pair).enters(does("pair")))
         .campaign(Campaign::new("sleep", sleep).enters(does("sleep")))
         .campaign(Campaign::new("nap", nap).enters(does("nap")))
+        .campaign(Campaign::new("win", win).enters(does("win")))
         .campaign(Campaign::new("work", work).enters(does("work")))
         .campaign(Campaign::new("chain", chain).enters(does("chain")))
         .campaign(Campaign::new("rounds", rounds).enters(does("rounds")))

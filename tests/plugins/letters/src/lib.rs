@@ -108,6 +108,18 @@ async fn watched(flow: Flow<Person>) {
     flow.send(letter(&format!("opened {opened}, clicked {clicked}"))).await;
 }
 
+/// Asks twice, and goes by an answer to either.
+async fn asked(flow: Flow<Person>) {
+    flow.send(letter("first question")).await;
+    flow.wait(days(1)).await;
+    flow.send(letter("second question")).await;
+    let line = match flow.replied().within(days(2)).await {
+        Some(reply) => format!("{} said {}", reply.subject, reply.text),
+        None => "no answer".into(),
+    };
+    flow.send(letter(&line)).await;
+}
+
 async fn once(flow: Flow<Person>) {
     flow.send(bare()).await;
     flow.wait(days(1)).await;
@@ -144,6 +156,21 @@ pub fn letters() -> Project<Person> {
         let readers = Segment::new("readers", events::<Opened>().filter(|o| o.template.eq("offer")).exists());
         let own = Endpoint::url("VENDOR_URL").token("MAIL_TOKEN");
         return project.provider(own).campaign(watched).segments([readers]).track_opens().track_clicks();
+    }
+    if variant() == "replies" {
+        return project
+            .reply_to("Answers <answers@in.segflow.example>")
+            .provider(Endpoint::url("VENDOR_URL").token("MAIL_TOKEN"))
+            .provider(Postmark::token("POSTMARK_TOKEN").replies("REPLIES").priority(2))
+            .provider(SendGrid::key("SENDGRID_KEY").replies("REPLIES").priority(2))
+            .provider(Resend::key("RESEND_KEY").priority(2))
+            .replies(Imap::url("IMAP_URL").every(seconds(1)))
+            .replies(Imap::url("IMAP_URL").folder("Replies").every(hours(1)).named("second"))
+            .segments([Segment::new("talkers", events::<Replied>().exists())])
+            .campaign(campaign("plain"))
+            .campaign(campaign("ends").exits_on_reply())
+            .campaign(campaign("rests").pauses_on_reply())
+            .campaign(Campaign::new("asked", asked).enters(does("asked")));
     }
     let project = project.provider(Capture);
     let project = match variant() {

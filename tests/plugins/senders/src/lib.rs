@@ -67,6 +67,7 @@ fn provider() -> Provider {
         "endpoint" => Endpoint::url("VENDOR_URL").token("MAIL_TOKEN").named("own"),
         "keyed" => Endpoint::url("VENDOR_URL").knows_keys().into(),
         "smtp" => Smtp::url("VENDOR_URL").into(),
+        "smtp64" => Smtp::url("VENDOR_URL").connections(64).into(),
         "signed" => Smtp::url("VENDOR_URL").dkim("shop.example", "mail", "DKIM_KEY").into(),
         _ => Capture.into(),
     }
