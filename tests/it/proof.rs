@@ -175,7 +175,7 @@ impl Trial {
 
     /// Dies at a commit that comes while all goes on.
     async fn die_at(&mut self, what: &str, side: &str) {
-        let count = 1 + self.draw(if what == "recover" { 1 } else { 2 });
+        let count = 1 + self.draw(if matches!(what, "claim" | "outcomes") { 2 } else { 1 });
         if what == "recover" {
             // Of one that was killed before.
             self.kill().await;
