@@ -65,3 +65,22 @@ impl Drop for Slot {
         self.of.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn what_is_under_way_is_known_until_it_has_landed() {
+        let (in_flight, slots) = (Arc::<InFlight>::default(), Arc::new(Semaphore::new(2)));
+        let begin = |id: &str| in_flight.begin(id, slots.clone().try_acquire_owned().expect("there is room"));
+        let (one, other) = (begin("msg_1"), begin("msg_2"));
+        assert!(in_flight.has("msg_1") && in_flight.has("msg_2") && !in_flight.has("msg_3"));
+        drop(one);
+        assert!(!in_flight.has("msg_1") && in_flight.has("msg_2") && !in_flight.is_empty());
+        drop(other);
+        assert!(in_flight.is_empty() && slots.available_permits() == 2);
+    }
+}
