@@ -19,8 +19,8 @@ fn readers_get_the_same_from_both() {
         let folder = std::path::absolute(folder).expect("a path");
         let mut pictures = Command::new("node");
         // With the fonts of this machine.
-        pictures.arg("pictures.mjs").arg(folder).current_dir(&home).env("FONTCONFIG_PATH", "/etc/fonts");
-        peers::output(chromium(&mut pictures), &ours);
+        pictures.arg("pictures.mjs").arg(folder).current_dir(&home);
+        peers::output(chromium(&mut pictures).env("FONTCONFIG_FILE", "/etc/fonts/fonts.conf"), &ours);
     }
     let seen = peers::output(chromium(Command::new("node").arg("compare.mjs").current_dir(&home)), &ours);
     let seen: Map<String, Value> = serde_json::from_str(&seen).expect("JSON");

@@ -42,9 +42,14 @@ pub fn home() -> PathBuf {
     home
 }
 
-/// The Chromium of npm brings its libraries and a font for machines that have none: it has to be told that this may be one.
+/// The Chromium of npm brings its libraries and a font for machines that have none: it has to be told that this may be one. Its own
+/// configuration looks for the font in /tmp, wherever it was unpacked; without a font, it shows no text at all.
 pub fn chromium(command: &mut Command) -> &mut Command {
     let folder = command.get_current_dir().expect("a folder").join("chromium");
     std::fs::create_dir_all(&folder).expect("a folder");
-    command.env("TMPDIR", folder).env("AWS_LAMBDA_JS_RUNTIME", "nodejs22.x")
+    let (fonts, new) = (folder.join("fonts.conf"), folder.join(format!("fonts.conf.{}", std::process::id())));
+    let places = format!("<dir>{0}/fonts</dir><cachedir>{0}/fonts-cache</cachedir>", folder.display());
+    std::fs::write(&new, format!("<?xml version=\"1.0\"?>\n<fontconfig>{places}</fontconfig>\n")).expect("written");
+    std::fs::rename(new, &fonts).expect("renamed");
+    command.env("FONTCONFIG_FILE", fonts).env("TMPDIR", folder).env("AWS_LAMBDA_JS_RUNTIME", "nodejs22.x")
 }
