@@ -271,7 +271,7 @@ impl<U: Attributes> Campaign<U> {
     /// ```
     /// # use segflow::prelude::*;
     /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
-    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64 }
+    /// # #[derive(Event, Serialize, Deserialize)] struct Purchase { value: f64, order_id: String }
     /// # async fn winback(_: Flow<Shopper>) {}
     /// # fn everyone() -> Segment<Shopper> { Segment::everyone("everyone") }
     /// let campaign = Campaign::new("winback", winback)

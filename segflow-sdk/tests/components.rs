@@ -94,7 +94,7 @@ fn children_are_the_same_wherever_they_are_shown() {
         "X: a"
     );
     // And what is moved into them is gone.
-    assert_eq!(shown(html! { <Once title="x">{String::from(name)}</Once> }), "X: Ada");
+    assert_eq!(shown(html! { <Once title="x">{name}</Once> }), "X: Ada");
 }
 
 #[email("container")]

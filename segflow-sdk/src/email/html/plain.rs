@@ -86,7 +86,7 @@ const HIGH: u64 = 0x80;
 /// The highest bit of each byte that is zero.
 fn zeros(eight: u64) -> u64 {
     const REST: u64 = 0x7f * EACH;
-    !((eight & REST) + REST | eight | REST)
+    !(((eight & REST) + REST) | eight | REST)
 }
 
 #[derive(Default)]

@@ -74,7 +74,7 @@ fn plain(bytes: &[u8], may_be_other: impl Fn(u64) -> bool) -> usize {
 /// Also true of line breaks and tabs.
 fn may_be_special(eight: u64) -> bool {
     // `&` and `'` differ in the lowest bit, `<` and `>` in the next.
-    let signs = is(eight | EACH, b'\'') | is(eight | 2 * EACH, b'>') | is(eight, b'"');
+    let signs = is(eight | EACH, b'\'') | is(eight | (2 * EACH), b'>') | is(eight, b'"');
     (below(eight, b' ') | is(eight, 0x7f) | signs) & HIGH != 0
 }
 
