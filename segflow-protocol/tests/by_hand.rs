@@ -77,7 +77,10 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = byte;
         match (decode_request(&bytes), decode::<Request>(&bytes)) {
-            (by_hand, Ok(by_postcard)) => prop_assert_eq!(by_hand, Ok(by_postcard)),
+            // Written anew: a number that is longer than it has to be stays so in a journal.
+            (Ok(by_hand), Ok(by_postcard)) => prop_assert_eq!(encode(&by_hand), encode(&by_postcard)),
+            // Where one byte is enough, nothing longer is read.
+            (Err(_), Ok(by_postcard)) => prop_assert_ne!(encode(&by_postcard), bytes),
             (Ok(by_hand), Err(_)) => prop_assert!(!journal(&by_hand).is_sound(), "{by_hand:?}"),
             (Err(_), Err(_)) => {}
         }
