@@ -29,7 +29,7 @@ impl Heard {
         }
     }
 
-    /// The project, if it has nothing to say to this event by itself.
+    /// The generation of the project, if it has nothing to say to this event by itself.
     fn unheard(&self, workspace: &str, event: &str) -> Option<i64> {
         let known = self.0.lock().expect("no panic while held");
         known.get(workspace).filter(|project| !project.hears(event)).map(|project| project.generation)
@@ -42,9 +42,12 @@ impl Heard {
     pub(super) async fn nobody(&self, tx: &mut Tx, facts: &[Fact]) -> Result<Vec<bool>> {
         let mut nobody = vec![false; facts.len()];
         let mut asked: BTreeMap<(&str, i64), Vec<usize>> = BTreeMap::new();
+        // All segments are looked through once for each name, not for each event.
+        let mut known: BTreeMap<(&str, &str), Option<i64>> = BTreeMap::new();
         for (index, fact) in facts.iter().enumerate() {
             if let What::Event { name, .. } = &fact.what
-                && let Some(generation) = self.unheard(&fact.workspace, name)
+                && let Some(generation) =
+                    *known.entry((&fact.workspace, name)).or_insert_with(|| self.unheard(&fact.workspace, name))
             {
                 asked.entry((&fact.workspace, generation)).or_default().push(index);
             }
