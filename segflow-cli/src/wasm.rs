@@ -25,16 +25,17 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// A profile of its own, so that it neither depends on the user's profiles nor throws away what they built with them.
 ///
-/// Measured with the storefront: opt-level "z" makes it 250 KiB instead of 344, and its turns and emails three times slower. Without LTO
-/// it is as small and as fast, and rebuilding stays incremental.
+/// Measured with the storefront: opt-level "z" makes it 250 KiB instead of 344, and its turns and emails three times slower. LTO with
+/// all that it depends on makes it no smaller and no faster, and nothing could be kept from build to build. The project itself is compiled
+/// in sixteen parts: one with fifty emails takes 5.9 s instead of 12.2, and 3.7 instead of 11.2 when one of them has changed.
 const PROFILE: &[&str] = &[
     r#"inherits="release""#,
     "opt-level=3",
     "codegen-units=1",
-    r#"lto="off""#,
+    // Among the parts of one crate.
+    "lto=false",
     "incremental=true",
     "debug=false",
-    "strip=true",
     r#"panic="abort""#,
     // As under `cargo test`: a sum that overflows stops the flow instead of going on with nonsense.
     "overflow-checks=true",
@@ -68,7 +69,8 @@ async fn compile(project: &Project) -> Result<PathBuf> {
     let mut command = cargo(&project.dir);
     command.args(["build", "--lib", "--target", TARGET, "--profile", "segflow"]);
     command.args(["--message-format", "json-render-diagnostics", "--package", &project.id]);
-    for setting in PROFILE {
+    let parts = format!(r#"package."{}".codegen-units=16"#, project.name);
+    for setting in PROFILE.iter().copied().chain([parts.as_str()]) {
         command.args(["--config", &format!("profile.segflow.{setting}")]);
     }
     flags::apply(&mut command, &project.workspace_root)?;

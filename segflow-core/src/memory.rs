@@ -89,7 +89,7 @@ impl Memory {
     }
 
     pub fn deploy(&mut self, project: Project) {
-        self.project = project;
+        self.project = project.with_earlier(self.project.generation, &self.project.manifest);
     }
 
     pub fn project(&self) -> &Project {

@@ -1,5 +1,7 @@
 //! A manifest, checked and indexed for the engine.
 
+mod differs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -33,6 +35,8 @@ pub struct Project {
     dependencies: Vec<Dependencies>,
     /// By name of an event: what the segments ask about it.
     layouts: BTreeMap<String, Arc<Layout>>,
+    /// By earlier generation: the segments that differ from those of then. Of a generation that is not named nothing is known.
+    earlier: BTreeMap<i64, BTreeSet<String>>,
 }
 
 /// Why a re-evaluation is asked for.
@@ -78,6 +82,7 @@ impl Project {
             order,
             dependencies,
             layouts,
+            earlier: BTreeMap::new(),
         }
     }
 

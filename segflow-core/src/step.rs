@@ -118,10 +118,7 @@ pub struct Needs {
 
 /// Which segments a user's news can touch, and what their evaluation reads.
 pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
-    let mut touches = vec![];
-    if work.user.evaluated < project.generation {
-        touches.push(Touch::All);
-    }
+    let mut touches = project.touches_since(work.user.evaluated);
     for fact in &work.facts {
         touches.push(match &fact.what {
             What::Attributes { changed } => Touch::Attributes(changed.as_deref()),

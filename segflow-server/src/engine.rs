@@ -39,8 +39,8 @@ pub struct Engine {
     ownership: Arc<Ownership>,
     live: Live,
     ready: Arc<Ready>,
-    /// One tick at a time; the bucket that it begins with.
-    turnstile: tokio::sync::Mutex<u16>,
+    /// One tick at a time.
+    turnstile: tokio::sync::Mutex<Turn>,
     /// Workspaces that the next tick is to look through for users who are behind.
     told: Mutex<BTreeSet<String>>,
     /// Workspaces in which some users may not have been held against the current generation.
@@ -48,6 +48,16 @@ pub struct Engine {
     sieves: Behind,
     /// Users whose step could not be run, and until when they are left alone.
     cooling: Mutex<HashMap<(String, String), Instant>>,
+}
+
+/// How a tick goes on where the last one stopped.
+#[derive(Default)]
+struct Turn {
+    /// The bucket that it begins with.
+    first: u16,
+    /// Users who are behind, found while the last tick worked, and the buckets that it worked for.
+    found: rows::Busy,
+    buckets: BTreeSet<u16>,
 }
 
 impl Engine {
@@ -96,7 +106,7 @@ impl Engine {
 
     /// Works for some of the users who are due now. `false`: there are none.
     pub async fn tick(&self) -> Result<bool> {
-        let mut first = self.turnstile.lock().await;
+        let mut turn = self.turnstile.lock().await;
         let now = self.clock.now();
         // Before it is read who there is and which generation it is: whoever tells later is heard by the next tick.
         let mut told = std::mem::take(&mut *self.told.lock().expect("no panic while held"));
@@ -106,19 +116,23 @@ impl Engine {
         if buckets.is_empty() {
             return Ok(false);
         }
-        let (told, mut due, next) = rows::busy(&self.store.db, &buckets, *first, now, GROUPS * GROUP).await?;
-        *first = next;
-        let went_on = self.catch_up(&incarnation, &buckets, &mut due, now).await?;
+        let (told, mut due, next) = rows::busy(&self.store.db, &buckets, turn.first, now, GROUPS * GROUP).await?;
+        turn.first = next;
+        // Of other buckets they are perhaps another server's by now; the look finds anew whoever is not.
+        if turn.buckets == buckets {
+            std::mem::take(&mut turn.found).into_iter().for_each(|(of, users)| due.entry(of).or_default().extend(users));
+        }
         // News before what is only due. A user who has both is in a group once.
         for (workspace, users) in &told {
             if let Some(due) = due.get_mut(workspace) {
                 due.retain(|user| !users.contains(user));
             }
         }
-        let mut groups = vec![];
+        let (mut groups, mut busy) = (vec![], rows::Busy::new());
         for (workspace, mut users) in told.into_iter().chain(due) {
             let cooling = self.cooling(&workspace);
             users.retain(|user| !cooling.contains(user));
+            busy.entry(workspace.clone()).or_default().extend(users.iter().cloned());
             let users: Vec<String> = users.into_iter().collect();
             groups.extend(users.chunks(GROUP).map(|part| (workspace.clone(), part.iter().cloned().collect())));
         }
@@ -127,34 +141,42 @@ impl Engine {
             async move { self.work_for(incarnation, &workspace, &users, now).await }
         });
         // All are seen through, also when one fails: nothing is under way when a tick has ended.
-        let done: Vec<Result<bool>> = stream::iter(work).buffer_unordered(GROUPS).collect().await;
-        done.into_iter().try_fold(went_on, |worked, one| Ok(worked | one?))
+        let working = stream::iter(work).buffer_unordered(GROUPS).collect::<Vec<Result<bool>>>();
+        let (done, found) = tokio::join!(working, self.catch_up(&incarnation, &buckets, &busy, now));
+        let (found, went_on) = found?;
+        let begun = went_on || !found.is_empty();
+        (turn.found, turn.buckets) = (found, buckets);
+        done.into_iter().try_fold(begun, |worked, one| Ok(worked | one?))
     }
 
-    /// Adds some of those who are behind a push to those who are due. Whether there were others, whom the push does not concern: they
-    /// are done with before any step of this tick is taken.
+    /// Looks for users who are behind a push and not busy: some of them, for the next tick, and whether there were others, whom the push
+    /// does not concern.
     async fn catch_up(
         &self,
         incarnation: &str,
         buckets: &BTreeSet<u16>,
-        due: &mut rows::Busy,
+        busy: &rows::Busy,
         now: i64,
-    ) -> Result<bool> {
+    ) -> Result<(rows::Busy, bool)> {
         let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
-        let mut went_on = false;
+        let (mut users, mut went_on) = (rows::Busy::new(), false);
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
-            let wanted = Wanted { buckets, cooling: &self.cooling(&workspace) };
+            let mut not = self.cooling(&workspace);
+            not.extend(busy.get(&workspace).into_iter().flatten().cloned());
+            let wanted = Wanted { buckets, not: &not };
             let looking = self.sieves.look(&self.store.db, incarnation, &wanted, &workspace, &project, now);
             match looking.await? {
                 Some(found) => {
                     went_on |= found.went_on;
-                    due.entry(workspace).or_default().extend(found.users);
+                    if !found.users.is_empty() {
+                        users.insert(workspace, found.users);
+                    }
                 }
                 None => drop(self.behind.lock().expect("no panic while held").remove(&workspace)),
             }
         }
-        Ok(went_on)
+        Ok((users, went_on))
     }
 
     /// Users of a workspace who are left alone for now.

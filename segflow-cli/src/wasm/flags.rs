@@ -8,9 +8,12 @@ use tokio::process::Command;
 
 use super::TARGET;
 
+/// Cargo forgets a profile's `strip` where one package of it has a setting of its own.
+const STRIP: &str = "-Cstrip=symbols";
+
 /// Cargo takes flags from one place only: RUSTFLAGS if it is set, else the target's configuration, to which `--config` adds.
 pub fn apply(command: &mut Command, workspace_root: &Path) -> Result<()> {
-    let ours = remaps(workspace_root);
+    let ours = [vec![STRIP.to_owned()], remaps(workspace_root)].concat();
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let theirs: Option<Vec<String>> = match (set("CARGO_ENCODED_RUSTFLAGS"), set("RUSTFLAGS")) {
         (Some(encoded), _) => Some(encoded.split('\x1f').map(ToOwned::to_owned).collect()),

@@ -176,6 +176,10 @@ impl Deploy {
         let mut project =
             Project::new(d.id, d.generation, d.manifest, d.since, d.created_at).with_sql(segments::dependencies);
         project.in_flight = d.in_flight;
+        // Nearly all users were held against the last one, if they were against any.
+        if let Some(last) = deployments::of_generation(db, workspace, generation - 1).await? {
+            project = project.with_earlier(generation - 1, &last.manifest);
+        }
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());
         self.inner.store.ingest.heard_by(workspace, project.clone());

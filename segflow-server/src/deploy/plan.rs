@@ -95,8 +95,11 @@ impl Deploy {
             return Ok(plan);
         }
         if diff::entries_differ(old, &manifest) {
-            let candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now)
+            let mut candidate = Project::new(&deployment, generation, manifest.clone(), since.clone(), now)
                 .with_sql(segments::dependencies);
+            if let Some(old) = old {
+                candidate = candidate.with_earlier(base, old);
+            }
             let (kind, seen) = (db.kind(), Manifest::default());
             let sieve = sieve(kind, workspace, old.unwrap_or(&seen), base, &candidate, now);
             self.count(workspace, Arc::new(candidate), sieve, now, &mut plan).await?;

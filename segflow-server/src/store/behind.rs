@@ -48,8 +48,8 @@ struct Walk {
 pub struct Wanted<'a> {
     /// Users of these buckets.
     pub buckets: &'a BTreeSet<u16>,
-    /// Not these: for now they are left alone, and nobody else is to wait for them.
-    pub cooling: &'a BTreeSet<String>,
+    /// Not these, who are being decided about or left alone for now: nobody else is to wait for them.
+    pub not: &'a BTreeSet<String>,
 }
 
 /// What a look has found.
@@ -100,7 +100,7 @@ impl Behind {
                 look: LOOK,
             },
         };
-        let found = looking.go_on(&mut walk, wanted.cooling).await?;
+        let found = looking.go_on(&mut walk, wanted.not).await?;
         match found {
             Some(_) => drop(self.walks().insert(workspace.to_string(), walk)),
             None => looking.settle(buckets).await?,
@@ -114,24 +114,24 @@ impl Behind {
 }
 
 impl Looking<'_> {
-    async fn go_on(&self, walk: &mut Walk, cooling: &BTreeSet<String>) -> Result<Option<Found>> {
+    async fn go_on(&self, walk: &mut Walk, not: &BTreeSet<String>) -> Result<Option<Found>> {
         let open: Vec<Value> = walk.open.iter().map(Value::from).collect();
         let sql = "SELECT id FROM users WHERE workspace = ? AND evaluated < ? AND id IN ({})";
         let rows = select_in(&mut On::Db(self.db), sql, &args![self.workspace, walk.generation], &open).await?;
         walk.open = rows.iter().map(|row| row.text(0)).collect::<Result<_>>()?;
-        let again: BTreeSet<String> = walk.open.difference(cooling).take(GROUP).cloned().collect();
+        let again: BTreeSet<String> = walk.open.difference(not).take(GROUP).cloned().collect();
         if !again.is_empty() {
             return Ok(Some(Found { users: again, went_on: false }));
         }
         match walk.at.clone() {
-            Some(at) => self.walk(walk, &at, cooling).await.map(Some),
+            Some(at) => self.walk(walk, &at, not).await.map(Some),
             None if walk.open.is_empty() => Ok(None),
             None => Ok(Some(Found::default())),
         }
     }
 
     /// Looks at the next users.
-    async fn walk(&self, walk: &mut Walk, at: &str, cooling: &BTreeSet<String>) -> Result<Found> {
+    async fn walk(&self, walk: &mut Walk, at: &str, not: &BTreeSet<String>) -> Result<Found> {
         let sql = format!(
             "SELECT id, evaluated, bucket FROM users WHERE workspace = ? AND id > ? ORDER BY id LIMIT {}",
             walk.look
@@ -151,14 +151,14 @@ impl Looking<'_> {
         if let Some(last) = &last {
             for (from, users) in behind {
                 let (left_alone, users): (BTreeSet<String>, BTreeSet<String>) =
-                    users.into_iter().partition(|id| cooling.contains(id));
+                    users.into_iter().partition(|id| not.contains(id));
                 concerned.extend(left_alone);
                 let (passed, rest) = self.sift(walk, from, at, last, users).await?;
                 concerned.extend(passed);
                 others.push((from, rest));
             }
         }
-        let is_wanted = |id: &&String| !cooling.contains(*id);
+        let is_wanted = |id: &&String| !not.contains(*id);
         let count = concerned.iter().filter(is_wanted).count();
         walk.look = (walk.look * GROUP / count.max(1)).clamp(GROUP, LOOK);
         // No further than those who can be decided about.
@@ -172,7 +172,7 @@ impl Looking<'_> {
             self.mark(from, rest).await?;
         }
         walk.at = last.filter(|_| cut.is_some() || !is_end);
-        let users = concerned.difference(cooling).cloned().collect();
+        let users = concerned.difference(not).cloned().collect();
         walk.open.extend(concerned);
         Ok(Found { users, went_on: true })
     }

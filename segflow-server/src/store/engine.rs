@@ -9,6 +9,7 @@ use segflow_core::merge::Object;
 use segflow_core::project::Project;
 use segflow_core::protocol::{Reentry, Rule};
 use segflow_core::step::{Fact, Needs, Past, User, What, Work, needs};
+use serde::de::DeserializeOwned;
 
 use super::db::{Db, Row, Value};
 use super::enrollments::{COLUMNS, load_journal, read};
@@ -16,7 +17,7 @@ use super::history::Reading;
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Error, Result, events, segments};
+use super::{Error, Result, events, listed, mapped, segments};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -142,30 +143,6 @@ pub async fn look(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked
             work.facts.push(Fact { inbox, what, at, hops, historical });
         }
     }
-    for row in select_in(
-        &mut on,
-        "SELECT user_id, segment FROM memberships WHERE workspace = ? AND user_id IN ({})",
-        &before,
-        &ids,
-    )
-    .await?
-    {
-        if let Some(work) = work.get_mut(&row.text(0)?) {
-            work.members.insert(row.text(1)?);
-        }
-    }
-    for row in select_in(
-        &mut on,
-        "SELECT user_id, segment, flip_at FROM flips WHERE workspace = ? AND user_id IN ({})",
-        &before,
-        &ids,
-    )
-    .await?
-    {
-        if let Some(work) = work.get_mut(&row.text(0)?) {
-            work.flips.insert(row.text(1)?, row.int(2)?);
-        }
-    }
     load_enrollments(&mut on, project, workspace, &ids, &mut work).await?;
     let mut needed: Vec<(Work, Needs)> = work
         .into_values()
@@ -180,16 +157,23 @@ pub async fn look(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked
     Ok(loaded)
 }
 
-/// With those of whose events some may be summed up.
+/// With their segments, and those of whose events some may be summed up. Segments come as one value for each user, not as a row for each:
+/// there can be a hundred.
 async fn load_users(
     on: &mut On<'_>,
     workspace: &str,
     ids: &[Value],
 ) -> Result<(BTreeMap<String, Work>, BTreeSet<String>)> {
-    let sql =
-        "SELECT id, incarnation, attributes, seq, evaluated, tallied_to FROM users WHERE workspace = ? AND id IN ({})";
+    let sql = format!(
+        "SELECT id, incarnation, attributes, seq, evaluated, tallied_to, \
+         (SELECT {} FROM memberships m WHERE m.workspace = users.workspace AND m.user_id = users.id), \
+         (SELECT {} FROM flips f WHERE f.workspace = users.workspace AND f.user_id = users.id) \
+         FROM users WHERE workspace = ? AND id IN ({{}})",
+        listed(on.kind(), "m.segment"),
+        mapped(on.kind(), "f.segment", "f.flip_at")
+    );
     let (mut work, mut tallied) = (BTreeMap::new(), BTreeSet::new());
-    for row in select_in(on, sql, &args![workspace], ids).await? {
+    for row in select_in(on, &sql, &args![workspace], ids).await? {
         let user = User {
             id: row.text(0)?,
             incarnation: row.text(1)?,
@@ -200,9 +184,16 @@ async fn load_users(
         if row.opt_int(5)?.is_some() {
             tallied.insert(user.id.clone());
         }
-        work.insert(user.id.clone(), Work { workspace: workspace.into(), user, ..Work::default() });
+        let (members, flips) = (aggregate(row.opt_text(6)?)?, aggregate(row.opt_text(7)?)?);
+        work.insert(user.id.clone(), Work { workspace: workspace.into(), user, members, flips, ..Work::default() });
     }
     Ok((work, tallied))
+}
+
+/// What was read as one value; of nothing, some databases make no value.
+fn aggregate<T: DeserializeOwned + Default>(value: Option<String>) -> Result<T> {
+    let read = |text: String| serde_json::from_str(&text);
+    value.map_or_else(|| Ok(T::default()), read).map_err(|e| Error::Internal(format!("a database's list: {e}")))
 }
 
 /// Inbox rows by user.

@@ -92,6 +92,22 @@ pub(crate) fn total(kind: Kind, column: &str) -> String {
     }
 }
 
+/// The values of a column as one, a JSON array.
+pub(crate) fn listed(kind: Kind, column: &str) -> String {
+    match kind {
+        Kind::Sqlite => format!("json_group_array({column})"),
+        Kind::MySql | Kind::MariaDb => format!("CAST(JSON_ARRAYAGG({column}) AS CHAR)"),
+    }
+}
+
+/// The values of two columns as one, a JSON object of the first with the second.
+pub(crate) fn mapped(kind: Kind, keys: &str, values: &str) -> String {
+    match kind {
+        Kind::Sqlite => format!("json_group_object({keys}, {values})"),
+        Kind::MySql | Kind::MariaDb => format!("CAST(JSON_OBJECTAGG({keys}, {values}) AS CHAR)"),
+    }
+}
+
 /// The database's own clock, ms UTC: for leases and call time-outs, never for business.
 pub(crate) fn database_now(kind: Kind) -> &'static str {
     match kind {

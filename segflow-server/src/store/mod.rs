@@ -54,7 +54,7 @@ mod writer;
 use std::time::Duration;
 
 use db::Db;
-pub(crate) use kind::{database_now, events_by_name, for_share, for_update, queues, total};
+pub(crate) use kind::{database_now, events_by_name, for_share, for_update, listed, mapped, queues, total};
 
 /// One database with its ingest queue.
 #[derive(Clone)]

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::eval;
 use segflow_core::merge::Object;
-use segflow_core::project::{Project, Touch};
-use segflow_core::protocol::{Cond, Events, Expr, Field, InFlight, Manifest, Measure, Rule, Segment, Test, TimeTest};
+use segflow_core::project::Project;
+use segflow_core::protocol::{Cond, Events, Expr, InFlight, Manifest, Measure, Rule, Segment, Test, TimeTest};
 use serde_json::Value as Json;
 
 use super::db::{Kind, Value};
@@ -83,7 +83,7 @@ pub struct Sieve {
 /// The sieve for users who were held against `old`, of the generation `seen`; `None` when everybody must be looked at. `now` is business
 /// time; the sieve stays right when time goes on.
 pub fn sieve(kind: Kind, workspace: &str, old: &Manifest, seen: i64, new: &Project, now: i64) -> Option<Sieve> {
-    let changed = changed(old, new);
+    let changed = new.differs(old);
     let before: BTreeSet<&str> = old.segments.iter().map(|s| s.id.as_str()).collect();
     let after: BTreeSet<&str> = new.manifest.segments.iter().map(|s| s.id.as_str()).collect();
     let scope = Scope { kind, workspace, project: new, changed: &changed, now };
@@ -129,28 +129,6 @@ pub fn superset(kind: Kind, workspace: &str, project: &Project, expr: &Expr, now
 fn on<'a>(project: &'a Project, segment: &Segment) -> &'a eval::Dependencies {
     let index = project.manifest.segments.iter().position(|s| s.id == segment.id);
     project.depends_on(index.expect("it is one of them"))
-}
-
-/// The segments of `new` whose verdicts may be others than they were.
-fn changed<'a>(old: &Manifest, new: &'a Project) -> BTreeSet<&'a str> {
-    let defaults = |fields: &[Field]| -> BTreeMap<String, Option<Json>> {
-        fields.iter().filter(|f| f.default.is_some()).map(|f| (f.name.clone(), f.default.clone())).collect()
-    };
-    let attributes = defaults(&old.user) != defaults(&new.manifest.user);
-    let fields = |manifest: &Manifest, name: &str| {
-        manifest.events.iter().find(|e| e.name == name).map(|e| defaults(&e.fields)).unwrap_or_default()
-    };
-    let mut changed: BTreeSet<&str> = BTreeSet::new();
-    for index in new.touched(&[Touch::All]) {
-        let (segment, on) = (&new.manifest.segments[index], new.depends_on(index));
-        let other_defaults = (attributes && on.reads_attributes(None))
-            || on.event_names().any(|name| fields(old, name) != fields(&new.manifest, name));
-        let is_same = old.segments.iter().any(|s| s == segment) && !other_defaults;
-        if !is_same || on.segments.iter().any(|id| changed.contains(id.as_str())) {
-            changed.insert(&segment.id);
-        }
-    }
-    changed
 }
 
 struct Scope<'a> {

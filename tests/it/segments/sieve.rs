@@ -210,7 +210,7 @@ async fn a_sieve_that_is_refused_is_none(db: Database) {
     let mut project = Project::new("dep", 1, manifest(vec![]), BTreeMap::new(), 0);
     project.in_flight = (0..70_000).map(|n| (n.to_string(), InFlight::Restart)).collect();
     let (sieves, buckets) = (Behind::default(), BTreeSet::from([3]));
-    let wanted = Wanted { buckets: &buckets, cooling: &BTreeSet::new() };
+    let wanted = Wanted { buckets: &buckets, not: &BTreeSet::new() };
     for _ in 0..2 {
         let looking = sieves.look(&store.db, "i", &wanted, "main", &project, 0);
         let found = looking.await.expect("looked").expect("someone is behind");
@@ -231,7 +231,7 @@ async fn nobody_waits_for_those_who_cool_down(db: Database) {
     let project = Project::new("dep", 7, manifest(vec![]), BTreeMap::new(), 0);
     let (sieves, buckets) = (Behind::default(), BTreeSet::from([3]));
     let look = async |cooling: &BTreeSet<String>| {
-        let wanted = Wanted { buckets: &buckets, cooling };
+        let wanted = Wanted { buckets: &buckets, not: cooling };
         let found = sieves.look(&store.db, "i", &wanted, "main", &project, 0).await.expect("looked");
         found.map(|found| found.users.into_iter().collect::<Vec<_>>())
     };
@@ -250,7 +250,7 @@ async fn nobody_waits_for_those_who_cool_down(db: Database) {
     done("%").await;
     let server = fence::join(&store.db).await.expect("joined");
     deployments::make_workspace(&store.db, "main", 0).await.expect("made");
-    let wanted = Wanted { buckets: &buckets, cooling: &BTreeSet::new() };
+    let wanted = Wanted { buckets: &buckets, not: &BTreeSet::new() };
     assert_eq!(sieves.look(&store.db, &server, &wanted, "main", &project, 0).await.expect("looked"), None);
     store.db.close().await;
 }
