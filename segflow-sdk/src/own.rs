@@ -22,7 +22,7 @@ pub struct Unsubscribed {
     pub message: Option<String>,
     pub campaign: Option<String>,
     pub template: Option<String>,
-    /// `one_click` by a mail program, `page`, `mail`, `api`, or `provider` where its reader told that.
+    /// `one_click` by a mail program, `page`, `api`, or `provider` where its reader told that.
     pub via: String,
 }
 

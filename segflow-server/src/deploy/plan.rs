@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use segflow_core::project::Project;
 use segflow_core::protocol::{InFlight, Manifest, Problem, Rule};
-use segflow_core::step::preview;
+use segflow_core::step::{Preview, preview};
 use segflow_core::{Code, Plugin, ids};
 
 use super::{
@@ -170,33 +170,19 @@ impl Deploy {
         let also: BTreeSet<String> = whole.values().flatten().cloned().collect();
         let (mut entering, mut leaving) = (BTreeMap::new(), BTreeMap::new());
         let mut members: BTreeMap<String, Estimate> = BTreeMap::new();
-        let mut after = String::new();
         let reading = Reading { db, project: &candidate, workspace, now, detail: Detail::Summed };
-        while let Some((last, users)) =
-            behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, &after, &also).await?
-        {
-            after = last;
-            let users: Vec<String> = users.into_iter().collect();
-            for users in users.chunks(CHUNK) {
-                let users: BTreeSet<String> = users.iter().cloned().collect();
-                let mut loaded = rows::load(&reading, &users, &[]).await?;
-                for (work, _) in &mut loaded.work {
-                    let id = &work.user.id;
-                    let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id)));
-                    work.sql.extend(verdicts.collect::<Vec<_>>());
-                }
-                let project = candidate.clone();
-                let looking = tokio::task::spawn_blocking(move || {
-                    let all = loaded.work.into_iter();
-                    all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now)))
-                        .collect::<Vec<_>>()
-                });
-                let previews = looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?;
-                for (user, preview) in previews {
-                    preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
-                    preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
-                    preview.members.into_iter().for_each(|id| members.entry(id).or_default().add(&user));
-                }
+        let next = async |after: &str| {
+            behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, after, &also).await
+        };
+        let mut found = next("").await?;
+        while let Some((last, users)) = found {
+            // While some are looked at, the next are searched for.
+            let (previews, following) = tokio::join!(previews(&reading, &candidate, &whole, users), next(&last));
+            found = following?;
+            for (user, preview) in previews? {
+                preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
+                preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
+                preview.members.into_iter().for_each(|id| members.entry(id).or_default().add(&user));
             }
         }
         plan.entering = entering.values().sum();
@@ -223,6 +209,32 @@ impl Deploy {
         plan.segments = members.into_iter().filter(|(id, _)| differs(id)).collect();
         Ok(())
     }
+}
+
+/// What the candidate would change for each of these users.
+async fn previews(
+    reading: &Reading<'_>,
+    candidate: &Arc<Project>,
+    whole: &BTreeMap<String, BTreeSet<String>>,
+    users: BTreeSet<String>,
+) -> store::Result<Vec<(String, Preview)>> {
+    let users: Vec<String> = users.into_iter().collect();
+    let mut all = vec![];
+    for users in users.chunks(CHUNK) {
+        let mut loaded = rows::load(reading, &users.iter().cloned().collect(), &[]).await?;
+        for (work, _) in &mut loaded.work {
+            let id = &work.user.id;
+            let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id)));
+            work.sql.extend(verdicts.collect::<Vec<_>>());
+        }
+        let (project, now) = (candidate.clone(), reading.now);
+        let looking = tokio::task::spawn_blocking(move || {
+            let all = loaded.work.into_iter();
+            all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now))).collect::<Vec<_>>()
+        });
+        all.extend(looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?);
+    }
+    Ok(all)
 }
 
 /// Who is in those new segments that compare users with one another, by segment.

@@ -94,30 +94,23 @@ pub async fn of(db: &Db, message: &str) -> Result<Option<(i64, i64)>> {
 
 /// Nobody can be asked about these.
 pub async fn forget(db: &Db, messages: Vec<String>) -> Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Value> = messages.into_iter().map(Value::from).collect();
-    let ids = Arc::new(ids);
-    db.write(move |tx| {
-        let ids = ids.clone();
-        Box::pin(async move { run_in(tx, "DELETE FROM lookups WHERE message IN ({})", &[], &ids).await.map(drop) })
-    })
-    .await
+    change(db, "DELETE FROM lookups WHERE message IN ({})", vec![], messages).await
 }
 
 /// These are asked about later. It counts as no question.
 pub async fn put_off(db: &Db, messages: Vec<String>, until: i64) -> Result<()> {
+    change(db, "UPDATE lookups SET due_at = ? WHERE message IN ({})", args![until], messages).await
+}
+
+async fn change(db: &Db, sql: &'static str, before: Vec<Value>, messages: Vec<String>) -> Result<()> {
     if messages.is_empty() {
         return Ok(());
     }
     let ids: Vec<Value> = messages.into_iter().map(Value::from).collect();
-    let ids = Arc::new(ids);
+    let given = Arc::new((before, ids));
     db.write(move |tx| {
-        let ids = ids.clone();
-        Box::pin(async move {
-            run_in(tx, "UPDATE lookups SET due_at = ? WHERE message IN ({})", &args![until], &ids).await.map(drop)
-        })
+        let given = given.clone();
+        Box::pin(async move { run_in(tx, sql, &given.0, &given.1).await.map(drop) })
     })
     .await
 }
