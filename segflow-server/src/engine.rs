@@ -120,7 +120,9 @@ impl Engine {
         turn.first = next;
         // Of other buckets they are perhaps another server's by now; the look finds anew whoever is not.
         if turn.buckets == buckets {
-            std::mem::take(&mut turn.found).into_iter().for_each(|(of, users)| due.entry(of).or_default().extend(users));
+            std::mem::take(&mut turn.found)
+                .into_iter()
+                .for_each(|(of, users)| due.entry(of).or_default().extend(users));
         }
         // News before what is only due. A user who has both is in a group once.
         for (workspace, users) in &told {

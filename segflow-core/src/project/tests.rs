@@ -237,7 +237,8 @@ fn whoever_was_held_against_an_earlier_project_is_held_against_what_differs() {
     let mut manifest = earlier.clone();
     manifest.segments[1] = segment("other", on_event("login"));
     manifest.segments[4] = segment("new", Expr::Everyone);
-    let project = |manifest: &Manifest| Project::new("dep", 5, manifest.clone(), BTreeMap::new(), 0).with_earlier(4, &earlier);
+    let project =
+        |manifest: &Manifest| Project::new("dep", 5, manifest.clone(), BTreeMap::new(), 0).with_earlier(4, &earlier);
     let since = |project: &Project, generation| -> Vec<String> {
         let all = project.touched(&project.touches_since(generation));
         all.into_iter().map(|index| project.manifest.segments[index].id.clone()).collect()
@@ -246,9 +247,13 @@ fn whoever_was_held_against_an_earlier_project_is_held_against_what_differs() {
     assert_eq!(since(&project(&manifest), 3).len(), 5, "nothing is known of that one");
     assert_eq!(since(&project(&manifest), 5), [""; 0]);
     assert_eq!(since(&project(&earlier), 4), [""; 0]);
-    let value = Field { name: "value".into(), ty: Type::Float, required: false, default: Some(json!(1)) };
+    let value = Field { name: "value".into(), ty: Type::Number, required: false, default: Some(json!(1)) };
     manifest.events[0].fields.push(value);
-    assert_eq!(since(&project(&manifest), 4), ["other", "bought", "new", "above"], "a default is part of what is asked");
+    assert_eq!(
+        since(&project(&manifest), 4),
+        ["other", "bought", "new", "above"],
+        "a default is part of what is asked"
+    );
 }
 
 #[test]

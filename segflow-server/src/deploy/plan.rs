@@ -171,9 +171,8 @@ impl Deploy {
         let (mut entering, mut leaving) = (BTreeMap::new(), BTreeMap::new());
         let mut members: BTreeMap<String, Estimate> = BTreeMap::new();
         let reading = Reading { db, project: &candidate, workspace, now, detail: Detail::Summed };
-        let next = async |after: &str| {
-            behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, after, &also).await
-        };
+        let next =
+            async |after: &str| behind::concerned_after(db, workspace, sieve.as_ref(), plan.base, after, &also).await;
         let mut found = next("").await?;
         while let Some((last, users)) = found {
             // While some are looked at, the next are searched for.
