@@ -50,6 +50,9 @@ pub struct Options {
     /// What is added to every commit when figures are taken a second time, in milliseconds
     #[arg(long, default_value_t = 3, value_name = "MS")]
     pub delay: u64,
+    /// Only as it is, not with that
+    #[arg(long)]
+    pub fast: bool,
     /// Show which statements took MySQL's time
     #[arg(long)]
     pub statements: bool,
@@ -66,8 +69,9 @@ impl Options {
     }
 
     /// Every durable figure is taken as it is and with a slower disk.
-    pub fn delays(&self) -> [Duration; 2] {
-        [Duration::ZERO, Duration::from_millis(self.delay)]
+    pub fn delays(&self) -> Vec<Duration> {
+        let all = [Duration::ZERO, Duration::from_millis(self.delay)];
+        all.into_iter().take(if self.fast { 1 } else { 2 }).collect()
     }
 }
 

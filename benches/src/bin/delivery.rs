@@ -9,7 +9,7 @@ use clap::Parser;
 use segflow_benches::database::{Database, Kind};
 use segflow_benches::http::Connection;
 use segflow_benches::postmark::Postmark;
-use segflow_benches::report::{Times, figure, per_second, rate, thousands, time, title};
+use segflow_benches::report::{self, Times, figure, per_second, rate, thousands, time, title};
 use segflow_benches::sink::Sink;
 use segflow_benches::stand::Stand;
 use segflow_benches::{Options, now, project};
@@ -27,9 +27,6 @@ struct Args {
     /// How many events are reported, each becoming an email, at 200 a second
     #[arg(long, default_value_t = 2_000)]
     events: usize,
-    /// Only without a slower disk
-    #[arg(long)]
-    fast: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -46,13 +43,12 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let kinds = args.options.databases()?;
     let senders = project::module("tests/plugins/senders").await?;
-    let delays = if args.fast { vec![Duration::ZERO] } else { args.options.delays().to_vec() };
     for kind in kinds {
-        for delay in &delays {
-            let slower = if delay.is_zero() { String::new() } else { format!(", {} more per commit", time(*delay)) };
+        for delay in args.options.delays() {
+            let slower = if delay.is_zero() { String::new() } else { format!(", {} more per commit", time(delay)) };
             title(&format!("{}{slower}", kind.name()));
-            over_smtp(&args, kind, *delay, &variant(&senders, "smtp64")?).await?;
-            to_postmark(&args, kind, *delay, &variant(&senders, "postmark")?).await?;
+            over_smtp(&args, kind, delay, &variant(&senders, "smtp64")?).await?;
+            to_postmark(&args, kind, delay, &variant(&senders, "postmark")?).await?;
         }
     }
     Ok(())
@@ -109,6 +105,14 @@ async fn over_smtp(args: &Args, kind: Kind, delay: Duration, wasm: &[u8]) -> Res
         per_second(theirs),
         format!("{:.2} of it, target 0.33; {SIZE} bytes each, {CONNECTIONS} connections", ours / theirs),
     );
+    end(args, stand, database).await
+}
+
+/// Ends a server and throws its database away.
+async fn end(args: &Args, stand: Stand, database: Database) -> Result<()> {
+    if args.options.statements {
+        report::statements(database.statements(20).await?);
+    }
     stand.stop().await;
     database.close().await
 }
@@ -134,8 +138,7 @@ async fn to_postmark(args: &Args, kind: Kind, delay: Duration, wasm: &[u8]) -> R
     let mut alone = orders(&stand, &postmark, "alone", args.events).await?;
     let p99 = time(alone.within(0.99));
     figure("from an event to the provider's socket, 200 a second", p99, format!("p99, target 60 ms; {}", alone.text()));
-    stand.stop().await;
-    database.close().await?;
+    end(args, stand, database).await?;
 
     let database = Database::fresh(kind).await?;
     let stand = Stand::knowing(&database, delay, secrets).await?;
@@ -165,8 +168,7 @@ async fn to_postmark(args: &Args, kind: Kind, delay: Duration, wasm: &[u8]) -> R
     );
     let p99 = time(busy.within(0.99));
     figure("…an event meanwhile, to the provider's socket", p99, format!("p99, target 250 ms; {}", busy.text()));
-    stand.stop().await;
-    database.close().await
+    end(args, stand, database).await
 }
 
 /// Reports an order of each of these users, one every few milliseconds; how long each took to become an email at the provider.

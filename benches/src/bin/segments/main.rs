@@ -46,9 +46,6 @@ pub struct Args {
     /// Only this
     #[arg(long, value_enum)]
     part: Option<Part>,
-    /// Only without a slower disk
-    #[arg(long)]
-    fast: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -90,9 +87,6 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     for kind in args.options.databases()? {
         for delay in args.options.delays() {
-            if args.fast && !delay.is_zero() {
-                continue;
-            }
             let place = Place { kind, delay };
             let is_wanted = |part| args.part.is_none_or(|only| only == part);
             if is_wanted(Part::Ingest) {
