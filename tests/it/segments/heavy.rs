@@ -15,12 +15,13 @@ use segflow_server::store::tallies::Sizes;
 use segflow_server::store::{Store, engine};
 
 use super::made_up::{self, Dice, User};
-use super::{bought, expr, project, worked};
+use super::{bought, eq, expr, populate, project, worked};
 use crate::harness::*;
 
 all![what_is_summed_up_gives_what_the_events_give];
 both![
     an_event_of_one_with_many_reads_few_rows,
+    a_push_reads_what_differs,
     windows_of_one_with_many_open_and_close_on_time,
     flows_ask_about_many_events,
 ];
@@ -199,6 +200,32 @@ async fn an_event_of_one_with_many_reads_few_rows(db: Database) {
     let rows = |worked: u64| if db.kind() == Kind::Sqlite { worked * 1_000 / 15 / 20 } else { worked / 20 };
     let [light, heavy, noisy] = ["light", "heavy", "noisy"].map(|user| rows(cost[user]));
     assert!(heavy < light + 1_000 && noisy < light + 1_000, "rows per event: {light}, {heavy}, {noisy}");
+}
+
+async fn a_push_reads_what_differs(db: Database) {
+    const USERS: usize = 40;
+    let app = App::start(&db).await;
+    let bought = |more_than: i64| {
+        let events = json!({ "name": "purchase" });
+        expr("bought", json!({ "measure": { "events": events, "measure": "count", "is": { "gt": more_than } } }))
+    };
+    let cost_of_push = async |segments: Value| {
+        let before = worked(&db, &app).await;
+        app.push(project(segments, json!([]))).await;
+        app.settle().await;
+        worked(&db, &app).await - before
+    };
+    cost_of_push(json!([bought(500)])).await;
+    populate(&app, 0..USERS, |_| json!({ "plan": "pro" })).await;
+    for n in 0..USERS {
+        did_often(&app, &format!("u{n}"), "purchase", 300, 60_000, 60_000).await;
+    }
+    let pro = || expr("pro", eq(&["plan"], json!("pro")));
+    let of_attributes = cost_of_push(json!([bought(500), pro()])).await;
+    assert_eq!(app.segments("u7").await, ["pro"]);
+    let of_events = cost_of_push(json!([bought(200), pro()])).await;
+    assert_eq!(app.segments("u7").await, ["bought", "pro"]);
+    assert!(of_attributes * 3 < of_events, "{of_attributes}, {of_events}");
 }
 
 async fn windows_of_one_with_many_open_and_close_on_time(db: Database) {
