@@ -243,7 +243,7 @@ fn whoever_was_held_against_an_earlier_project_is_held_against_what_differs() {
         let all = project.touched(&project.touches_since(generation));
         all.into_iter().map(|index| project.manifest.segments[index].id.clone()).collect()
     };
-    assert_eq!(since(&project(&manifest), 4), ["other", "new", "above"]);
+    assert_eq!(since(&project(&manifest), 4), ["other", "above", "new"]);
     assert_eq!(since(&project(&manifest), 3).len(), 5, "nothing is known of that one");
     assert_eq!(since(&project(&manifest), 5), [""; 0]);
     assert_eq!(since(&project(&earlier), 4), [""; 0]);
@@ -251,7 +251,7 @@ fn whoever_was_held_against_an_earlier_project_is_held_against_what_differs() {
     manifest.events[0].fields.push(value);
     assert_eq!(
         since(&project(&manifest), 4),
-        ["other", "bought", "new", "above"],
+        ["other", "above", "bought", "new"],
         "a default is part of what is asked"
     );
 }
