@@ -82,6 +82,11 @@ impl Stand {
         self.finds("SELECT id FROM inbox LIMIT 1", vec![]).await
     }
 
+    /// Whether a message waits to be sent.
+    pub async fn has_mail(&self) -> Result<bool> {
+        self.finds("SELECT id FROM messages WHERE lane > '' LIMIT 1", vec![]).await
+    }
+
     /// Whether somebody has not been held against the newest push. Only what is written down when all have been is asked for: to look for
     /// somebody who is behind would be work.
     pub async fn is_behind(&self) -> Result<bool> {

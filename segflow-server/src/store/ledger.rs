@@ -65,7 +65,8 @@ impl Due {
     }
 }
 
-/// The lanes in which messages wait, due or not, those of transactions first. One step into the index for each, however many wait there.
+/// The lanes in which messages wait, due or not, those of transactions first. One step into the index for each, however many wait there:
+/// asked for one by one, because MySQL reads all that is behind a lane to find the next one from within a query.
 pub async fn lanes(db: &Db) -> Result<Vec<Lane>> {
     lanes_on(&mut On::Db(db)).await
 }
@@ -77,15 +78,15 @@ pub(super) async fn lanes_of(on: &mut On<'_>, workspace: &str) -> Result<Vec<Val
 }
 
 async fn lanes_on(on: &mut On<'_>) -> Result<Vec<Lane>> {
-    let sql = "WITH RECURSIVE found (lane) AS (SELECT MIN(lane) FROM messages WHERE lane > '' UNION ALL \
-               SELECT (SELECT MIN(lane) FROM messages WHERE messages.lane > found.lane) FROM found WHERE found.lane IS NOT NULL) \
-               SELECT lane FROM found WHERE lane IS NOT NULL";
-    let rows = match on {
-        On::Tx(tx) => tx.rows(sql, vec![]).await?,
-        On::Db(db) => db.read(sql, vec![]).await?,
-    };
-    let lane = |row: &Row| row.text(0)?.parse().map_err(Error::Internal);
-    let mut lanes = rows.iter().map(lane).collect::<Result<Vec<Lane>>>()?;
+    let (mut lanes, mut last) = (vec![], String::new());
+    loop {
+        let rows = on.rows("SELECT MIN(lane) FROM messages WHERE lane > ?", args![&last]).await?;
+        match rows.first().map(|row| row.opt_text(0)).transpose()?.flatten() {
+            Some(lane) => last = lane,
+            None => break,
+        }
+        lanes.push(last.parse().map_err(Error::Internal)?);
+    }
     lanes.sort();
     Ok(lanes)
 }

@@ -98,7 +98,7 @@ impl On<'_> {
         }
     }
 
-    async fn rows(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>> {
+    pub async fn rows(&mut self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<Row>> {
         match self {
             On::Tx(tx) => tx.rows(sql, args).await,
             On::Db(db) => db.read(sql, args).await,
