@@ -111,7 +111,11 @@ impl Engine {
         // Before it is read who there is and which generation it is: whoever tells later is heard by the next tick.
         let mut told = std::mem::take(&mut *self.told.lock().expect("no panic while held"));
         told.extend(self.deploy.take_pushed());
-        self.behind.lock().expect("no panic while held").extend(told);
+        let behind = {
+            let mut behind = self.behind.lock().expect("no panic while held");
+            behind.extend(told);
+            behind.clone()
+        };
         let Held { incarnation, buckets } = self.ownership.held();
         if buckets.is_empty() {
             return Ok(false);
@@ -134,7 +138,9 @@ impl Engine {
         for (workspace, mut users) in told.into_iter().chain(due) {
             let cooling = self.cooling(&workspace);
             users.retain(|user| !cooling.contains(user));
-            busy.entry(workspace.clone()).or_default().extend(users.iter().cloned());
+            if behind.contains(&workspace) {
+                busy.entry(workspace.clone()).or_default().extend(users.iter().cloned());
+            }
             let users: Vec<String> = users.into_iter().collect();
             groups.extend(users.chunks(GROUP).map(|part| (workspace.clone(), part.iter().cloned().collect())));
         }
@@ -144,7 +150,7 @@ impl Engine {
         });
         // All are seen through, also when one fails: nothing is under way when a tick has ended.
         let working = stream::iter(work).buffer_unordered(GROUPS).collect::<Vec<Result<bool>>>();
-        let (done, found) = tokio::join!(working, self.catch_up(&incarnation, &buckets, &busy, now));
+        let (done, found) = tokio::join!(working, self.catch_up(&incarnation, &buckets, behind, &busy, now));
         let (found, went_on) = found?;
         let begun = went_on || !found.is_empty();
         (turn.found, turn.buckets) = (found, buckets);
@@ -157,10 +163,10 @@ impl Engine {
         &self,
         incarnation: &str,
         buckets: &BTreeSet<u16>,
+        behind: BTreeSet<String>,
         busy: &rows::Busy,
         now: i64,
     ) -> Result<(rows::Busy, bool)> {
-        let behind: Vec<String> = self.behind.lock().expect("no panic while held").iter().cloned().collect();
         let (mut users, mut went_on) = (rows::Busy::new(), false);
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
