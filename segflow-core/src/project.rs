@@ -166,8 +166,8 @@ impl Project {
     }
 
     /// The time zone of a user, as it is written.
-    pub fn zone_of<'a>(&self, attributes: &'a Object) -> Option<&'a str> {
-        attributes.get(self.manifest.time_zone.as_ref()?)?.as_str()
+    pub fn zone_of<'a>(&'a self, attributes: &'a Object) -> Option<&'a str> {
+        zone_in(&self.manifest, attributes)
     }
 
     pub fn template(&self, id: &str) -> Option<&Template> {
@@ -214,6 +214,14 @@ fn fields<'a>(manifest: &'a Manifest, event: &str) -> &'a [Field] {
 /// Those of a user's attributes that a project declares.
 pub fn declared(fields: &[Field], attributes: &Object) -> Object {
     fields.iter().filter_map(|f| attributes.get(&f.name).map(|v| (f.name.clone(), v.clone()))).collect()
+}
+
+/// The time zone of a user as it is written, or as a user has it who says nothing.
+pub fn zone_in<'a>(manifest: &'a Manifest, attributes: &'a Object) -> Option<&'a str> {
+    let name = manifest.time_zone.as_ref()?;
+    let said = attributes.get(name).filter(|value| !value.is_null());
+    let default = || manifest.user.iter().find(|field| field.name == *name)?.default.as_ref();
+    said.or_else(default)?.as_str()
 }
 
 /// Whether a user with these memberships belongs in a campaign.

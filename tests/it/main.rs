@@ -18,6 +18,7 @@ mod erasure;
 mod flows;
 mod golden;
 mod heard;
+mod held_up;
 mod hold;
 mod in_flight;
 mod lifecycle;
