@@ -194,6 +194,15 @@ impl Enrollment {
         self.pending.clear();
     }
 
+    /// Forgets what its journal has after an operation.
+    pub(crate) fn end_with(&mut self, op: u64) {
+        let entries: Vec<Entry> = self.journal.iter().collect();
+        let Some(last) = entries.iter().rposition(|entry| entry.op == op) else { return };
+        let kept: Journal = entries.into_iter().take(last + 1).collect();
+        self.bytes = self.bytes.saturating_sub((self.journal.end().bytes - kept.end().bytes) as u64);
+        self.journal = kept;
+    }
+
     pub fn pause(&mut self, reason: impl Into<String>) {
         self.status = Status::Paused;
         self.reason = Some(shortened(reason.into()));

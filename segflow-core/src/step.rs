@@ -253,8 +253,31 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// Decides.
+/// Decides, about all of the facts or the first of them: an event that ends or pauses a run comes after what was reported before it, as if
+/// it had come alone. What is left is decided about in the next step.
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
+    let triggering = campaigns::triggering(project, &work.facts);
+    if triggering.is_empty() {
+        return decide(project, work, needs, plugins, now);
+    }
+    let up_to = |mut work: Work, fact: usize| {
+        work.facts.truncate(fact);
+        let needs = self::needs(project, &work, now);
+        decide(project, work, &needs, plugins, now)
+    };
+    if let Some(fact) = campaigns::first_to_concern(&triggering, &work.enrollments) {
+        return up_to(work, fact);
+    }
+    let decision = decide(project, work.clone(), needs, plugins, now)?;
+    // Whoever enters here may have to leave by a later fact.
+    let begun: Vec<Enrollment> = decision.enrollments.iter().filter(|e| e.version == 0).cloned().collect();
+    match campaigns::first_to_concern(&triggering, &begun) {
+        Some(fact) => up_to(work, fact),
+        None => Ok(decision),
+    }
+}
+
+fn decide(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let mut step = Step::new(project, work, now);
     step.transactions();
     step.conversions();

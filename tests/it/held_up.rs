@@ -14,6 +14,14 @@ async fn add(app: &App, user: &str, does: &str) {
     app.add(user, json!({ "email": format!("{user}@flows.example"), "does": does })).await;
 }
 
+async fn run(db: &Database, sql: &'static str, args: Vec<segflow_server::store::db::Value>) {
+    let beside = db.open().await;
+    let mut tx = beside.begin().await.expect("begun");
+    tx.run(sql, args).await.expect("done");
+    tx.commit().await.expect("committed");
+    beside.close().await;
+}
+
 async fn what_is_stored_of_a_user_cannot_be_read(db: Database) {
     let app = start(&db).await;
     let users: Vec<String> = (0..9).map(|n| format!("u{n}")).collect();
@@ -22,21 +30,14 @@ async fn what_is_stored_of_a_user_cannot_be_read(db: Database) {
     }
     app.settle().await;
     let kept = db.rows("SELECT pending FROM enrollments WHERE user_id = 'u4'").await[0].blob(0).expect("bytes");
-    db.define(&["UPDATE enrollments SET pending = X'01FFFFFF' WHERE user_id = 'u4'"]).await;
+    run(&db, "UPDATE enrollments SET pending = X'01FFFFFF' WHERE user_id = 'u4'", vec![]).await;
     app.advance("1d").await;
     for user in &users {
         let sent = app.messages(user).await.len();
         assert_eq!(sent, if user == "u4" { 1 } else { 2 }, "{user}");
     }
     // And goes on when it can be read again.
-    let beside = db.open().await;
-    let sql = "UPDATE enrollments SET pending = ? WHERE user_id = 'u4'";
-    beside.write(move |tx| {
-        let args = segflow_server::args![kept.clone()];
-        Box::pin(async move { tx.run(sql, args).await.map(drop) })
-    })
-    .await
-    .expect("mended");
+    run(&db, "UPDATE enrollments SET pending = ? WHERE user_id = 'u4'", segflow_server::args![kept]).await;
     until("it goes on", || async {
         app.settle().await;
         (app.messages("u4").await.len() == 2).then_some(())
@@ -48,7 +49,7 @@ async fn what_is_stored_of_a_user_cannot_be_read(db: Database) {
 async fn a_first_step_cannot_be_stored(db: Database) {
     let app = start(&db).await;
     // Where goals are counted: the flow `win` reaches one in its first turn.
-    db.define(&["ALTER TABLE marks RENAME TO lost_marks"]).await;
+    run(&db, "ALTER TABLE marks RENAME TO lost_marks", vec![]).await;
     add(&app, "ada", "win").await;
     add(&app, "bob", "drip").await;
     until("it is parked", || async {
@@ -69,7 +70,7 @@ async fn a_first_step_cannot_be_stored(db: Database) {
     })
     .await;
     assert_eq!(app.enrollments("ada").await.len(), 1);
-    db.define(&["ALTER TABLE lost_marks RENAME TO marks"]).await;
+    run(&db, "ALTER TABLE lost_marks RENAME TO marks", vec![]).await;
     let id = parked["id"].as_str().expect("an id");
     app.post(&format!("/v1/enrollments/{id}/resume"), json!({})).await.ok();
     app.settle().await;

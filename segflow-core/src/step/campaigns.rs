@@ -3,10 +3,53 @@
 use segflow_protocol::{Campaign, InFlight, Mode, Reentry, Trigger};
 use serde_json::Value;
 
-use super::{Step, Stop, What};
+use super::{Fact, Step, Stop, What};
 use crate::enrollment::{Enrollment, Status};
-use crate::project::belongs;
+use crate::merge::Object;
+use crate::project::{Project, belongs};
 use crate::{Plugins, eval, ids};
+
+/// A fact by its place among others, a campaign, and whether it ends runs of it, or pauses them.
+pub(super) struct Triggering<'a> {
+    fact: usize,
+    campaign: &'a str,
+    ends: bool,
+}
+
+/// The facts that end or pause runs and are not the first that happens: there is something before them.
+pub(super) fn triggering<'a>(project: &'a Project, facts: &[Fact]) -> Vec<Triggering<'a>> {
+    let campaigns = || project.manifest.campaigns.iter().filter(|c| !(c.exits_on.is_empty() && c.pauses_on.is_empty()));
+    if facts.len() < 2 || campaigns().next().is_none() {
+        return vec![];
+    }
+    let mut found = vec![];
+    let later = facts.iter().enumerate().filter(|(_, fact)| !fact.historical).skip(1);
+    for (index, fact) in later {
+        let What::Event { name, attributes, .. } = &fact.what else { continue };
+        for campaign in campaigns() {
+            let is_one = |triggers: &[Trigger]| triggers.iter().any(|trigger| fires(trigger, project, name, attributes));
+            let ends = is_one(&campaign.exits_on);
+            if ends || is_one(&campaign.pauses_on) {
+                found.push(Triggering { fact: index, campaign: &campaign.id, ends });
+            }
+        }
+    }
+    found
+}
+
+/// The first of these facts that does something to one of these enrollments.
+pub(super) fn first_to_concern(triggering: &[Triggering<'_>], enrollments: &[Enrollment]) -> Option<usize> {
+    let concerns = |of: &&Triggering<'_>, e: &Enrollment| {
+        e.campaign == of.campaign && (e.status == Status::Active || (of.ends && e.status.is_live()))
+    };
+    triggering.iter().find(|of| enrollments.iter().any(|e| concerns(of, e))).map(|of| of.fact)
+}
+
+fn fires(trigger: &Trigger, project: &Project, event: &str, attributes: &Object) -> bool {
+    let Trigger::Event { name, filter } = trigger else { return false };
+    let fields = project.event_fields(name);
+    name == event && filter.as_ref().is_none_or(|cond| eval::condition(cond, attributes, fields))
+}
 
 impl Step<'_> {
     /// Events that make a user leave a campaign, or pause in it.
@@ -36,19 +79,14 @@ impl Step<'_> {
             _ => None,
         });
         let mut events = events.filter(|(event, attributes)| {
-            triggers.iter().any(|trigger| match trigger {
-                Trigger::Event { name, filter } => {
-                    let fields = self.project.event_fields(name);
-                    name == *event && filter.as_ref().is_none_or(|cond| eval::condition(cond, attributes, fields))
-                }
-                Trigger::Goal(_) => false,
-            })
+            triggers.iter().any(|trigger| fires(trigger, self.project, event, attributes))
         });
         events.next().map(|(event, _)| event.clone())
     }
 
-    /// A goal that a flow has reached makes users leave, or pause, as an event does.
-    pub(super) fn reached(&mut self, goal: &str, by: usize) {
+    /// A goal that a flow has reached makes users leave, or pause, as an event does. Whether that flow is one that has ended by it.
+    pub(super) fn reached(&mut self, goal: &str, by: usize) -> bool {
+        let mut is_over = false;
         let is_it = |trigger: &Trigger| matches!(trigger, Trigger::Goal(name) if name == goal);
         for index in 0..self.work.enrollments.len() {
             let enrollment = &self.work.enrollments[index];
@@ -58,6 +96,7 @@ impl Step<'_> {
                 if index == by {
                     // What it decided on the way to its own goal is sent.
                     self.end(index, reason);
+                    is_over = true;
                 } else {
                     self.exit(index, reason);
                 }
@@ -65,6 +104,7 @@ impl Step<'_> {
                 self.pause(index, reason);
             }
         }
+        is_over
     }
 
     pub(super) fn campaigns(&mut self) {
@@ -244,7 +284,7 @@ impl Step<'_> {
 }
 
 /// The value at a path, as a key.
-fn key_at(path: &[String], attributes: &crate::merge::Object) -> Option<String> {
+fn key_at(path: &[String], attributes: &Object) -> Option<String> {
     let (first, rest) = path.split_first()?;
     match rest.iter().try_fold(attributes.get(first)?, |value, key| value.get(key))? {
         Value::Null => None,

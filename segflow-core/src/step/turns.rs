@@ -161,7 +161,11 @@ impl Step<'_> {
                     let what = MarkKind::Goal(name.clone());
                     self.decision.marks.push(Mark { enrollment, campaign, op, what });
                     self.converted(index, op, &name);
-                    self.reached(&name, index);
+                    if self.reached(&name, index) {
+                        // What its code does after that does not happen any more.
+                        self.work.enrollments[index].end_with(op);
+                        return;
+                    }
                 }
             }
         }

@@ -349,6 +349,11 @@ async fn write_jobs(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()
     for (enrollment, ops) in good.iter().flat_map(|d| &d.dropped).filter(|(_, ops)| !ops.is_empty()) {
         drop_jobs(tx, enrollment, ops, group.now).await?;
     }
+    // Also what it has begun in this very step.
+    let paused = good.iter().flat_map(|d| &d.enrollments).filter(|e| e.status == Status::Paused);
+    for enrollment in paused {
+        webhooks::pause(tx, &enrollment.id, group.now).await?;
+    }
     Ok(())
 }
 
