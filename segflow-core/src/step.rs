@@ -257,34 +257,17 @@ impl std::fmt::Display for Stop {
 /// it had come alone. What is left is decided about in the next step.
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let triggering = campaigns::triggering(project, &work.facts);
-    if triggering.is_empty() {
-        return decide(project, work, needs, plugins, now);
-    }
-    let up_to = |mut work: Work, fact: usize| {
-        work.facts.truncate(fact);
+    let spare = (!triggering.is_empty()).then(|| work.clone());
+    let mut step = Step::moved(project, work, needs, now);
+    let before = spare.as_ref().map_or(&[][..], |work| &work.enrollments);
+    // Whoever enters here may have to leave by a later fact too.
+    let new = step.work.enrollments.iter().filter(|e| e.version == 0);
+    let first = campaigns::first_to_concern(&triggering, before.iter().chain(new));
+    if let (Some(first), Some(mut work)) = (first, spare) {
+        work.facts.truncate(first);
         let needs = self::needs(project, &work, now);
-        decide(project, work, &needs, plugins, now)
-    };
-    if let Some(fact) = campaigns::first_to_concern(&triggering, &work.enrollments) {
-        return up_to(work, fact);
+        step = Step::moved(project, work, &needs, now);
     }
-    let decision = decide(project, work.clone(), needs, plugins, now)?;
-    // Whoever enters here may have to leave by a later fact.
-    let begun: Vec<Enrollment> = decision.enrollments.iter().filter(|e| e.version == 0).cloned().collect();
-    match campaigns::first_to_concern(&triggering, &begun) {
-        Some(fact) => up_to(work, fact),
-        None => Ok(decision),
-    }
-}
-
-fn decide(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
-    let mut step = Step::new(project, work, now);
-    step.transactions();
-    step.conversions();
-    step.segments(needs);
-    step.triggers();
-    step.campaigns();
-    step.asked();
     step.in_flight(plugins)?;
     step.turns(plugins)?;
     Ok(step.decided())
@@ -351,6 +334,18 @@ impl<'a> Step<'a> {
             ..Decision::default()
         };
         Step { project, now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+    }
+
+    /// All that comes before flows: who is in which segments then, who has entered and who has left.
+    fn moved(project: &'a Project, work: Work, needs: &Needs, now: i64) -> Step<'a> {
+        let mut step = Step::new(project, work, now);
+        step.transactions();
+        step.conversions();
+        step.segments(needs);
+        step.triggers();
+        step.campaigns();
+        step.asked();
+        step
     }
 
     fn decided(mut self) -> Decision {

@@ -12,37 +12,47 @@ use crate::{Plugins, eval, ids};
 /// A fact by its place among others, a campaign, and whether it ends runs of it, or pauses them.
 pub(super) struct Triggering<'a> {
     fact: usize,
+    /// Nothing happened before it.
+    is_first: bool,
     campaign: &'a str,
     ends: bool,
 }
 
-/// The facts that end or pause runs and are not the first that happens: there is something before them.
+/// The facts that end or pause runs, if any of them has something before it.
 pub(super) fn triggering<'a>(project: &'a Project, facts: &[Fact]) -> Vec<Triggering<'a>> {
     let campaigns = || project.manifest.campaigns.iter().filter(|c| !(c.exits_on.is_empty() && c.pauses_on.is_empty()));
+    let mut found: Vec<Triggering<'_>> = vec![];
     if facts.len() < 2 || campaigns().next().is_none() {
-        return vec![];
+        return found;
     }
-    let mut found = vec![];
-    let later = facts.iter().enumerate().filter(|(_, fact)| !fact.historical).skip(1);
-    for (index, fact) in later {
+    for (count, (index, fact)) in facts.iter().enumerate().filter(|(_, fact)| !fact.historical).enumerate() {
         let What::Event { name, attributes, .. } = &fact.what else { continue };
         for campaign in campaigns() {
-            let is_one = |triggers: &[Trigger]| triggers.iter().any(|trigger| fires(trigger, project, name, attributes));
+            let is_one = |triggers: &[Trigger]| triggers.iter().any(|t| fires(t, project, name, attributes));
             let ends = is_one(&campaign.exits_on);
             if ends || is_one(&campaign.pauses_on) {
-                found.push(Triggering { fact: index, campaign: &campaign.id, ends });
+                found.push(Triggering { fact: index, is_first: count == 0, campaign: &campaign.id, ends });
             }
         }
     }
-    found
+    if found.iter().all(|of| of.is_first) { vec![] } else { found }
 }
 
-/// The first of these facts that does something to one of these enrollments.
-pub(super) fn first_to_concern(triggering: &[Triggering<'_>], enrollments: &[Enrollment]) -> Option<usize> {
-    let concerns = |of: &&Triggering<'_>, e: &Enrollment| {
-        e.campaign == of.campaign && (e.status == Status::Active || (of.ends && e.status.is_live()))
+/// The first of these facts that does something to one of these enrollments and has something before it.
+pub(super) fn first_to_concern<'a>(
+    triggering: &[Triggering<'_>],
+    enrollments: impl IntoIterator<Item = &'a Enrollment>,
+) -> Option<usize> {
+    if triggering.is_empty() {
+        return None;
+    }
+    let concerns = |of: &Triggering<'_>, e: &Enrollment| {
+        let moves = e.status == Status::Active || (of.ends && e.status.is_live());
+        // One that enters here does so after the first.
+        e.campaign == of.campaign && moves && !(of.is_first && e.version == 0)
     };
-    triggering.iter().find(|of| enrollments.iter().any(|e| concerns(of, e))).map(|of| of.fact)
+    let first = |e: &Enrollment| triggering.iter().find(|of| concerns(of, e)).filter(|of| !of.is_first);
+    enrollments.into_iter().filter_map(first).map(|of| of.fact).min()
 }
 
 fn fires(trigger: &Trigger, project: &Project, event: &str, attributes: &Object) -> bool {

@@ -188,7 +188,7 @@ impl Run {
             let entries = last.and_then(|last| done.entries.iter().position(|entry| entry.op == last));
             let entries = entries.map_or(done.entries.len(), |last| last + 1);
             did.entries.extend(done.entries[..entries].iter().cloned());
-            self.entries += done.entries.len();
+            self.entries += entries;
             self.walk = Some(walk);
             match end {
                 End::Waiting => {

@@ -320,15 +320,17 @@ fn tasks_are_done_by_people_or_given_up() {
 fn goals_are_counted_and_end_campaigns() {
     async fn flow(flow: Flow<Shopper>) {
         flow.wait_for::<Bought>().await;
+        flow.send(hello(1, "on the way")).await;
         flow.goal("bought").await;
-        flow.send(hello(1, "x")).await;
+        flow.send(hello(2, "an upsell")).await;
+        flow.goal("more").await;
         flow.wait(days(1)).await;
         flow.log("never");
     }
     let mut run = with(Campaign::new("flow", flow).exits_on_goal("bought")).user("ada", ada());
     run.emit("ada", &Bought { value: 1.0 });
     assert_eq!((run.goals("ada"), run.status("ada", "flow")), (vec!["bought"], Some(Status::Exited)));
-    assert_eq!(run.sent("hello").len(), 1, "what it decided on the way to its own goal is sent");
+    assert_eq!(run.sent("hello").subjects(), ["Hello Ada, 1"], "what comes before the goal is sent, and nothing after it");
 }
 
 #[test]
