@@ -124,6 +124,11 @@ impl Waiting {
         self.came.as_ref().map(|arrival| arrival.at).or(self.due)
     }
 
+    /// When it wants a turn. A question that could not be answered, and so was parked with its run, is asked again at once.
+    fn wakes(&self) -> Option<i64> {
+        self.over().or_else(|| matches!(self.what.waits, Waits::Ask(_)).then_some(self.begun))
+    }
+
     fn is_over(&self, until: i64) -> bool {
         self.came.is_some() || self.due.is_some_and(|due| due <= until)
     }
@@ -171,7 +176,7 @@ impl Enrollment {
         if self.status != Status::Active {
             return None;
         }
-        if self.is_new() { Some(self.since) } else { self.pending.iter().filter_map(Waiting::over).min() }
+        if self.is_new() { Some(self.since) } else { self.pending.iter().filter_map(Waiting::wakes).min() }
     }
 
     /// Has had no turn yet, in this journal.

@@ -10,6 +10,8 @@ mod campaigns;
 mod conversions;
 mod turns;
 
+pub use turns::answerable;
+
 use segflow_protocol::{Field, Json, Rule, Task, Webhook};
 use serde_json::Value;
 
@@ -253,8 +255,8 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// Decides, about all of the facts or the first of them: an event that ends or pauses a run comes after what was reported before it, as if
-/// it had come alone. What is left is decided about in the next step.
+/// Decides, about all of the facts or the first of them: an event that ends or pauses a run comes after what was reported or fell due before
+/// it, as if it had come alone. What is left is decided about in the next step.
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let triggering = campaigns::triggering(project, &work.facts);
     let spare = (!triggering.is_empty()).then(|| work.clone());
@@ -262,11 +264,11 @@ pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, 
     let before = spare.as_ref().map_or(&[][..], |work| &work.enrollments);
     // Whoever enters here may have to leave by a later fact too.
     let new = step.work.enrollments.iter().filter(|e| e.version == 0);
-    let first = campaigns::first_to_concern(&triggering, before.iter().chain(new));
-    if let (Some(first), Some(mut work)) = (first, spare) {
+    let first = campaigns::first_to_concern(&triggering, before.iter().chain(new), now);
+    if let (Some((first, at)), Some(mut work)) = (first, spare) {
         work.facts.truncate(first);
         let needs = self::needs(project, &work, now);
-        step = Step::moved(project, work, &needs, now);
+        step = Step { until: at, ..Step::moved(project, work, &needs, now) };
     }
     step.in_flight(plugins)?;
     step.turns(plugins)?;
@@ -312,6 +314,8 @@ struct Step<'a> {
     changed: BTreeSet<usize>,
     decision: Decision,
     now: i64,
+    /// Flows go on with what fell due by then: what is left for the next step was reported then.
+    until: i64,
 }
 
 impl<'a> Step<'a> {
@@ -333,7 +337,7 @@ impl<'a> Step<'a> {
             evaluated: project.generation.max(work.user.evaluated),
             ..Decision::default()
         };
-        Step { project, now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+        Step { project, now, until: now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
     }
 
     /// All that comes before flows: who is in which segments then, who has entered and who has left.

@@ -12,17 +12,19 @@ use crate::{Plugins, eval, ids};
 /// A fact by its place among others, a campaign, and whether it ends runs of it, or pauses them.
 pub(super) struct Triggering<'a> {
     fact: usize,
-    /// Nothing happened before it.
+    /// When it was reported, ms UTC.
+    at: i64,
+    /// Nothing was reported before it.
     is_first: bool,
     campaign: &'a str,
     ends: bool,
 }
 
-/// The facts that end or pause runs, if any of them has something before it.
+/// The facts that end or pause runs.
 pub(super) fn triggering<'a>(project: &'a Project, facts: &[Fact]) -> Vec<Triggering<'a>> {
     let campaigns = || project.manifest.campaigns.iter().filter(|c| !(c.exits_on.is_empty() && c.pauses_on.is_empty()));
     let mut found: Vec<Triggering<'_>> = vec![];
-    if facts.len() < 2 || campaigns().next().is_none() {
+    if facts.is_empty() || campaigns().next().is_none() {
         return found;
     }
     for (count, (index, fact)) in facts.iter().enumerate().filter(|(_, fact)| !fact.historical).enumerate() {
@@ -31,18 +33,20 @@ pub(super) fn triggering<'a>(project: &'a Project, facts: &[Fact]) -> Vec<Trigge
             let is_one = |triggers: &[Trigger]| triggers.iter().any(|t| fires(t, project, name, attributes));
             let ends = is_one(&campaign.exits_on);
             if ends || is_one(&campaign.pauses_on) {
-                found.push(Triggering { fact: index, is_first: count == 0, campaign: &campaign.id, ends });
+                let (at, campaign) = (fact.at, campaign.id.as_str());
+                found.push(Triggering { fact: index, at, is_first: count == 0, campaign, ends });
             }
         }
     }
-    if found.iter().all(|of| of.is_first) { vec![] } else { found }
+    found
 }
 
-/// The first of these facts that does something to one of these enrollments and has something before it.
+/// The first of these facts that does something to one of these enrollments and has something before it, and when it was reported.
 pub(super) fn first_to_concern<'a>(
     triggering: &[Triggering<'_>],
     enrollments: impl IntoIterator<Item = &'a Enrollment>,
-) -> Option<usize> {
+    now: i64,
+) -> Option<(usize, i64)> {
     if triggering.is_empty() {
         return None;
     }
@@ -51,8 +55,9 @@ pub(super) fn first_to_concern<'a>(
         // One that enters here does so after the first.
         e.campaign == of.campaign && moves && !(of.is_first && e.version == 0)
     };
-    let first = |e: &Enrollment| triggering.iter().find(|of| concerns(of, e)).filter(|of| !of.is_first);
-    enrollments.into_iter().filter_map(first).map(|of| of.fact).min()
+    let is_later = |of: &&Triggering<'_>, e: &Enrollment| !of.is_first || e.is_due(of.at.min(now));
+    let first = |e: &Enrollment| triggering.iter().find(|of| concerns(of, e)).filter(|of| is_later(of, e));
+    enrollments.into_iter().filter_map(first).map(|of| (of.fact, of.at.min(now))).min()
 }
 
 fn fires(trigger: &Trigger, project: &Project, event: &str, attributes: &Object) -> bool {

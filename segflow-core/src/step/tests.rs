@@ -16,6 +16,8 @@ use crate::flow::{self, Flow};
 use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
 
+mod order;
+
 const DAY: i64 = 86_400_000;
 const NOW: i64 = 1_000 * DAY;
 
@@ -548,50 +550,4 @@ fn late_facts_come_before_what_fell_due_after_them() {
     world.drain(NOW + 4 * DAY);
     assert_eq!(world.messages().len(), 2, "both that were reported in time, and not the third");
     assert_eq!(world.enrollments(), [("hear", 1, Status::Done)]);
-}
-
-/// In one step as if each had come alone.
-#[test]
-fn an_event_that_ends_a_run_comes_after_what_was_reported_before_it() {
-    let ends = vec![Trigger::Event { name: "purchase".into(), filter: None }];
-    let come = |alone: bool, pauses: bool| {
-        let vip = campaign("vip", "on", Mode::Static);
-        let vip = match pauses {
-            true => Campaign { pauses_on: ends.clone(), ..vip },
-            false => Campaign { exits_on: ends.clone(), ..vip },
-        };
-        let mut world = World::new(&[("on", is("on", json!(true)))], &[vip], &[], &[("vip", mail)]);
-        let go = |world: &mut World| if alone { world.drain(NOW) };
-        // Whoever is not in it does not leave it.
-        world.buy("o1", NOW, false);
-        go(&mut world);
-        world.update(json!({"on": true}));
-        go(&mut world);
-        for id in ["o2", "o3", "o4"] {
-            world.buy(id, NOW, false);
-            go(&mut world);
-        }
-        world.drain(NOW);
-        let status = world.enrollments()[0].2;
-        (status, world.messages()[0].1)
-    };
-    for alone in [true, false] {
-        assert_eq!(come(alone, false), (Status::Exited, ledger::Status::Cancelled), "alone: {alone}");
-        assert_eq!(come(alone, true), (Status::Paused, ledger::Status::Cancelled), "alone: {alone}");
-    }
-}
-
-#[test]
-fn what_ends_nothing_is_taken_up_with_the_rest() {
-    let vip = Campaign {
-        exits_on: vec![Trigger::Event { name: "purchase".into(), filter: None }],
-        ..campaign("vip", "on", Mode::Static)
-    };
-    let mut world = World::new(&[("on", is("on", json!(true)))], &[vip], &[], &[("vip", mail)]);
-    world.update(json!({"on": false}));
-    (0..9).for_each(|n| world.buy(&format!("o{n}"), NOW, false));
-    assert_eq!(world.step(NOW).consumed.len(), 10);
-    world.update(json!({"on": true}));
-    (0..9).for_each(|n| world.buy(&format!("p{n}"), NOW, false));
-    assert_eq!([world.step(NOW).consumed.len(), world.step(NOW).consumed.len()], [1, 9]);
 }

@@ -118,14 +118,16 @@ impl Movement<'_> {
         })
     }
 
-    /// Facts are left for the next step only if the first of them ends or pauses something, and something happened before it.
+    /// Facts are left for the next step only if the first of them ends or pauses something, and something was reported or due before it.
     pub fn leaves_facts(&self) {
         let taken = self.decision.consumed.len();
         let Some(next) = self.work.facts.get(taken) else { return };
         let triggers = self.project.manifest.campaigns.iter().flat_map(|c| c.exits_on.iter().chain(&c.pauses_on));
         let alone = Work { facts: vec![next.clone()], ..self.work.clone() };
         let event = Movement { work: &alone, ..*self }.happened(&triggers.cloned().collect::<Vec<_>>()).is_some();
-        let is_later = self.work.facts[..taken].iter().any(|fact| !fact.historical);
+        let is_due = |e: &Enrollment| e.is_due(next.at.min(self.at));
+        let is_later =
+            self.work.facts[..taken].iter().any(|fact| !fact.historical) || self.work.enrollments.iter().any(is_due);
         holds(event && is_later, "facts are taken up together", || format!("{next:?}"));
     }
 
