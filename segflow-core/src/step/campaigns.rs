@@ -237,7 +237,8 @@ impl Step<'_> {
         }
     }
 
-    /// What the push under which the user is looked at for the first time does with the enrollments of earlier ones.
+    /// What the push under which the user is looked at for the first time does with the enrollments of earlier ones, and what pushes between
+    /// have said that came to nothing yet.
     pub(super) fn in_flight(&mut self, plugins: Plugins<'_>) -> Result<(), Stop> {
         if self.work.user.evaluated >= self.project.generation {
             return Ok(());
@@ -247,7 +248,7 @@ impl Step<'_> {
             if !enrollment.status.is_live() || enrollment.deployment == self.project.deployment {
                 continue;
             }
-            match self.project.in_flight(&enrollment.campaign) {
+            match self.project.in_flight(&enrollment.campaign, self.work.user.evaluated) {
                 InFlight::Pin => {}
                 InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
                 InFlight::Restart => {
