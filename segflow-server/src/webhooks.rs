@@ -235,6 +235,18 @@ impl Webhooks {
     }
 }
 
+/// What is wrong with a request, as far as it can be seen before it is made.
+pub fn wrong(request: &Webhook) -> Option<String> {
+    let Webhook { method, url, headers, secrets, .. } = request;
+    let method = reqwest::Method::from_bytes(method.as_bytes()).err().map(|_| format!("`{method}` is not a method"));
+    let names = headers.iter().chain(secrets).map(|(name, _)| name);
+    let mut name =
+        names.filter(|name| HeaderName::try_from(*name).is_err()).map(|name| format!("`{name}` is not a header"));
+    let mut value = headers.iter().filter(|(_, value)| HeaderValue::from_str(value).is_err());
+    let value = || value.next().map(|(name, _)| format!("the value of header `{name}` cannot be sent"));
+    public::allowed(url, true).err().or(method).or_else(|| name.next()).or_else(value)
+}
+
 /// How many calls are under way, by host.
 #[derive(Default)]
 struct Hosts(Mutex<HashMap<String, usize>>);
