@@ -141,6 +141,9 @@ pub const MAX_HOPS: u32 = 50;
 /// The most entries of one journal. A flow that goes on for longer begins a new one with `continue_as_new`.
 pub const MAX_ENTRIES: usize = 10_000;
 
+/// What a flow's log says when half of that, or of [`MAX_BYTES`], is reached begins with this.
+pub const HALF_FULL: &str = "the journal is half full";
+
 /// The most bytes of one journal: 4 MiB.
 pub const MAX_BYTES: u64 = 4 << 20;
 
@@ -466,10 +469,9 @@ impl Enrollment {
                      flow that goes on for so long begins anew with `flow.continue_as_new(…)`"
                 ));
             }
-            let half = |n: usize, b: u64| n > MAX_ENTRIES / 2 || b > MAX_BYTES / 2;
-            if half(entries, bytes) && !half(self.journal.len(), self.bytes) {
+            if is_half_full(entries, bytes) && !is_half_full(self.journal.len(), self.bytes) {
                 accepted.logs.push(format!(
-                    "the journal is half full, with {entries} of {MAX_ENTRIES} entries and {bytes} of {MAX_BYTES} bytes: use \
+                    "{HALF_FULL}, with {entries} of {MAX_ENTRIES} entries and {bytes} of {MAX_BYTES} bytes: use \
                      `flow.continue_as_new(…)`"
                 ));
             }
@@ -628,6 +630,11 @@ impl Enrollment {
         }
         Ok(pending)
     }
+}
+
+/// Whether a journal of so many entries and bytes has come half-way to its end.
+fn is_half_full(entries: usize, bytes: u64) -> bool {
+    entries > MAX_ENTRIES / 2 || bytes > MAX_BYTES / 2
 }
 
 fn is_pending(kind: OpKind) -> bool {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
-use segflow_core::enrollment::shortened;
+use segflow_core::enrollment::{HALF_FULL, shortened};
 use segflow_core::ledger::Origin;
 use segflow_core::project::Project;
 use segflow_core::step::{Decision, Needs, Stop, Work, step};
@@ -311,6 +311,7 @@ impl Engine {
                     let done = group.decisions.iter().zip(&committed).filter(|(_, done)| **done);
                     for (decision, _) in done {
                         self.live.decision(decision, group.now);
+                        warn_of_long_journals(&group.workspace, decision);
                         self.hand_over(&group.workspace, decision);
                         metrics::counter!("segflow_messages_decided_total").increment(decision.messages.len() as u64);
                     }
@@ -365,6 +366,13 @@ impl Engine {
     /// The earliest instant at which something is due.
     pub async fn next_due(&self) -> Result<Option<i64>> {
         rows::next_due(&self.store.db).await
+    }
+}
+
+/// A flow that is to go on for ever says nothing in production before it is parked, if nobody looks at its log.
+fn warn_of_long_journals(workspace: &str, decision: &Decision) {
+    for (campaign, line) in decision.logs.iter().filter(|(_, line)| line.starts_with(HALF_FULL)) {
+        tracing::warn!(workspace, user = decision.user, campaign, "{line}");
     }
 }
 

@@ -5,6 +5,7 @@ mod harness;
 mod away;
 mod batch;
 mod cli;
+mod cli_flows;
 mod clients;
 mod clock;
 mod consent;
