@@ -510,12 +510,7 @@ impl Enrollment {
     }
 
     /// Holds it against what the enrollment knows.
-    fn verify(
-        &self,
-        outcome: TurnOutcome,
-        completed: &[Completion],
-        given: &Given<'_>,
-    ) -> Result<Accepted, String> {
+    fn verify(&self, outcome: TurnOutcome, completed: &[Completion], given: &Given<'_>) -> Result<Accepted, String> {
         let over = match &outcome.end {
             End::Failed(why) => return Err(why.clone()),
             End::Diverged(divergence) => return Err(divergence.to_string()),

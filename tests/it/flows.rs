@@ -209,10 +209,8 @@ async fn a_host_that_does_not_answer_holds_up_no_other(db: Database) {
         json!({ "type": "identify", "user_id": format!("u{n}"), "attributes": attributes })
     };
     app.post("/v1/batch", json!({ "batch": (0..600).map(one).collect::<Vec<_>>() })).await.ok();
-    until("all want to call", || async {
-        (db.count("SELECT COUNT(*) FROM webhooks").await == 600).then_some(())
-    })
-    .await;
+    until("all want to call", || async { (db.count("SELECT COUNT(*) FROM webhooks").await == 600).then_some(()) })
+        .await;
     app.add("ada", json!({ "email": "ada@flows.example", "does": "call", "hook": web.url("/") })).await;
     let soon = std::time::Duration::from_secs(8);
     within(soon, "the other host is called", || async { (web.calls().len() == 1).then_some(()) }).await;

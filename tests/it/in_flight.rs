@@ -115,10 +115,12 @@ async fn what_a_push_says_holds_also_after_the_next_one(db: Database) {
     app.stop().await;
     let beside = db.open().await;
     let mut tx = beside.begin().await.expect("begun");
-    let said = serde_json::to_string(&std::collections::BTreeMap::from([("drip", segflow_protocol::InFlight::Restart)]));
+    let said =
+        serde_json::to_string(&std::collections::BTreeMap::from([("drip", segflow_protocol::InFlight::Restart)]));
     let args = segflow_server::args![said.expect("JSON")];
     tx.run("UPDATE deployments SET in_flight = ? WHERE generation = 2", args).await.expect("said");
     tx.run("UPDATE users SET evaluated = 1 WHERE id = 'ada'", vec![]).await.expect("behind");
+    tx.run("DELETE FROM settled", vec![]).await.expect("and nobody says otherwise");
     tx.commit().await.expect("committed");
     beside.close().await;
     let app = App::with(&db, crate::harness::app::dev(&db)).await;

@@ -1,8 +1,6 @@
 //! What of a turn can be carried out and stored. It is said here, with a reason for the author of the flow, and not left to a database.
 
-use segflow_protocol::{
-    Ask, Cond, Effect, End, Events, Expr, Json, Manifest, Measure, OpKind, Pending, Waits, is_own,
-};
+use segflow_protocol::{Ask, Cond, Effect, End, Events, Expr, Json, Manifest, Measure, OpKind, Pending, Waits, is_own};
 use serde_json::Value;
 
 use super::{Accepted, MAX_HOPS};

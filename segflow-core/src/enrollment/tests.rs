@@ -320,9 +320,8 @@ fn what_no_database_could_store_parks_with_its_reason() {
     let goal = |name: String| does(OpKind::Goal, Happened::Done, Effect::Goal { op: 3, name });
     parks(goal(long()), "a goal has a name of 1 to 255 bytes, not 256");
     parks(goal(String::new()), "a goal has a name of 1 to 255 bytes, not 0");
-    let emit = |name: String| {
-        does(OpKind::Emit, Happened::Done, Effect::Emit { op: 3, name, attributes: Json("{}".into()) })
-    };
+    let emit =
+        |name: String| does(OpKind::Emit, Happened::Done, Effect::Emit { op: 3, name, attributes: Json("{}".into()) });
     parks(emit(long()), "an event has a name of 1 to 255 bytes");
     parks(emit("$delivered".into()), "it reports `$delivered`");
     let arm = |name: String, arm: String| {

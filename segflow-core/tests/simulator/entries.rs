@@ -113,9 +113,10 @@ impl Movement<'_> {
     /// Whether it has reached a goal of its own that ends it.
     pub fn has_goal(&self, e: &Enrollment) -> bool {
         let ends = self.ending_goals(e);
-        self.decision.marks.iter().any(|mark| {
-            mark.enrollment == e.id && matches!(&mark.what, MarkKind::Goal(goal) if ends.contains(goal))
-        })
+        self.decision
+            .marks
+            .iter()
+            .any(|mark| mark.enrollment == e.id && matches!(&mark.what, MarkKind::Goal(goal) if ends.contains(goal)))
     }
 
     /// Facts are left for the next step only if the first of them ends or pauses something, and something was reported or due before it.

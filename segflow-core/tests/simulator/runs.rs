@@ -180,7 +180,8 @@ impl Run {
             }
             self.match_up(new, &done, turn, taken, zone.as_deref(), &mut moment, &mut did);
             // What comes after a goal that ends it does not happen.
-            let goal = done.effects.iter().find(|e| matches!(e, Effect::Goal { name, .. } if taken.goals.contains(name)));
+            let goal =
+                done.effects.iter().find(|e| matches!(e, Effect::Goal { name, .. } if taken.goals.contains(name)));
             let last = goal.map(Effect::op);
             let happens = |effect: &&Effect| last.is_none_or(|last| effect.op() <= last);
             did.effects.extend(done.effects.iter().filter(happens).cloned());

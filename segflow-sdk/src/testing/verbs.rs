@@ -330,7 +330,11 @@ fn goals_are_counted_and_end_campaigns() {
     let mut run = with(Campaign::new("flow", flow).exits_on_goal("bought")).user("ada", ada());
     run.emit("ada", &Bought { value: 1.0 });
     assert_eq!((run.goals("ada"), run.status("ada", "flow")), (vec!["bought"], Some(Status::Exited)));
-    assert_eq!(run.sent("hello").subjects(), ["Hello Ada, 1"], "what comes before the goal is sent, and nothing after it");
+    assert_eq!(
+        run.sent("hello").subjects(),
+        ["Hello Ada, 1"],
+        "what comes before the goal is sent, and nothing after it"
+    );
 }
 
 /// What serde takes and JSON does not is said, and not sent as `null`.
@@ -351,7 +355,7 @@ fn what_is_no_json_stops_a_flow() {
     let because = |run: &Run<Shopper>| run.reason("ada", "main").map(str::to_string).unwrap_or_default();
     assert_eq!(run.status("ada", "main"), Some(Status::Parked));
     assert_eq!(because(&run), "the body of a webhook cannot be written as JSON: key must be a string");
-    let run = Run::new(shop(again)).user("ada", ada());
+    let run = with(Campaign::new("main", again)).user("ada", ada());
     assert_eq!(because(&run), "the state cannot be written as JSON: key must be a string");
 }
 

@@ -134,9 +134,7 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
             End::Failed(_) if manifest.user.iter().any(|f| f.required && f.ty == Type::Any) => return None,
             End::Failed(why) => ("flow_fails", format!("its flow fails before its first wait: {why}")),
             End::Diverged(d) => ("flow_fails", format!("its flow does not do the same twice: {d}")),
-            End::Waiting | End::Done | End::Exited(_) | End::Again(_) => {
-                first_turn(outcome, manifest, campaign, now)?
-            }
+            End::Waiting | End::Done | End::Exited(_) | End::Again(_) => first_turn(outcome, manifest, campaign, now)?,
         },
         Ok(Response::Refused(why)) => ("flow_fails", why),
         Ok(_) => ("flow_fails", "the plugin answered something else than a turn".into()),

@@ -15,7 +15,11 @@ fn an_event_that_ends_a_run_comes_after_what_was_reported_before_it() {
             false => Campaign { exits_on: ends.clone(), ..vip },
         };
         let mut world = World::new(&[("on", is("on", json!(true)))], &[vip], &[], &[("vip", mail)]);
-        let go = |world: &mut World| if alone { world.drain(NOW) };
+        let go = |world: &mut World| {
+            if alone {
+                world.drain(NOW)
+            }
+        };
         // Whoever is not in it does not leave it.
         world.buy("o1", NOW, false);
         go(&mut world);
@@ -47,7 +51,10 @@ fn what_fell_due_before_the_end_of_a_run_comes_before_it() {
         let event = EventFact { occurred_at: at, attributes: Object::new() };
         world.memory.emit("ada", "o1", "purchase", event, false, at);
         world.drain(NOW + 9 * DAY);
-        assert_eq!((world.messages().len(), world.enrollments()[0].2), (sent, if sent == 1 { Status::Exited } else { Status::Done }));
+        assert_eq!(
+            (world.messages().len(), world.enrollments()[0].2),
+            (sent, if sent == 1 { Status::Exited } else { Status::Done })
+        );
     }
 }
 
