@@ -22,7 +22,7 @@ use crate::store::behind::{Behind, Wanted};
 use crate::store::decide::{self, Group};
 use crate::store::history::{Detail, Reading};
 use crate::store::ledger::Due;
-use crate::store::{Error, Result, Store, engine as rows, tallies};
+use crate::store::{Error, Result, Store, engine as rows, park, tallies};
 
 /// The most users in one commit. Whoever has just reported something waits for the tick that is under way, so it must not take long.
 const GROUP: usize = 128;
@@ -358,7 +358,7 @@ impl Engine {
         tracing::error!(workspace, user = decision.user, %error, "a decision could not be committed");
         self.cool(workspace, &decision.user);
         let reason = shortened(format!("what it decided could not be stored: {error}"));
-        if let Err(error) = decide::park(&self.store.db, &group.incarnation, decision, reason, group.now).await {
+        if let Err(error) = park::all_of(&self.store.db, &group.incarnation, decision, reason, group.now).await {
             tracing::error!(workspace, %error, "and it could not be parked");
         }
     }

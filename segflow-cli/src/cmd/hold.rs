@@ -18,7 +18,7 @@ Examples:
   segflow release                           what waits is sent
   segflow release --drop                    what waits is cancelled
 
-Flows go on meanwhile: what they decide to send waits, too. What was being handed to a provider already is not called back."
+Flows go on meanwhile: what they decide to send waits, and so do their webhooks. What was being handed to a provider already is not called back."
 )]
 pub struct Hold {
     /// Why; every message that waits shows it

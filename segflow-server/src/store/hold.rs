@@ -2,7 +2,7 @@
 //!
 //! Nothing is written on the messages: they go on as pending ones do, are cancelled, suppressed and erased, and are called held where they
 //! are shown. So a hold is one row however many wait, and what is counted is always what waits. Every claim locks that row for share
-//! ([`gate`](super::gate)): a hold that was acknowledged comes wholly before it.
+//! ([`gate`](super::gate)): a hold that was acknowledged comes wholly before it. So do the claims of flows' webhooks.
 
 use std::collections::BTreeSet;
 

@@ -35,6 +35,7 @@ pub mod lookups;
 pub mod many;
 pub mod news;
 pub mod notices;
+pub mod park;
 pub mod policy;
 pub mod providers;
 pub mod read;
