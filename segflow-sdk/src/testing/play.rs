@@ -1,6 +1,6 @@
 //! What a server does all day, for one instant: decide, then deliver, until nothing is left to do.
 
-use segflow_core::enrollment::Status;
+use segflow_core::enrollment::{Enrollment, Status};
 use segflow_core::ledger::Outcome;
 use segflow_core::memory::Row;
 use segflow_core::project::declared;
@@ -34,11 +34,12 @@ impl<U: Attributes> Run<U> {
         }
     }
 
-    /// A webhook that nobody has answered.
+    /// A webhook that nobody has answered, of a run that is not paused.
     fn called(&self) -> Option<(String, u64, super::Request)> {
         self.memory.jobs().find_map(|job| {
             let JobKind::Webhook(webhook) = &job.what else { return None };
-            let (user, _) = self.memory.enrollments().find(|(_, e)| e.id == job.enrollment)?;
+            let goes_on = |e: &Enrollment| e.id == job.enrollment && e.status != Status::Paused;
+            let (user, _) = self.memory.enrollments().find(|(_, e)| goes_on(e))?;
             let request = super::Request {
                 user_id: user.to_string(),
                 method: webhook.method.clone(),

@@ -337,40 +337,82 @@ fn goals_are_counted_and_end_campaigns() {
     );
 }
 
-/// What serde takes and JSON does not is said, and not sent as `null`.
-#[test]
-fn what_is_no_json_stops_a_flow() {
-    use std::collections::BTreeMap;
-    #[derive(Serialize, Deserialize, Default)]
-    struct Pairs(BTreeMap<(u8, u8), u8>);
-    async fn hook(flow: Flow<Shopper>) -> Result<(), WebhookError> {
-        let pairs = Pairs(BTreeMap::from([((1, 2), 3)]));
-        flow.webhook(Webhook::post("https://crm.example/").json(&pairs)).await?;
-        Ok(())
+/// What serde takes and JSON does not.
+#[derive(Serialize, Deserialize)]
+struct Pairs(std::collections::BTreeMap<(u8, u8), u8>);
+
+impl Default for Pairs {
+    fn default() -> Pairs {
+        Pairs([((1, 2), 3)].into())
     }
-    async fn again(flow: Flow<Shopper, Pairs>) {
-        flow.continue_as_new(Pairs(BTreeMap::from([((1, 2), 3)]))).await;
-    }
-    let run = Run::new(shop(hook)).user("ada", ada());
-    let because = |run: &Run<Shopper>| run.reason("ada", "main").map(str::to_string).unwrap_or_default();
-    assert_eq!(run.status("ada", "main"), Some(Status::Parked));
-    assert_eq!(because(&run), "the body of a webhook cannot be written as JSON: key must be a string");
-    let run = with(Campaign::new("main", again)).user("ada", ada());
-    assert_eq!(because(&run), "the state cannot be written as JSON: key must be a string");
 }
 
 #[test]
-fn a_holdout_that_makes_no_sense_stops_a_flow() {
-    async fn too_many(flow: Flow<Shopper>) {
+#[should_panic(expected = "the body of a webhook cannot be written as JSON: key must be a string")]
+fn a_body_that_is_no_json_is_not_sent_as_null() {
+    async fn flow(flow: Flow<Shopper>) -> Result<(), WebhookError> {
+        flow.webhook(Webhook::post("https://crm.example/").json(&Pairs::default())).await?;
+        Ok(())
+    }
+    Run::new(shop(flow)).user("ada", ada());
+}
+
+#[test]
+#[should_panic(expected = "the state cannot be written as JSON: key must be a string")]
+fn a_state_that_is_no_json_is_not_forgotten() {
+    async fn flow(flow: Flow<Shopper, Pairs>) {
+        flow.continue_as_new(Pairs::default()).await;
+    }
+    with(Campaign::new("main", flow)).user("ada", ada());
+}
+
+#[test]
+#[should_panic(expected = "`subject` keeps out 150 percent: 100 are all")]
+fn a_holdout_is_at_most_all() {
+    async fn flow(flow: Flow<Shopper>) {
         flow.experiment("subject", ["a", "b"]).holdout(150).await;
     }
-    async fn twice(flow: Flow<Shopper>) {
+    Run::new(shop(flow)).user("ada", ada());
+}
+
+#[test]
+#[should_panic(expected = "`subject` has an arm of the name of its holdout")]
+fn no_arm_has_the_name_of_the_holdout() {
+    async fn flow(flow: Flow<Shopper>) {
         flow.experiment("subject", ["a", "holdout"]).holdout(10).await;
     }
-    let run = Run::new(shop(too_many)).user("ada", ada());
-    assert_eq!(run.reason("ada", "main"), Some("`subject` keeps out 150 percent: 100 are all"));
-    let run = Run::new(shop(twice)).user("ada", ada());
-    assert_eq!(run.reason("ada", "main"), Some("`subject` has an arm of the name of its holdout"));
+    Run::new(shop(flow)).user("ada", ada());
+}
+
+/// As on a server: while it is paused nobody is called for it.
+#[test]
+fn a_webhook_of_a_paused_run_waits_for_it() {
+    async fn flow(flow: Flow<Shopper>) -> Result<(), WebhookError> {
+        flow.wait(days(1)).await;
+        flow.webhook(Webhook::get("https://crm.example")).await?;
+        flow.log("called");
+        flow.wait_for::<Bought>().await;
+        Ok(())
+    }
+    async fn other(flow: Flow<Shopper>) {
+        flow.wait(days(1)).await;
+        flow.goal("bought").await;
+    }
+    let campaign = |name: &'static str| Campaign::new(name, flow).pauses_on_goal("bought");
+    let other = Campaign::new("other", other).enters(everyone());
+    let project = Project::new("verbs").from("Shop <hello@shop.example>").campaign(campaign("flow").enters(everyone()));
+    let calls = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counted = calls.clone();
+    let mut run = Run::new(project.campaign(other))
+        .webhooks(move |_| {
+            counted.set(counted.get() + 1);
+            Ok((200, json!({})))
+        })
+        .user("ada", ada());
+    run.advance(days(1));
+    assert_eq!((run.status("ada", "flow"), calls.get()), (Some(Status::Paused), 0));
+    run.resume("ada", "flow");
+    assert_eq!((run.logs("ada"), calls.get()), (vec!["called"], 1));
 }
 
 #[test]
