@@ -32,10 +32,11 @@ pub mod memory;
 pub mod merge;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod notice;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod reader;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod route;
 #[cfg(not(target_arch = "wasm32"))]

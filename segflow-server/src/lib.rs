@@ -34,6 +34,7 @@ mod public;
 mod ready;
 mod replies;
 pub mod secrets;
+mod seen;
 mod segments;
 mod server;
 

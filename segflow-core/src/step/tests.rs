@@ -92,6 +92,7 @@ fn transaction(id: &str) -> Transaction {
         template: "receipt".into(),
         argument: "order".into(),
         guarantee: Guarantee::AtLeastOnce,
+        max_age: None,
     }
 }
 

@@ -42,7 +42,7 @@ async fn test(State(app): State<App>, by: By, params: Params, fields: Fields) ->
         Outcome::Accepted { provider_id } => {
             return Ok(Json(json!({ "id": tried.id, "provider": tried.provider, "answer": provider_id })));
         }
-        Outcome::Refused(why) => ("refused", why),
+        Outcome::Refused(why) | Outcome::Bounced { why, .. } => ("refused", why),
         Outcome::Retry(why) | Outcome::Unable { why, .. } => ("retry", why),
         Outcome::Ambiguous(why) | Outcome::Repeatable(why) => ("unknown", why),
     };

@@ -3,6 +3,7 @@
 use reqwest::RequestBuilder;
 use segflow_core::ledger::Outcome;
 use segflow_core::ledger::lookup::Found;
+use segflow_core::notice::Bounce;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Place, misconfigured, unable};
@@ -145,6 +146,8 @@ fn said(code: i64, why: String) -> Outcome {
         100 => unable(why),
         // The token, the sender's signature, the stream, the account and what it may do: nothing of this is the recipient's.
         10 | 400 | 401 | 405 | 412 | 413 | 701 | 1221..=1240 => misconfigured(why),
+        // It writes to this address no more, after a bounce or a complaint.
+        406 => Outcome::Bounced { bounce: Bounce::Hard, why },
         _ => Outcome::Refused(why),
     }
 }
