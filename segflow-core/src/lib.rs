@@ -32,6 +32,7 @@ pub mod memory;
 pub mod merge;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod notice;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use segflow_server::Config;
 
 use crate::harness::app::production;
+use crate::harness::program::{Process, Segflow};
 use crate::harness::smtp::{Act, At, Smtp};
+use crate::harness::smtp_tls::{SmtpTls, USER};
 use crate::harness::*;
 
 both![
@@ -14,6 +16,7 @@ both![
     an_address_that_is_refused_at_once_has_bounced,
     a_sender_that_is_not_taken_is_nobodys_fault,
     a_connection_that_was_kept_too_long_is_no_trouble,
+    mail_goes_over_tls_with_a_password,
     the_server_can_ask_to_come_again_at_every_step,
     connections_that_break_before_the_body_are_harmless,
     after_the_body_nothing_is_certain,
@@ -252,4 +255,72 @@ async fn a_server_that_is_away_is_tried_again(db: Database) {
     let message = until("it was tried", tried).await;
     assert!(message["reason"].as_str().unwrap().contains("no connection to the SMTP server"), "{message}");
     app.leave_work();
+}
+
+/// Servers of their own, since the certificates that are trusted are those of the surroundings.
+async fn mail_goes_over_tls_with_a_password(db: Database) {
+    let mut key = String::new();
+    for (number, (wrapped, url)) in [
+        (true, "smtps://shop:p%40ss%2Fword@localhost:PORT"),
+        (false, "smtp://shop:p%40ss%2Fword@localhost:PORT?tls=required"),
+        (false, "smtp://shop:p%40ss%2Fword@localhost:PORT?tls=opportunistic"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let smtp = SmtpTls::start(wrapped).await;
+        let url = url.replace("PORT", &smtp.port.to_string());
+        let trusted = smtp.folder.path().join("pem").display().to_string();
+        let user = format!("u{number}");
+        let start = async |url: &str, trusted: Option<&str>| {
+            let mut segflow = Segflow::new();
+            segflow.set("DATABASE_URL", &db.url());
+            segflow.set("SMTP_URL", url);
+            trusted.into_iter().for_each(|file| segflow.set("SSL_CERT_FILE", file));
+            let config = format!("cache = {:?}\n", plugins::compiled());
+            std::fs::write(segflow.home.path().join("segflow.toml"), config).expect("written");
+            let serve = segflow.command(["serve", "--port", "0", "--init-key", "--config", "segflow.toml"]);
+            (Process::start(serve).await, segflow)
+        };
+        let (server, _home) = start(&url, Some(&trusted)).await;
+        if number == 0 {
+            key.clone_from(&server.key);
+        }
+        let client = Client::new(&server.url, &key);
+        if number == 0 {
+            client.push(plugins::mailer()).await;
+        }
+        client
+            .put(&format!("/v1/users/{user}"), json!({ "attributes": { "email": format!("{user}@x.example") } }))
+            .await
+            .ok();
+        let both = || async {
+            (smtp.taken().iter().filter(|to| **to == format!("{user}@x.example")).count() == 2).then_some(())
+        };
+        until("both emails are taken", both).await;
+        server.stop().await;
+        if number > 0 {
+            continue;
+        }
+        // A wrong password, and a certificate that nobody trusts: nothing leaves, and it is said why, without the password.
+        for (url, trusted, why) in [
+            (url.replace("p%40ss", "wrong"), Some(trusted.as_str()), "does not take the user or the password"),
+            (url.clone(), None, "no connection to the SMTP server"),
+        ] {
+            let (server, _home) = start(&url, trusted).await;
+            let client = Client::new(&server.url, &key);
+            let name = format!("none{}", why.len());
+            client
+                .put(&format!("/v1/users/{name}"), json!({ "attributes": { "email": format!("{name}@x.example") } }))
+                .await
+                .ok();
+            let tried = |m: &Value| m["status"] == "pending" && !m["reason"].is_null();
+            let waits = || async { client.items(&format!("/v1/messages?user={name}")).await.into_iter().find(tried) };
+            let message = until("it waits", waits).await;
+            let reason = message["reason"].as_str().expect("a reason");
+            assert!(reason.contains(why) && !reason.contains("wrong") && !reason.contains(USER), "{reason}");
+            client.delete(&format!("/v1/users/{name}")).await.ok();
+            server.stop().await;
+        }
+    }
 }

@@ -78,8 +78,6 @@ fn one(told: &Value) -> Option<Notice> {
 fn dropped(why: String) -> What {
     match why.as_str() {
         "Bounced Address" => What::Bounced { bounce: Bounce::Hard, why },
-        "Spam Reporting Address" => What::Complained,
-        "Unsubscribed Address" => What::Wants { wants: false, all: true },
         _ => What::Refused { why },
     }
 }

@@ -47,6 +47,8 @@ pub fn returned(mail: &Message<'_>) -> Option<Returned> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::mime::read;
     use super::*;
 
@@ -96,5 +98,19 @@ mod tests {
     fn an_answer_is_none() {
         let mail = "From: ada@x.example\r\nIn-Reply-To: <msg_1@shop.example>\r\nSubject: 5.1.1\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n";
         assert_eq!(read(mail.as_bytes(), None).returned, None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_report_says_is_read_without_harm(
+            action in "[a-z]{0,8}", status in "[0-9.]{0,12}", said in ".{0,200}", original in prop_oneof![".{0,200}", Just(WHOLE.to_string())],
+            cut in 0.0..1.0,
+        ) {
+            let mail = report(&action, &status, &said, &original);
+            let end = (mail.len() as f64 * cut) as usize;
+            for mail in [mail.as_bytes(), &mail.as_bytes()[..end]] {
+                read(mail, None);
+            }
+        }
     }
 }
