@@ -151,13 +151,18 @@ fn from_a_file(user: &Named, names: &[String], link: Option<String>) -> Email {
     template!("tests/emails/hostile.mjml", user, names, link)
 }
 
+#[email("from-html")]
+fn from_html(user: &Named, names: &[String], link: Option<String>) -> Email {
+    template!("tests/emails/hostile.html", user, names, link)
+}
+
 async fn nothing(_: Flow<Named>) {}
 
-fn rendered(value: &str, link: Option<&str>) -> Result<Rendered, String> {
+fn rendered(template: &str, value: &str, link: Option<&str>) -> Result<Rendered, String> {
     let project = Project::new("p").campaign(Campaign::new("c", nothing).enters(Segment::everyone("all")));
     let user = Named { email: "a@b.example".into(), name: value.into() };
     let render = Render {
-        template: "from-a-file".into(),
+        template: template.into(),
         user: Json::of(&user).expect("JSON"),
         args: Json::of(&serde_json::json!({ "names": [value, "b"], "link": link })).expect("JSON"),
     };
@@ -170,23 +175,29 @@ fn rendered(value: &str, link: Option<&str>) -> Result<Rendered, String> {
 
 #[test]
 fn no_value_opens_anything_in_a_file() {
-    let expected = skeleton(&body(&rendered("plain", None).expect("it renders").html)).0;
-    let mut dice = Dice(11);
-    for _ in 0..3_000 {
-        let value = dice.value();
-        let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
-        let (tags, addresses) = skeleton(&body(&html));
-        assert_eq!(tags, expected, "{value:?}\n{html}");
-        assert!(
-            addresses.iter().all(|address| address.starts_with("https://shop.example/")),
-            "{value:?}: {addresses:?}"
-        );
-        let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
-        assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");
+    for template in ["from-a-file", "from-html"] {
+        let rendered = |value: &str, link: Option<&str>| rendered(template, value, link);
+        let expected = skeleton(&body(&rendered("plain", None).expect("it renders").html)).0;
+        let mut dice = Dice(11);
+        for _ in 0..3_000 {
+            let value = dice.value();
+            let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
+            let (tags, addresses) = skeleton(&body(&html));
+            assert_eq!(tags, expected, "{value:?}\n{html}");
+            let safe = |address: &String| address.trim().is_empty() || address.trim().starts_with("https://shop.example/");
+            assert!(addresses.iter().all(safe), "{value:?}: {addresses:?}");
+            let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+            assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");
+        }
+        for hostile in ["javascript:alert(1)", " JavaScript:x", "", "//x.example", "data:text/html,x"] {
+            let why = rendered("a", Some(hostile)).expect_err(hostile);
+            assert!(why.contains(&format!("the address `{}` does not begin with https:", hostile.trim())), "{why}");
+        }
+        let good = rendered("a", Some("https://a.example")).expect("it renders").html;
+        assert!(good.contains("href=\"https://a.example\""), "{good}");
     }
-    let why = rendered("a", Some("javascript:alert(1)")).expect_err("it is not sent");
+    let why = rendered("from-a-file", "a", Some("javascript:alert(1)")).expect_err("it is not sent");
     assert!(why.contains("hostile.mjml:19: the address `javascript:alert(1)` does not begin with https:"), "{why}");
-    assert!(rendered("a", Some("https://a.example")).expect("it renders").html.contains("href=\"https://a.example\""));
 }
 
 /// Without what Outlook alone reads, which is in comments.

@@ -3,7 +3,7 @@
 //! [`node`] reads the markup, [`write`] turns it into code with the components of [`own`] and [`page`], whose list is in [`elements`]. The code writes
 //! HTML and plain text into two strings of a `segflow::Html`: what is known is one constant between two values, styles included.
 
-mod address;
+pub mod address;
 mod elements;
 mod look;
 mod node;
