@@ -9,6 +9,7 @@ both![
     a_test_that_is_not_taken_says_why,
     without_a_project_there_is_nothing_to_send_by,
     an_email_that_says_something_else_is_a_change,
+    an_email_that_cannot_be_rendered_is_not_pushed,
     files_arrive_as_html_and_text,
 ];
 
@@ -70,6 +71,16 @@ async fn an_email_that_says_something_else_is_a_change(db: Database) {
     let changes = plan["changes"].as_array().expect("changes");
     let of = |id: &str| changes.iter().find(|c| c["kind"] == "template" && c["id"] == id).map(|c| c["change"].clone());
     assert_eq!((of("hello"), of("goodbye"), of("receipt")), (Some(json!("~")), Some(json!("~")), Some(json!("="))));
+}
+
+async fn an_email_that_cannot_be_rendered_is_not_pushed(db: Database) {
+    let app = App::start(&db).await;
+    // A loop's own variable: no type of the project says what it has.
+    let refused = app.deploy("", plugins::variant("misspelt")).await.problem(422, "invalid_project");
+    let why = "`hello` cannot be rendered with a made-up `user`: emails/line.html:4: a value that is not there is used: `person.nmae`";
+    let problems = json!([{ "code": "not_rendered", "message": why, "place": "template hello" }]);
+    assert_eq!(refused["problems"], problems, "{refused}");
+    assert!(app.items("/v1/deployments").await.is_empty());
 }
 
 async fn files_arrive_as_html_and_text(db: Database) {

@@ -145,7 +145,7 @@ pub fn utility(name: &str, theme: &Theme) -> Option<Utility> {
 
 fn color(name: &str, theme: &Theme) -> Option<String> {
     if let Some(color) = theme.colors.get(name) {
-        return Some(color.clone());
+        return Some(value::six_digits(color));
     }
     match name {
         "black" => Some("#000000".into()),
@@ -194,7 +194,7 @@ fn leading(rest: &str) -> Option<Utility> {
 }
 
 fn tracking(rest: &str) -> Option<Utility> {
-    match value::length(value::arbitrary(rest)?)? {
+    match value::signed(value::arbitrary(rest)?)? {
         Value::Percent(_) => None,
         length => one("letter-spacing", length.css()),
     }

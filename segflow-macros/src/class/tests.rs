@@ -23,6 +23,7 @@ fn names_become_px_and_hex() {
         inline("bg-black text-white rounded px-5 py-3"),
         "padding:12px 20px;border-radius:4px;background-color:#000000;color:#ffffff"
     );
+    assert_eq!(inline("tracking-[-0.5px]"), "letter-spacing:-0.5px");
     assert_eq!(inline("break-words underline"), "word-wrap:break-word;text-decoration:underline");
     assert_eq!(inline("border-t border-gray-200"), "border-top:1px solid #e5e7eb");
     assert_eq!(
@@ -71,7 +72,13 @@ fn mistakes_say_what_to_do() {
     assert!(mistake("flex").contains("`<Row>`"));
     assert!(mistake("grid-cols-2").contains("`<Row>`"));
     assert!(mistake("absolute").contains("positions"));
-    assert!(mistake("-mt-4").contains("negative"));
+    for negative in ["-mt-4", "mt-[-16px]", "p-[-4px]", "w-[-5px]", "text-[-3px]", "border-[-1px]", "rounded-[-1px]", "leading-[-2px]"] {
+        assert!(mistake(negative).contains("negative"), "{negative}: {}", mistake(negative));
+    }
+    for relative in ["text-[1.5em]", "border-[1em]", "border-t-[10%]", "tracking-[10%]", "text-[120%]"] {
+        assert!(mistake(relative).contains("here stand px or rem"), "{relative}: {}", mistake(relative));
+    }
+    assert!(mistake("max-[0px]:p-2").contains("narrower"));
     assert!(mistake("bg-black/50").contains("opacity"));
     assert!(mistake("p-[3vw]").contains("brackets"));
     assert!(mistake("darc:p-2").contains("`dark:`"));
@@ -80,9 +87,10 @@ fn mistakes_say_what_to_do() {
 
 #[test]
 fn a_theme_adds_names() {
-    let theme = Theme::read("[package.metadata.segflow.theme]\ncolors = { brand = \"#0f766e\" }\nspacing = { card = \"28px\" }\nradius = { card = \"10px\" }\nfonts = { head = \"Georgia, serif\" }").expect("good");
+    let theme = Theme::read("[package.metadata.segflow.theme]\ncolors = { brand = \"#0f766e\", pale = \"#AbC\" }\nspacing = { card = \"28px\" }\nradius = { card = \"10px\" }\nfonts = { head = \"Georgia, serif\" }").expect("good");
     let style = resolve("bg-brand p-card rounded-card font-head", &theme).expect("known").base.inline();
     assert_eq!(style, "padding:28px;border-radius:10px;background-color:#0f766e;font-family:Georgia, serif");
+    assert_eq!(resolve("text-pale", &theme).expect("known").base.inline(), "color:#aabbcc", "Outlook reads six digits");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
     }
     let is_email = has_subject(&nodes);
     let mut writer = Writer::new(looks, is_email, mistakes);
-    writer.nodes(&nodes, Holds::Anything, "html!");
+    writer.nodes(&nodes, root(&nodes, is_email), "html!");
     let tracked = writer.looks.tracked();
     let mistakes = errors(&writer.mistakes);
     let (html, text) = writer.out.sizes;
@@ -79,6 +79,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
     let (subject, preview) = (hidden("__subject"), hidden("__preview"));
     let classes = Classes::plain(Declarations::read(&default_body));
     let (outer, inner) = page::body_attributes(&classes);
+    let font = page::outlook(&classes);
     quote! {{
         #tracked
         #mistakes
@@ -88,7 +89,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
         let #w = &mut #own;
         #code
         const BODY: ::segflow::__private::Body =
-            ::segflow::__private::Body { lang: "en", dir: "ltr", outer: #outer, inner: #inner };
+            ::segflow::__private::Body { lang: "en", dir: "ltr", font: #font, outer: #outer, inner: #inner };
         ::segflow::Email::of(&#subject, &#preview, #own, BODY)
     }}
 }
@@ -119,6 +120,23 @@ fn has_subject(nodes: &[Node]) -> bool {
         Node::For(node) => has_subject(&node.each),
         Node::Text(_) | Node::Expr(_) => false,
     })
+}
+
+/// What a piece of an email is made of: columns for a row, items for a list, or anything.
+fn root(nodes: &[Node], is_email: bool) -> Holds {
+    let of = |nodes: &[Node]| Some(root(nodes, is_email)).filter(|holds| *holds != Holds::Anything);
+    let all = nodes.iter().find_map(|node| match node {
+        Node::Element(element) => match element.word().as_deref() {
+            Some("Column") => Some(Holds::Columns),
+            Some("li") => Some(Holds::Items),
+            _ => None,
+        },
+        Node::If(node) => of(&node.then).or_else(|| of(node.otherwise.as_deref()?)),
+        Node::Match(node) => node.arms.iter().find_map(|(.., nodes)| of(nodes)),
+        Node::For(node) => of(&node.each),
+        Node::Text(_) | Node::Expr(_) => None,
+    });
+    all.filter(|_| !is_email).unwrap_or(Holds::Anything)
 }
 
 fn errors(mistakes: &[Error]) -> TokenStream {

@@ -4,12 +4,13 @@ use quote::quote;
 use syn::{Expr, Lit};
 
 use super::address;
-use super::elements::Kind;
+use super::elements::{Kind, LINK};
 use super::look::{ALL, Look, padding};
 use super::node::{Attribute, Element, Value};
 use super::out::{escaped, hidden, readable};
 use super::write::Writer;
-use crate::class::style::Part;
+use crate::class::Classes;
+use crate::class::style::{Declarations, Part};
 use crate::class::table::MONO;
 
 const TABLE: &str = "<table role=\"presentation\" border=\"0\" cellpadding=\"0\" cellspacing=\"0\"";
@@ -79,7 +80,7 @@ impl Writer {
     }
 
     fn container(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         // Outlook knows no `max-width`: it gets a table of that width around.
         let width = look.get("max-width").and_then(|width| width.strip_suffix("px")).unwrap_or("600").to_string();
         self.out.both(
@@ -95,7 +96,7 @@ impl Writer {
     }
 
     fn section(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         let align = if look.get("margin-left") == Some("auto") { " align=\"center\"" } else { "" };
         self.out.both(&format!("{TABLE}{align} width=\"100%\""), "\u{1}");
         look.write(&mut self.out, &[Part::Frame], "", "");
@@ -113,7 +114,7 @@ impl Writer {
     }
 
     fn row(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         self.out.both(&format!("{TABLE} width=\"100%\""), "\u{c}");
         look.write(&mut self.out, &ALL, "", "");
         self.out.html("><tbody><tr>");
@@ -124,12 +125,7 @@ impl Writer {
     fn column(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "");
         self.out.both("<td", "\u{e}");
-        let known = look.get("width").map(|width| width.trim_end_matches("px").to_string());
-        match (attribute(element, "width"), known) {
-            (Some(width), _) => self.size("width", width),
-            (None, Some(width)) if width != "auto" => self.out.html(&format!(" width=\"{width}\"")),
-            _ => {}
-        }
+        self.width(element, &look);
         look.write_align(&mut self.out);
         let valign = look.get("vertical-align").unwrap_or("top").to_string();
         self.out.html(&format!(" valign=\"{valign}\""));
@@ -157,7 +153,7 @@ impl Writer {
 
     /// A cell with the colour, and in it a link with the padding: Outlook gives links none, so the cell says it for Outlook alone.
     fn button(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         let full = look.get("width").is_some();
         self.out.both(TABLE, "\u{1}");
         look.write(
@@ -236,7 +232,9 @@ impl Writer {
         self.out.html(" target=\"_blank\"");
         look.write(&mut self.out, parts, own.0, own.1);
         self.out.html(">");
+        let around = self.link.replace(kind.name);
         self.nodes(&element.children, kind.holds, kind.name);
+        self.link = around;
     }
 
     fn img(&mut self, element: &Element, kind: &Kind) {
@@ -268,14 +266,24 @@ impl Writer {
             None => {}
         }
         self.out.html("\"");
-        for name in ["width", "height"] {
-            if let Some(size) = attribute(element, name) {
-                self.size(name, size);
-            }
+        self.width(element, &look);
+        if let Some(height) = attribute(element, "height") {
+            self.size("height", height);
         }
         let own = if look.get("height").is_some() { "" } else { "height:auto" };
         look.write(&mut self.out, &ALL, own, "");
         self.out.both(">", mark);
+    }
+
+    /// `width="…"`, as it is said or as the class says: Outlook reads the attribute alone.
+    fn width(&mut self, element: &Element, look: &Look) {
+        let known = look.get("width").map(|width| width.trim_end_matches("px"));
+        let is_number = |width: &str| width.trim_end_matches('%').bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        match (attribute(element, "width"), known) {
+            (Some(width), _) => self.size("width", width),
+            (None, Some(width)) if is_number(width) => self.out.html(&format!(" width=\"{width}\"")),
+            _ => {}
+        }
     }
 
     /// A width or height in px, or a literal in per cent.
@@ -312,36 +320,47 @@ impl Writer {
 
     fn markdown(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "");
-        if !look.is_plain() {
-            self.out.html("<div");
-            look.write(&mut self.out, &ALL, "", "");
-            self.out.html(">");
-        }
-        self.collected(element, kind, "markdown");
-        if !look.is_plain() {
-            self.out.html("</div>");
-        }
+        self.out.html("<div");
+        look.write(&mut self.out, &ALL, "", "");
+        self.out.html(">");
+        // What links look like: `<Link>`s, unless it is said.
+        let own = Classes::plain(Declarations::read(LINK));
+        let links = match attribute(element, "links").map(|links| (&links.name, &links.value)) {
+            Some((_, Some(Value::Literal(names)))) => {
+                let mut classes = self.looks.classes(names, &mut self.mistakes);
+                classes.base = own.base.and(&classes.base);
+                classes
+            }
+            Some((name, _)) => return self.mistake(name.span(), "`links` are classes in quotes: `links=\"text-brand\"`"),
+            None => own,
+        };
+        let rules = links.rules(&ALL);
+        rules.iter().for_each(|(_, rules)| self.out.rule(rules.clone()));
+        let class = rules.map_or(String::new(), |(name, _)| format!(" class=\"{name}\""));
+        self.collected(element, kind, "markdown", Some(format!("{class} style=\"{}\"", links.base.inline())));
+        self.out.html("</div>");
     }
 
     fn code(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         self.out.html(&format!("{TABLE} width=\"100%\""));
         look.write(&mut self.out, &[Part::Frame], "", "");
         self.out.html(CELL);
         look.write(&mut self.out, &INSIDE, "", &format!("font-family:{MONO};word-break:break-word"));
         self.out.html("><code>");
-        self.collected(element, kind, "code");
+        self.collected(element, kind, "code", None);
         self.out.html(&format!("</code>{END}"));
     }
 
-    /// The words of the element as one string, handed to a method.
-    fn collected(&mut self, element: &Element, kind: &Kind, method: &str) {
+    /// The words of the element as one string, handed to a method, with what else it needs.
+    fn collected(&mut self, element: &Element, kind: &Kind, method: &str, with: Option<String>) {
         let (w, words, method) = (hidden("__w"), hidden("__words"), quote::format_ident!("{method}"));
+        let with = with.into_iter();
         let code = self.words(&element.children, &words, kind.name);
         self.out.call(quote! {{
             let mut #words = ::std::string::String::new();
             #code
-            #w.#method(#words);
+            #w.#method(#words #(, #with)*);
         }});
     }
 

@@ -37,12 +37,13 @@ impl Writer {
         };
         let (lang, dir) = (self.word(element, "lang", "en"), self.word(element, "dir", "ltr"));
         let (outer, inner) = body_attributes(&classes);
+        let font = outlook(&classes);
         let rules = [classes.rules(&[Part::Box]), classes.rules(&[Part::Frame, Part::Content])];
         let rules = rules.iter().flatten().map(|(_, rules)| rules);
         let w = hidden("__w");
         self.out.call(quote! {
             #(#w.rule(#rules);)*
-            #w.body(::segflow::__private::Body { lang: #lang, dir: #dir, outer: #outer, inner: #inner });
+            #w.body(::segflow::__private::Body { lang: #lang, dir: #dir, font: #font, outer: #outer, inner: #inner });
         });
         self.nodes(&element.children, kind.holds, kind.name);
     }
@@ -64,6 +65,19 @@ impl Writer {
 pub fn body_style(theme: &Theme) -> String {
     let sans = theme.fonts.get("sans").map_or(SANS, String::as_str);
     format!("background-color:#ffffff;font-family:{sans};font-size:16px;line-height:24px;color:#101828")
+}
+
+/// What Outlook on Windows has of a list of fonts: for one that it has not, it may take Times.
+pub fn outlook(classes: &Classes) -> String {
+    #[rustfmt::skip]
+    const KNOWN: [&str; 16] = [
+        "Segoe UI", "Arial", "Verdana", "Tahoma", "Trebuchet MS", "Calibri", "Georgia", "Cambria", "Times New Roman", "Courier New",
+        "Consolas", "Palatino Linotype", "Times", "sans-serif", "serif", "monospace",
+    ];
+    let family = classes.base.get("font-family").unwrap_or(SANS);
+    let known = family.split(',').map(str::trim).filter(|name| KNOWN.contains(&name.trim_matches('\'')));
+    let known: Vec<&str> = known.collect();
+    if known.is_empty() { "Arial,sans-serif".into() } else { known.join(",") }
 }
 
 /// The attributes of the body and of the cell in it.
