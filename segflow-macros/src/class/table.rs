@@ -326,7 +326,7 @@ pub fn names(theme: &Theme) -> Vec<String> {
     names.extend(theme.fonts.keys().map(|font| format!("font-{font}")));
     names.extend(TEXT.iter().map(|(size, ..)| format!("text-{size}")));
     names.extend(STEPS.iter().filter(|step| **step != "px").map(|step| format!("leading-{step}")));
-    let mut colors: Vec<String> = ["black", "white", "transparent"].map(String::from).into();
+    let mut colors: Vec<String> = ["black", "white", "transparent", "inherit"].map(String::from).into();
     colors.extend(theme.colors.keys().cloned());
     for (color, _) in palette::PALETTE {
         colors.extend(palette::STEPS.iter().map(|step| format!("{color}-{step}")));

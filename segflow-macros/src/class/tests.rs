@@ -101,16 +101,33 @@ fn everything_that_is_suggested_exists() {
     }
 }
 
+/// The classes and their meanings, or reasons, of a file.
+fn lines(file: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+}
+
+const TAILWIND: &str = include_str!("tailwind.txt");
+
+/// As the file says it: what it depends on, and every declaration by itself.
+fn meaning(classes: &Classes) -> String {
+    match &classes.conditional[..] {
+        [(condition, all)] => {
+            let rule = condition.rule("", "");
+            let media = rule.strip_prefix("@media ").and_then(|rest| rest.split_once('{'));
+            let media = media.map_or(String::new(), |(media, _)| format!("@media {media} "));
+            format!("{media}{}{}", if condition.hover { ":hover " } else { "" }, all.sorted())
+        }
+        _ => classes.base.sorted(),
+    }
+}
+
 #[test]
 fn classes_mean_what_tailwind_says() {
-    let lines = |file: &'static str| {
-        file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
-    };
     let mut meant: Vec<&str> = lines(include_str!("differences.txt")).map(|(names, _)| names).collect();
     let mut differences = vec![];
-    for (names, expected) in lines(include_str!("tailwind.txt")) {
+    for (names, expected) in lines(TAILWIND) {
         let found = match resolve(names, &Theme::default()) {
-            Ok(classes) => classes.base.sorted(),
+            Ok(classes) => meaning(&classes),
             Err(mistakes) => mistakes.join(" "),
         };
         if found != expected && meant.extract_if(.., |known| *known == names).next().is_none() {
@@ -119,4 +136,25 @@ fn classes_mean_what_tailwind_says() {
     }
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
     assert!(meant.is_empty(), "the same as Tailwind, or not compared: {meant:?}");
+}
+
+#[test]
+fn every_class_is_held_against_tailwind() {
+    let theme = Theme::default();
+    let compared: Vec<&str> = lines(TAILWIND).map(|(names, _)| names).filter(|names| !names.contains(' ')).collect();
+    // One of a family stands for all: those that set the same and are sorted by the same.
+    let family = |name: &str| {
+        let utility = super::table::utility(name, &theme)?;
+        let properties: Vec<&str> = utility.declarations.iter().map(|(property, _)| *property).collect();
+        Some((utility.sorts_as, properties))
+    };
+    let families: Vec<_> = compared.iter().filter_map(|name| family(name)).collect();
+    let alone = super::table::names(&theme).into_iter().filter(|name| !family(name).is_some_and(|of| families.contains(&of)));
+    assert_eq!(alone.collect::<Vec<_>>(), Vec::<String>::new(), "no one of their family is compared");
+    let words = super::table::WORDS.iter().map(|(word, ..)| *word).filter(|word| !compared.contains(word));
+    assert_eq!(words.collect::<Vec<_>>(), Vec::<&str>::new(), "they are words of their own");
+    let variants = ["hover", "dark"].into_iter().map(String::from).chain(super::WIDTHS.iter().flat_map(|(width, _)| [width.to_string(), format!("max-{width}")]));
+    for variant in variants.chain(["min-[480px]".to_string(), "max-[480px]".to_string()]) {
+        assert!(compared.iter().any(|name| name.starts_with(&format!("{variant}:"))), "{variant}");
+    }
 }

@@ -122,21 +122,23 @@ fn has_subject(nodes: &[Node]) -> bool {
     })
 }
 
-/// What a piece of an email is made of: columns for a row, items for a list, or anything.
+/// What a piece of an email is made of, as its first element says: columns for a row, items for a list, or anything.
 fn root(nodes: &[Node], is_email: bool) -> Holds {
-    let of = |nodes: &[Node]| Some(root(nodes, is_email)).filter(|holds| *holds != Holds::Anything);
-    let all = nodes.iter().find_map(|node| match node {
-        Node::Element(element) => match element.word().as_deref() {
-            Some("Column") => Some(Holds::Columns),
-            Some("li") => Some(Holds::Items),
-            _ => None,
-        },
-        Node::If(node) => of(&node.then).or_else(|| of(node.otherwise.as_deref()?)),
-        Node::Match(node) => node.arms.iter().find_map(|(.., nodes)| of(nodes)),
-        Node::For(node) => of(&node.each),
+    match first(nodes).filter(|_| !is_email).as_deref() {
+        Some("Column") => Holds::Columns,
+        Some("li") => Holds::Items,
+        _ => Holds::Anything,
+    }
+}
+
+fn first(nodes: &[Node]) -> Option<String> {
+    nodes.iter().find_map(|node| match node {
+        Node::Element(element) => Some(element.word().unwrap_or_default()),
+        Node::If(node) => first(&node.then).or_else(|| first(node.otherwise.as_deref()?)),
+        Node::Match(node) => node.arms.iter().find_map(|(.., nodes)| first(nodes)),
+        Node::For(node) => first(&node.each),
         Node::Text(_) | Node::Expr(_) => None,
-    });
-    all.filter(|_| !is_email).unwrap_or(Holds::Anything)
+    })
 }
 
 fn errors(mistakes: &[Error]) -> TokenStream {

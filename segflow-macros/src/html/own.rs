@@ -1,6 +1,7 @@
 //! What each component of ours becomes. Tables where Outlook needs them, everything else as plain as it gets.
 
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
 use super::address;
@@ -214,7 +215,7 @@ impl Writer {
             (None, Some((_, Value::Expr(expr)))) => {
                 let name = self.variable(expr);
                 self.out.both("<a href=\"", "\u{3}");
-                self.out.call(quote! { #w.href(#name); });
+                self.out.call(quote_spanned! { expr.span()=> #w.href(#name); });
                 self.out.html("\"");
                 self.rest_of_anchor(element, kind, look, parts, own);
                 self.out.both("</a>", "\u{4}");
@@ -250,7 +251,7 @@ impl Writer {
                 }
                 self.out.html(&escaped(&value));
             }
-            Some(Value::Expr(expr)) => self.out.call(quote! { #w.src(&(#expr)); }),
+            Some(Value::Expr(expr)) => self.out.call(quote_spanned! { expr.span()=> #w.src(&(#expr)); }),
             None => {}
         }
         self.out.html("\" alt=\"");
@@ -258,7 +259,7 @@ impl Writer {
             Some((_, Some(Value::Literal(text)))) => self.out.both(&escaped(&text.value()), &readable(&text.value())),
             Some((_, Some(Value::Expr(expr)))) => {
                 let name = self.variable(expr);
-                self.out.call(quote! { #w.attribute(#name); #w.href_text(#name); });
+                self.out.call(quote_spanned! { expr.span()=> #w.attribute(#name); #w.href_text(#name); });
             }
             Some((name, None)) => {
                 self.mistake(name.span(), "`alt` needs a text: `alt=\"\"` if the picture says nothing")
@@ -302,7 +303,7 @@ impl Writer {
             }
             Some(Value::Expr(expr)) => {
                 self.out.html(&format!(" {name}=\""));
-                self.out.call(quote! { #w.number(#expr); });
+                self.out.call(quote_spanned! { expr.span()=> #w.number(#expr); });
                 self.out.html("\"");
             }
             None => self.mistake(attribute.name.span(), format!("`{name}` needs a number: `{name}=600`")),

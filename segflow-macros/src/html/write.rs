@@ -280,7 +280,8 @@ impl Writer {
     /// A variable for a value that is used twice.
     pub fn variable(&mut self, expr: &Expr) -> Ident {
         self.hrefs += 1;
-        let name = quote::format_ident!("__value_{}", self.hrefs, span = proc_macro2::Span::mixed_site());
+        let span = proc_macro2::Span::mixed_site().located_at(expr.span());
+        let name = quote::format_ident!("__value_{}", self.hrefs, span = span);
         self.out.call(quote_spanned! { expr.span()=> let #name = &(#expr); });
         name
     }
