@@ -262,6 +262,7 @@ fn raw(_user: &Reader) -> Email {
 fn body(user: &Reader) -> Email {
     html! {
         <Subject>"body"</Subject>
+        <Font name="Literata" src="https://fonts.shop.example/literata.woff2" weight=600 fallback="Georgia"/>
         <Preview>"What the list of mails shows, " {&user.name}</Preview>
         <Body lang="de" class="bg-slate-100 font-serif py-8 dark:bg-black dark:text-white"><Text>"Guten Tag."</Text></Body>
     }
@@ -367,7 +368,8 @@ fn every_component_is_as_it_was() {
     for name in NAMES {
         let mail = &run.sent(name)[0];
         // One tag a line: a difference is easier to see.
-        let lines = content(name, &mail.html).replace("><", ">\n<").replace('\u{2007}', "").replace("\u{34f}\u{200c}", "");
+        let lines =
+            content(name, &mail.html).replace("><", ">\n<").replace('\u{2007}', "").replace("\u{34f}\u{200c}", "");
         let found = format!("<style>{}</style>\n{lines}\n\n=== text\n{}", styles(&mail.html), mail.text);
         let path = folder.join(format!("{name}.txt"));
         if std::env::var_os("UPDATE").is_some() {

@@ -79,6 +79,10 @@ fn written(value: &str) -> String {
             <Img src={format!("https://shop.example/{value}")} alt="" width=10/>
             <Field label={value} to={value}/>
             <CodeBlock>{value}</CodeBlock>
+            <Container class="max-w-md"><Heading level=2>{value}</Heading></Container>
+            <ul><li>{value}</li></ul>
+            <ol><li><Text>{value}</Text></li></ol>
+            <Row><Column class="w-20">{value}</Column><Column>{value}</Column></Row>
         </Section>
     };
     let mut out = String::new();
@@ -140,6 +144,44 @@ fn no_value_opens_a_tag_an_attribute_or_a_scheme() {
     }
 }
 
+#[email("whole")]
+fn whole(user: &Named) -> Email {
+    let name = &user.name;
+    html! {
+        <Subject>"For " {name}</Subject>
+        <Preview>{name} " in a list"</Preview>
+        <Container>
+            <Heading>"Of " {name}</Heading>
+            <Text>"Before " {name} " after, " <Link href="https://shop.example">"to " {name} "!"</Link></Text>
+            <ul><li>"one " {name} "."</li><li>"two"</li></ul>
+            <ol><li>"first " {name} "."</li></ol>
+            <Row><Column>"left " {name}</Column><Column>"right"</Column></Row>
+            <Hr/>
+            <CodeBlock>"code " {name} "."</CodeBlock>
+        </Container>
+    }
+}
+
+#[test]
+fn no_value_opens_anything_around_an_email_or_makes_a_mark_in_its_text() {
+    const WORD: &str = "XYZZY";
+    let rendered = |value: &str| rendered("whole", value, None).expect("it renders");
+    let plain = rendered(WORD);
+    let head = |html: &str| skeleton(html.split_once("<title>").expect("it has one").1).0;
+    let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
+    let mut dice = Dice(13);
+    for _ in 0..3_000 {
+        let value = dice.value();
+        let Rendered { subject, html, text } = rendered(&value);
+        let without_lines = |html: &str| head(html).into_iter().filter(|tag| tag != "br").collect::<Vec<_>>();
+        assert_eq!(without_lines(&html), without_lines(&plain.html), "{value:?}\n{html}");
+        assert!(!subject.contains(char::is_control), "{value:?}: {subject:?}");
+        // The words of the value stand where the word stood, and nothing else has moved.
+        let shown: String = value.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        assert_eq!(words(&text), words(&plain.text.replace(WORD, &shown)), "{value:?}\n{text}");
+    }
+}
+
 #[derive(Attributes, Serialize, Deserialize)]
 struct Named {
     email: String,
@@ -184,7 +226,8 @@ fn no_value_opens_anything_in_a_file() {
             let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
             let (tags, addresses) = skeleton(&body(&html));
             assert_eq!(tags, expected, "{value:?}\n{html}");
-            let safe = |address: &String| address.trim().is_empty() || address.trim().starts_with("https://shop.example/");
+            let safe =
+                |address: &String| address.trim().is_empty() || address.trim().starts_with("https://shop.example/");
             assert!(addresses.iter().all(safe), "{value:?}: {addresses:?}");
             let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
             assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");

@@ -124,6 +124,6 @@ fn a_name_that_is_not_there_is_said_with_its_line() {
     let sample = &samples(&project).emails["misspelt"][0];
     let (user, args) = (Json(sample.user.to_string()), Json("{}".into()));
     let answer = respond(&project, Request::Render(Render { template: "misspelt".into(), user, args }));
-    let why = "tests/emails/misspelt.html:4: a value that is not there is used: `person.name`";
+    let why = "template `misspelt`: tests/emails/misspelt.html:4: a value that is not there is used: `person.name`";
     assert_eq!(answer, Response::Refused(why.into()));
 }

@@ -72,7 +72,16 @@ fn mistakes_say_what_to_do() {
     assert!(mistake("flex").contains("`<Row>`"));
     assert!(mistake("grid-cols-2").contains("`<Row>`"));
     assert!(mistake("absolute").contains("positions"));
-    for negative in ["-mt-4", "mt-[-16px]", "p-[-4px]", "w-[-5px]", "text-[-3px]", "border-[-1px]", "rounded-[-1px]", "leading-[-2px]"] {
+    for negative in [
+        "-mt-4",
+        "mt-[-16px]",
+        "p-[-4px]",
+        "w-[-5px]",
+        "text-[-3px]",
+        "border-[-1px]",
+        "rounded-[-1px]",
+        "leading-[-2px]",
+    ] {
         assert!(mistake(negative).contains("negative"), "{negative}: {}", mistake(negative));
     }
     for relative in ["text-[1.5em]", "border-[1em]", "border-t-[10%]", "tracking-[10%]", "text-[120%]"] {
@@ -149,11 +158,15 @@ fn every_class_is_held_against_tailwind() {
         Some((utility.sorts_as, properties))
     };
     let families: Vec<_> = compared.iter().filter_map(|name| family(name)).collect();
-    let alone = super::table::names(&theme).into_iter().filter(|name| !family(name).is_some_and(|of| families.contains(&of)));
+    let alone =
+        super::table::names(&theme).into_iter().filter(|name| !family(name).is_some_and(|of| families.contains(&of)));
     assert_eq!(alone.collect::<Vec<_>>(), Vec::<String>::new(), "no one of their family is compared");
     let words = super::table::WORDS.iter().map(|(word, ..)| *word).filter(|word| !compared.contains(word));
     assert_eq!(words.collect::<Vec<_>>(), Vec::<&str>::new(), "they are words of their own");
-    let variants = ["hover", "dark"].into_iter().map(String::from).chain(super::WIDTHS.iter().flat_map(|(width, _)| [width.to_string(), format!("max-{width}")]));
+    let variants = ["hover", "dark"]
+        .into_iter()
+        .map(String::from)
+        .chain(super::WIDTHS.iter().flat_map(|(width, _)| [width.to_string(), format!("max-{width}")]));
     for variant in variants.chain(["min-[480px]".to_string(), "max-[480px]".to_string()]) {
         assert!(compared.iter().any(|name| name.starts_with(&format!("{variant}:"))), "{variant}");
     }

@@ -22,12 +22,15 @@ const IMAGE: &str = "__image";
 const OPENERS: [&str; 8] = ["if", "for", "with", "filter", "autoescape", "macro", "call", "block"];
 
 const AFTER_LESS: &str = "`<` begins a tag, which cannot be decided when it is sent; as a sign it is `&lt;`";
-const BETWEEN: &str = "a value between attributes could bring in some: name the one that it is for, `title=\"{{ … }}\"`";
+const BETWEEN: &str =
+    "a value between attributes could bring in some: name the one that it is for, `title=\"{{ … }}\"`";
 const UNQUOTED: &str = "what is decided when it is sent may have spaces in it: put the value into quotes";
 const ELSEWHERE: &str = "this stands in another place than its beginning: begin and end a block, and each of its branches, in the same value, \
     in the same tag, or between tags";
-const UNCERTAIN: &str = "it is not certain with what this address begins: say all of it in each branch, with an `{% else %}`";
-const NOT_IN_ADDRESS: &str = "an address begins with `https:` and so on, with `{{ … }}`, or with one of these in an `{% if %}`";
+const UNCERTAIN: &str =
+    "it is not certain with what this address begins: say all of it in each branch, with an `{% else %}`";
+const NOT_IN_ADDRESS: &str =
+    "an address begins with `https:` and so on, with `{{ … }}`, or with one of these in an `{% if %}`";
 
 /// Which part of HTML the reader is in.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,7 +218,8 @@ impl Value {
         if self.begun == Begun::Surely || words.trim().is_empty() {
             return None;
         }
-        let (begun, images) = (std::mem::replace(&mut self.begun, Begun::Surely), filter(&self.attribute) == Some(IMAGE));
+        let (begun, images) =
+            (std::mem::replace(&mut self.begun, Begun::Surely), filter(&self.attribute) == Some(IMAGE));
         let words = words.trim();
         // A place of the same page; and MJML puts `base-url` before the links of its `<mj-navbar>`.
         let within = words.starts_with('#') || self.element == "mj-navbar-link" && words.starts_with('/');
@@ -316,7 +320,8 @@ impl Place {
                 let at = rest.find(end);
                 let (mut inner, after) = rest.split_at(at.unwrap_or(rest.len()));
                 while !inner.is_empty() {
-                    let (next, left) = place.step(inner, &mut |left, what| wrong(&rest[inner.len() - left.len()..], what));
+                    let (next, left) =
+                        place.step(inner, &mut |left, what| wrong(&rest[inner.len() - left.len()..], what));
                     (*place, inner) = (next, left);
                 }
                 match at {

@@ -151,7 +151,9 @@ fn lines_lead_back_to_the_file() {
 #[test]
 fn mistakes_are_underlined() {
     assert_eq!(
-        wrong("<mjml>\n<mj-body><mj-title>x</mj-title>\n  <mj-buton href=\"https://x\">Hi</mj-buton>\n</mj-body></mjml>"),
+        wrong(
+            "<mjml>\n<mj-body><mj-title>x</mj-title>\n  <mj-buton href=\"https://x\">Hi</mj-buton>\n</mj-body></mjml>"
+        ),
         "emails/x.mjml:3:4: there is no `<mj-buton>`; did you mean `<mj-button>`?\n  |\n3 |   <mj-buton href=\"https://x\">Hi</mj-buton>\n  |    ^^^^^^^^"
     );
     assert_eq!(
@@ -210,7 +212,10 @@ fn what_begins_an_address_is_looked_at_on_every_way() {
                 "<a href=\"{{%\nif user%}}{{{{{link}}}}}{{%\nelif items%}}https://x{{%\nelse%}}{{{{{link}}}}}{{%\nendif%}}/{{{{\nitems}}}}\">"
             ),
         ),
-        ("<!--[if mso]><v:rect href=\"{{ user }}\"><![endif]-->", format!("<!--[if mso]><v:rect href=\"{{{{{link}}}}}\"><![endif]-->")),
+        (
+            "<!--[if mso]><v:rect href=\"{{ user }}\"><![endif]-->",
+            format!("<!--[if mso]><v:rect href=\"{{{{{link}}}}}\"><![endif]-->"),
+        ),
     ] {
         assert_eq!(ready(&format!("subject: Hi\n---\n{file}")).html, expected, "{file}");
     }
@@ -228,12 +233,18 @@ fn what_could_get_out_of_its_place_does_not_compile() {
         ("<a href=\"javascript:alert(1)\">", "`javascript:alert(1)` cannot be sent: an address begins with https:"),
         ("<a href=' JavaScript:{{ user }}'>", "`JavaScript:` cannot be sent"),
         ("<a href=javascript:x>", "`javascript:x` cannot be sent"),
-        ("<img src=\"data:text/html,x\">", "`data:text/html,x` cannot be sent: an address begins with https:, http:, cid:"),
+        (
+            "<img src=\"data:text/html,x\">",
+            "`data:text/html,x` cannot be sent: an address begins with https:, http:, cid:",
+        ),
         ("<a href=\"ht{{ user }}\">", "`ht` leads nowhere in a mail"),
         ("<a href=\"/orders\">", "`/orders` leads nowhere in a mail"),
         ("<a href=\"segflow:unsubscribed\">", "did you mean `segflow:unsubscribe`?"),
         ("<!--[if mso]><v:rect href=\"vbscript:x\"><![endif]-->", "`vbscript:x` cannot be sent"),
-        ("<a href=\"{% if user %}{{ user }}{% endif %}{{ items }}\">", "it is not certain with what this address begins"),
+        (
+            "<a href=\"{% if user %}{{ user }}{% endif %}{{ items }}\">",
+            "it is not certain with what this address begins",
+        ),
         ("<a href=\"{% for i in items %}{{ i }}{% endfor %}/x\">", "it is not certain with what this address begins"),
         ("<a href=\"{% raw %}java{% endraw %}script:x\">", "it is not certain with what this address begins"),
         ("<a href=\"{% set x %}https:{% endset %}{{ user }}\">", "an address begins with `https:` and so on"),

@@ -45,6 +45,12 @@ const fn inline(name: &'static str, style: &'static str) -> Kind {
 pub const KINDS: &[Kind] = &[
     Kind { holds: Holds::Words, ..block("Subject", &[], "") },
     Kind { holds: Holds::Words, ..block("Preview", &[], "") },
+    Kind {
+        attributes: &["name", "src", "weight", "style", "fallback"],
+        required: &[("name", "what classes and the theme call it"), ("src", "where its file is, `https://….woff2`")],
+        holds: Holds::Nothing,
+        ..block("Font", &[], "")
+    },
     block("Body", &["lang", "dir"], ""),
     block("Container", &[], "max-width:600px;margin:0 auto"),
     block("Section", &[], ""),
@@ -112,7 +118,7 @@ pub const LINKS: [&str; 5] = ["Link", "Button", "Unsubscribe", "Preferences", "O
 pub const EVERYWHERE: [&str; 2] = ["class", "html_only"];
 
 /// These have no looks: what is in them is words elsewhere, or somebody else's.
-pub const WITHOUT_LOOKS: [&str; 4] = ["Subject", "Preview", "Raw", "br"];
+pub const WITHOUT_LOOKS: [&str; 5] = ["Subject", "Preview", "Font", "Raw", "br"];
 
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)

@@ -27,6 +27,7 @@ impl Writer {
     pub fn own(&mut self, element: &Element, kind: &'static Kind) {
         match kind.name {
             "Subject" | "Preview" => self.head(element, kind),
+            "Font" => self.font(element),
             "Body" => self.body(element, kind),
             "Container" => self.container(element, kind),
             "Section" => self.section(element, kind),
@@ -99,7 +100,8 @@ impl Writer {
     fn section(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "").of_table();
         let align = if look.get("margin-left") == Some("auto") { " align=\"center\"" } else { "" };
-        self.out.both(&format!("{TABLE}{align} width=\"100%\""), "\u{1}");
+        let width = look.get("width").map(|width| width.trim_end_matches("px")).filter(|width| is_number(width));
+        self.out.both(&format!("{TABLE}{align} width=\"{}\"", width.unwrap_or("100%")), "\u{1}");
         look.write(&mut self.out, &[Part::Frame], "", "");
         self.cell(element, kind, &look);
         self.out.both(END, "\u{1}");
@@ -279,7 +281,6 @@ impl Writer {
     /// `width="…"`, as it is said or as the class says: Outlook reads the attribute alone.
     fn width(&mut self, element: &Element, look: &Look) {
         let known = look.get("width").map(|width| width.trim_end_matches("px"));
-        let is_number = |width: &str| width.trim_end_matches('%').bytes().all(|b| b.is_ascii_digit() || b == b'.');
         match (attribute(element, "width"), known) {
             (Some(width), _) => self.size("width", width),
             (None, Some(width)) if is_number(width) => self.out.html(&format!(" width=\"{width}\"")),
@@ -332,7 +333,9 @@ impl Writer {
                 classes.base = own.base.and(&classes.base);
                 classes
             }
-            Some((name, _)) => return self.mistake(name.span(), "`links` are classes in quotes: `links=\"text-brand\"`"),
+            Some((name, _)) => {
+                return self.mistake(name.span(), "`links` are classes in quotes: `links=\"text-brand\"`");
+            }
             None => own,
         };
         let rules = links.rules(&ALL);
@@ -375,4 +378,9 @@ impl Writer {
         let (html, text) = (given("html"), given("text"));
         self.out.call(quote! { #w.add(::segflow::Html::raw(#html, #text)); });
     }
+}
+
+/// What an attribute takes: px without their unit, or per cent.
+fn is_number(width: &str) -> bool {
+    width.trim_end_matches('%').bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }

@@ -48,6 +48,37 @@ impl Writer {
         self.nodes(&element.children, kind.holds, kind.name);
     }
 
+    /// A font of the web, for the clients that fetch some. Outlook takes the other one.
+    pub fn font(&mut self, element: &Element) {
+        let said = |name: &str, otherwise: &str| match attribute(element, name).map(|attribute| &attribute.value) {
+            Some(Some(Value::Literal(text))) => text.value(),
+            Some(Some(Value::Expr(expr))) => quote!(#expr).to_string(),
+            _ => otherwise.to_string(),
+        };
+        let (name, src, weight) = (said("name", ""), said("src", ""), said("weight", "400"));
+        let (style, fallback) = (said("style", "normal"), said("fallback", "Arial"));
+        let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " -_".contains(c));
+        let is_file = src.starts_with("https://")
+            && src.ends_with(".woff2")
+            && !src.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'()\\<>".contains(c));
+        let wrong = [
+            (
+                !plain(&name) || name.is_empty() || !plain(&fallback),
+                "a font has a name of letters, in quotes: `name=\"Inter\"`",
+            ),
+            (!is_file, "a font is a file that clients fetch: `src=\"https://….woff2\"`"),
+            (!matches!(weight.parse(), Ok(1..=1000u16)), "a weight is a number: `weight=600`"),
+            (style != "normal" && style != "italic", "a style is `normal` or `italic`"),
+        ];
+        match wrong.iter().find(|(is_wrong, _)| *is_wrong) {
+            Some((_, what)) => self.mistake(element.span(), *what),
+            None => self.out.rule(format!(
+                "@font-face{{font-family:'{name}';font-style:{style};font-weight:{weight};mso-font-alt:'{fallback}';\
+                 src:url({src}) format('woff2')}}"
+            )),
+        }
+    }
+
     /// An attribute that is known when it is compiled.
     fn word(&mut self, element: &Element, name: &str, otherwise: &str) -> String {
         match attribute(element, name).map(|attribute| (&attribute.name, &attribute.value)) {

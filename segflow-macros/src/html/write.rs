@@ -192,7 +192,10 @@ impl Writer {
                     "Raw" => "; put it into a `<Section class=\"…\">`",
                     _ => "",
                 };
-                self.mistake(attribute.name.span(), format!("`<{}>` has no looks and takes no `class`{what}", kind.name));
+                self.mistake(
+                    attribute.name.span(),
+                    format!("`<{}>` has no looks and takes no `class`{what}", kind.name),
+                );
             } else if !takes().any(|known| known == name) {
                 let hint = match name.as_str() {
                     "style" => "; looks are said by `class`".to_string(),
@@ -302,8 +305,12 @@ fn misplaced(what: &str, holds: Holds, parent: &str) -> String {
         Holds::Nothing => format!("nothing stands in `<{parent}>`"),
         Holds::Words => format!("in `<{parent}>` stand words and `{{…}}`, and no {what}"),
         Holds::Inline => format!("in `<{parent}>` stand words, links and pictures; {what} stands beside it"),
-        Holds::Columns if parent == "html!" => format!("beside a `<Column>` stand others; put the {} in one", what.trim_matches('`')),
-        Holds::Items if parent == "html!" => format!("beside a `<li>` stand others; put the {} in one", what.trim_matches('`')),
+        Holds::Columns if parent == "html!" => {
+            format!("beside a `<Column>` stand others; put the {} in one", what.trim_matches('`'))
+        }
+        Holds::Items if parent == "html!" => {
+            format!("beside a `<li>` stand others; put the {} in one", what.trim_matches('`'))
+        }
         Holds::Columns => format!("in `<Row>` stand `<Column>`s; put the {} in one", what.trim_matches('`')),
         Holds::Items => format!("in `<{parent}>` stand `<li>`s; put the {} in one", what.trim_matches('`')),
         Holds::Anything => format!("{what} cannot stand here"),

@@ -48,7 +48,9 @@ impl TemplateFile {
         let what = match (error.kind(), error.detail()) {
             // A tag begins a line of its own, so the line is the tag.
             (ErrorKind::UndefinedError, _) => match source.lines().nth(here.saturating_sub(1) as usize) {
-                Some(tag) if part == HTML => format!("{UNDEFINED}: `{}`", tag.split(['}', '%']).next().unwrap_or_default().trim()),
+                Some(tag) if part == HTML => {
+                    format!("{UNDEFINED}: `{}`", tag.split(['}', '%']).next().unwrap_or_default().trim())
+                }
                 _ => UNDEFINED.to_string(),
             },
             (_, Some(detail)) => detail.to_string(),

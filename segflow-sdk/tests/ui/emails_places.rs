@@ -20,6 +20,15 @@ fn looks() -> Email {
     }
 }
 
+fn fonts() -> Html {
+    html! {
+        <Font name="Inter"/>
+        <Font name="Inter" src="http://fonts.example/inter.woff2"/>
+        <Font name="Inter" src="https://fonts.example/inter.woff2" weight="bold"/>
+        <Font name="a}b" src="https://fonts.example/inter.woff2"/>
+    }
+}
+
 fn columns() -> Html {
     html! { <Column>"a"</Column> <Text>"b"</Text> }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use segflow_core::Plugin;
 use segflow_core::ids;
-use segflow_core::protocol::{Json, Manifest, Problem, Render, Rendered, Request, Response, Sample, Samples, UNDEFINED};
+use segflow_core::protocol::{
+    Json, Manifest, Problem, Render, Rendered, Request, Response, Sample, Samples, UNDEFINED,
+};
 
 use crate::links;
 
@@ -64,6 +66,9 @@ impl Found {
             (None, []) => "its sample".to_string(),
             (None, made_up) => format!("a made-up `{}`", made_up.join("`, `")),
         };
+        // The plugin names it too.
+        let own = format!("template `{template}`: ");
+        let why = why.strip_prefix(own.as_str()).unwrap_or(why);
         let message = format!("`{template}` cannot be rendered with {with}: {why}");
         if why.contains(UNDEFINED) || sample.made_up.is_empty() {
             let place = Some(format!("template {template}"));

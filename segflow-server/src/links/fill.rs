@@ -74,7 +74,8 @@ fn one_click(unsubscribe: &str, manifest: &Manifest) -> Headers {
 
 /// Whether an email, not filled in yet, has a link by which its reader can get out.
 pub fn lead_out(html: &str) -> bool {
-    let leads = |after: &&str| word(after).is_some_and(|place| matches!(WORDS[place].1, Kind::Unsubscribe | Kind::Preferences));
+    let leads =
+        |after: &&str| word(after).is_some_and(|place| matches!(WORDS[place].1, Kind::Unsubscribe | Kind::Preferences));
     html.split(MARK).skip(1).any(|after| leads(&after))
 }
 
@@ -181,7 +182,8 @@ mod tests {
 
     #[test]
     fn marks_become_addresses_and_nothing_else_does() {
-        let marked = "<a href='segflow:unsubscribe'>a</a> segflow:preferences segflow: segflow:unsubscribed segflow:browser";
+        let marked =
+            "<a href='segflow:unsubscribe'>a</a> segflow:preferences segflow: segflow:unsubscribed segflow:browser";
         let (email, _) = filled(marked, marked, &Manifest::default(), false);
         assert_eq!(email.html, email.text);
         for (kind, times) in [(Kind::Unsubscribe, 1), (Kind::Preferences, 1), (Kind::Browser, 1)] {

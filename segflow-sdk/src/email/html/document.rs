@@ -74,8 +74,16 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
     );
     push(&mut out, &[body.font, AFTER_FONT, "<title>"]);
     super::show::escape(subject, &mut out);
-    push(&mut out, &["</title>", STYLE]);
-    push(&mut out, &content.rules);
+    out.push_str("</title>");
+    // Apart from the others, which a client that cannot read them drops with them.
+    let (fonts, rules): (Vec<&str>, Vec<&str>) = content.rules.iter().partition(|rule| rule.starts_with("@font-face"));
+    if !fonts.is_empty() {
+        out.push_str("<style>");
+        push(&mut out, &fonts);
+        out.push_str("</style>");
+    }
+    out.push_str(STYLE);
+    push(&mut out, &rules);
     push(&mut out, &["</style></head><body", body.outer, ">"]);
     if !preview.is_empty() {
         push(

@@ -9,6 +9,9 @@ const PARAGRAPH: &str = "<p style=\"margin:0 0 16px\">";
 const CODE: &str = "<code style=\"font-family:ui-monospace,SFMono-Regular,Menlo,Monaco,Consolas,'Liberation Mono','Courier New',monospace;font-size:14px\">";
 const RULE: &str = "<hr style=\"margin:24px 0;width:100%;border:0;border-top:1px solid #e5e7eb\">";
 
+/// As `<CodeBlock>`: a cell has its padding in every client.
+const BLOCK: &str = "<table role=\"presentation\" border=\"0\" cellpadding=\"0\" cellspacing=\"0\" width=\"100%\" style=\"margin:0 0 16px\"><tbody><tr>\
+<td style=\"padding:16px;background-color:#f3f4f6;color:#101828;border-radius:6px;font-size:14px;line-height:20px;word-break:break-word\">";
 const TABLE: &str =
     "<table width=\"100%\" border=\"0\" cellpadding=\"0\" cellspacing=\"0\" style=\"margin:0 0 16px\"><tbody>";
 
@@ -77,10 +80,10 @@ impl Html {
     }
 
     fn markdown_code(&mut self, code: &str) {
-        self.push_html("<pre style=\"margin:0 0 16px;padding:16px;background-color:#f3f4f6;color:#101828;border-radius:6px;font-size:14px;line-height:20px\">");
+        self.push_html(BLOCK);
         self.push_html(CODE);
         self.code_block(code);
-        self.push_html("</code></pre>");
+        self.push_html("</code></td></tr></tbody></table>");
     }
 
     fn markdown_start(&mut self, tag: Tag, open: &mut Open) {
