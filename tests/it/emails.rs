@@ -29,6 +29,10 @@ async fn a_test_goes_out_by_the_provider_and_leaves_no_trace(db: Database) {
     let mail = smtp.accepted()[0].clone();
     assert_eq!((mail.from.as_str(), mail.to.as_str()), ("mailer@segflow.example", "me@x.example"));
     assert!(mail.raw.contains("multipart/alternative") && mail.raw.contains("text/plain"), "{}", mail.raw);
+    assert!(!mail.raw.contains("List-Unsubscribe"), "a transaction sends it: {}", mail.raw);
+    segflow.run(&["emails", "send", "first", "--to", "me@x.example", "--project", project]).await.ok();
+    let mail = smtp.accepted()[1].clone();
+    assert!(mail.raw.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"), "a campaign: {}", mail.raw);
     assert!(app.items("/v1/messages").await.is_empty(), "no message");
     assert!(app.items("/v1/users").await.is_empty(), "no user");
     let unknown = segflow.run(&["emails", "send", "none", "--to", "me@x.example", "--project", project]).await;
@@ -132,6 +136,16 @@ fn checks_are_for_ci() {
         let read = |name: &str| std::fs::read_to_string(out.join(name)).expect(name);
         assert!(read("welcome-email.html").starts_with("<!doctype html>"));
         assert!(read("order-confirmed.txt").contains("Order A-1042"));
+        // The project has the way out, in its postal address.
+        let components = plugins::root().join("examples/components");
+        let shown = segflow.run(&["emails", components.to_str().expect("UTF-8"), "--check"]).await.ok();
+        assert!(shown.stdout.contains(" emails, 0 errors"), "{shown:?}");
+        // A new project, with the versions that this clone has, so that nothing is downloaded.
+        let shop = folder.path().join("shop");
+        segflow.run(&["init", shop.to_str().expect("UTF-8")]).await.ok();
+        std::fs::copy(plugins::root().join("Cargo.lock"), shop.join("Cargo.lock")).expect("a lock file");
+        let new = segflow.run(&["emails", shop.to_str().expect("UTF-8"), "--check"]).await.ok();
+        assert!(new.stdout.contains("3 emails, 0 errors, 0 warnings"), "{new:?}");
         // Emails of a campaign without a way out of it.
         let mailer = plugins::root().join("tests/plugins/mailer");
         let bad = segflow.run(&["--json", "emails", mailer.to_str().expect("UTF-8"), "--check"]).await;

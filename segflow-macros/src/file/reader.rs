@@ -21,12 +21,15 @@ const IMAGE: &str = "__image";
 /// Blocks that have an end.
 const OPENERS: [&str; 8] = ["if", "for", "with", "filter", "autoescape", "macro", "call", "block"];
 
-const AFTER_LESS: &str = "`<` begins a tag, which cannot be decided when it is sent; as a sign it is `&lt;`";
+const SPLIT: &str = "what begins and ends tags and comments cannot be decided when it is sent, and stands together; as a sign, `<` is `&lt;`";
+const TRIMS: &str = "spaces part attributes: leave out the `-` that takes them away";
+const NAMELESS: &str = "this `=` has no name before it";
 const BETWEEN: &str =
     "a value between attributes could bring in some: name the one that it is for, `title=\"{{ … }}\"`";
 const UNQUOTED: &str = "what is decided when it is sent may have spaces in it: put the value into quotes";
 const ELSEWHERE: &str = "this stands in another place than its beginning: begin and end a block, and each of its branches, in the same value, \
     in the same tag, or between tags";
+const MARKUP: &str = "in `{% raw %}` stand words: markup, and quotes in a value, are read outside of it";
 const UNCERTAIN: &str =
     "it is not certain with what this address begins: say all of it in each branch, with an `{% else %}`";
 const NOT_IN_ADDRESS: &str =
@@ -112,11 +115,11 @@ impl<'a> Reader<'a> {
         if tag.kind == Kind::Block && ends {
             self.place.end_unquoted();
         }
-        let before = &self.source[..tag.at.start];
-        let trims = self.source[tag.at.clone()].get(2..3) == Some("-");
-        let before = if trims { before.trim_end() } else { before };
-        if self.place.is_text() && ["<", "</", "<!", "<!-"].iter().any(|open| before.ends_with(open)) {
-            self.mistake(tag, AFTER_LESS);
+        if let Some(what) = self.joins(tag) {
+            self.mistake(tag, what);
+        }
+        if tag.kind == Kind::Raw && self.place.ends_in(inside_raw(&self.source[tag.at.clone()])) {
+            self.mistake(tag, MARKUP);
         }
         let filter = match tag.kind {
             Kind::Value | Kind::Raw => self.value(tag),
@@ -132,6 +135,29 @@ impl<'a> Reader<'a> {
             _ => Cover::Number,
         };
         (cover, filter)
+    }
+
+    /// What is wrong if the text before a tag and the one after it make something else together than apart.
+    fn joins(&mut self, tag: &Tag) -> Option<&'static str> {
+        let (before, after) = (&self.source[..tag.at.start], &self.source[tag.at.end..]);
+        let whole = self.source[tag.at.clone()].trim_matches(['{', '}', '%', '#']);
+        let (trims_before, trims_after) = (whole.starts_with('-'), whole.ends_with('-'));
+        let before = if trims_before { before.trim_end() } else { before };
+        let after = if trims_after { after.trim_start() } else { after };
+        // What stands in a comment may end with the first half of its end.
+        let ends_comment = |place: &Place| {
+            let is_comment = matches!(place, Place::Comment | Place::Inside("-->", _));
+            is_comment && (after.starts_with("->") || after.starts_with('>') && tag.kind == Kind::Value)
+        };
+        if self.place.delimiters().iter().any(|whole| ends_with_start(before, whole)) || ends_comment(&self.place) {
+            return Some(SPLIT);
+        }
+        let is_name = |c: char| c.is_alphanumeric() || "-_:".contains(c);
+        match self.place.innermost() {
+            Place::Tag(_) if trims_before || trims_after => Some(TRIMS),
+            Place::Tag(_) if tag.kind == Kind::Comment && before.ends_with(is_name) => Some(SPLIT),
+            _ => None,
+        }
     }
 
     fn mistake(&mut self, tag: &Tag, what: &str) {
@@ -189,6 +215,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a text ends with the first signs of something, and not with all of it.
+fn ends_with_start(text: &str, whole: &str) -> bool {
+    (1..whole.len()).any(|length| {
+        text.get(text.len().saturating_sub(length)..).is_some_and(|end| end.eq_ignore_ascii_case(&whole[..length]))
+    })
+}
+
+/// What stands between `{% raw %}` and `{% endraw %}`.
+fn inside_raw(whole: &str) -> &str {
+    let inside = whole.split_once("%}").map_or("", |(_, rest)| rest);
+    inside.rsplit_once("{%").map_or(inside, |(inside, _)| inside)
+}
+
 /// Whether it is known what a block does to an address around it.
 fn is_known(name: &str, whole: &str) -> bool {
     matches!(name, "if" | "elif" | "else" | "endif" | "for" | "endfor") || name == "set" && whole.contains('=')
@@ -242,10 +281,24 @@ impl Place {
         }
     }
 
-    fn is_text(&self) -> bool {
+    /// What leads out of here, or into something.
+    fn delimiters(&self) -> Vec<String> {
         match self {
-            Place::Inside(_, place) => place.is_text(),
-            place => *place == Place::Text,
+            Place::Text => ["<!--", "</"].map(String::from).into(),
+            Place::Words(element) => vec![format!("</{element}")],
+            Place::Comment => vec!["-->".to_string()],
+            Place::Inside(end, place) => [vec![end.to_string()], place.delimiters()].concat(),
+            Place::Tag(_) | Place::Value(_) => vec![],
+        }
+    }
+
+    /// Whether a text could lead out of here that nobody reads.
+    fn ends_in(&self, text: &str) -> bool {
+        match self {
+            Place::Inside(_, place) => text.contains(['<', '>']) || place.ends_in(text),
+            Place::Value(value) => text.contains(value.quote),
+            Place::Comment => text.contains("--"),
+            _ => text.contains('<'),
         }
     }
 
@@ -351,6 +404,9 @@ impl Place {
                 };
                 let value = value.trim_start();
                 let name = name.to_lowercase();
+                if name.is_empty() {
+                    wrong(trimmed, NAMELESS.to_string());
+                }
                 match value.chars().next() {
                     Some(quote @ ('"' | '\'')) => (Place::Value(Value::new(element, name, quote)), &value[1..]),
                     _ => (Place::Value(Value::new(element, name, ' ')), value),

@@ -55,6 +55,10 @@ impl Writer {
             Some(Some(Value::Expr(expr))) => quote!(#expr).to_string(),
             _ => otherwise.to_string(),
         };
+        if attribute(element, "name").is_none() || attribute(element, "src").is_none() {
+            // Said already.
+            return;
+        }
         let (name, src, weight) = (said("name", ""), said("src", ""), said("weight", "400"));
         let (style, fallback) = (said("style", "normal"), said("fallback", "Arial"));
         let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " -_".contains(c));
