@@ -149,7 +149,8 @@ impl<'a> Reader<'a> {
             let is_comment = matches!(place, Place::Comment | Place::Inside("-->", _));
             is_comment && (after.starts_with("->") || after.starts_with('>') && tag.kind == Kind::Value)
         };
-        if self.place.delimiters().iter().any(|whole| ends_with_start(before, whole)) || ends_comment(&self.place) {
+        let begun = self.place.delimiters().iter().any(|whole| ends_with_start(before, whole));
+        if begun && !before.ends_with("<!--") || ends_comment(&self.place) {
             return Some(SPLIT);
         }
         let is_name = |c: char| c.is_alphanumeric() || "-_:".contains(c);
