@@ -39,5 +39,6 @@ mod segments;
 mod server;
 
 pub use config::{Config, Mode};
+pub use links::unsigned;
 pub use live::LiveEvent;
 pub use server::Server;

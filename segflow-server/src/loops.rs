@@ -134,7 +134,9 @@ impl Loops {
             let this = self.clone();
             tokio::spawn(async move {
                 // Nobody is left to hear it when the caller has gone; it is sent all the same.
-                let _ = trial.answer.send(this.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
+                let _ = trial
+                    .answer
+                    .send(this.delivery.try_out(&trial.workspace, trial.to, trial.content, trial.campaign).await);
             });
         }
     }

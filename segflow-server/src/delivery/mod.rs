@@ -584,11 +584,13 @@ impl Delivery {
         Ok(Prepared { email, sent, links })
     }
 
-    /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.
-    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered) -> Result<Tried> {
+    /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again. One of a `campaign` takes the way of those,
+    /// with all that they have.
+    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered, campaign: bool) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
-        let ways = self.router.ways(workspace, &project, Stream::Transactions).await?.map_err(Error::Conflict)?;
+        let stream = if campaign { Stream::Campaigns } else { Stream::Transactions };
+        let ways = self.router.ways(workspace, &project, stream).await?.map_err(Error::Conflict)?;
         let way = self.router.first(ways).ok_or_else(|| Error::Conflict("the project has no provider".into()))?;
         let from = project.manifest.from.clone();
         let from = from.ok_or_else(|| Error::Conflict("the project names no sender".into()))?;
@@ -596,10 +598,10 @@ impl Delivery {
         let slot = way.made.slots.clone().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
         let signer = self.links.signer(workspace, &project.manifest).await?;
-        let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
+        let headers = links::fill(&mut content, &signer, &project.manifest, &id, campaign);
         // Somebody waits for it.
         let (id_of_test, template, reply_to) = (id.clone(), "test".into(), project.manifest.reply_to.clone());
-        let email = Email { id: id_of_test, from, reply_to, to, template, transaction: true, content, headers };
+        let email = Email { id: id_of_test, from, reply_to, to, template, transaction: !campaign, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
         let outcome = way.made.provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: way.key.id, outcome })

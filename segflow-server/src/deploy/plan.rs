@@ -51,15 +51,16 @@ impl Deploy {
         // The same code again is nothing, unless it is to be brought to those on earlier code.
         let moves = options.in_flight.is_some_and(|policy| policy != InFlight::Pin);
         let same = before.as_ref().filter(|d| d.sha256 == sha && !moves);
-        let (manifest, plugin, no_way_out) = match same {
-            Some(d) => (d.manifest.clone(), None, BTreeSet::new()),
+        let (manifest, plugin, found) = match same {
+            Some(d) => (d.manifest.clone(), None, content::Found::default()),
             None => {
-                let (manifest, plugin, no_way_out) = self.describe(&sha, &wasm).await?;
-                (manifest, Some(plugin), no_way_out)
+                let (manifest, plugin, found) = self.describe(&sha, &wasm).await?;
+                (manifest, Some(plugin), found)
             }
         };
         if let Some(plugin) = &plugin {
-            let problems = validate::problems(db, plugin.clone(), &manifest, now).await;
+            let mut problems = validate::problems(db, plugin.clone(), &manifest, now).await;
+            problems.extend(found.problems);
             if !problems.is_empty() {
                 return Err(refused(problems));
             }
@@ -87,7 +88,8 @@ impl Deploy {
             emails_24h: None,
             warnings: validate::warnings(&manifest, |name| secrets.get(name).is_some()),
         };
-        plan.warnings.extend(validate::ways_out(&manifest, &no_way_out));
+        plan.warnings.extend(validate::ways_out(&manifest, &found.no_way_out));
+        plan.warnings.extend(found.warnings);
         if inner.inputs.production {
             plan.warnings.extend(validate::reachable(&manifest, inner.inputs.links.base(&manifest)));
         }
@@ -136,12 +138,12 @@ impl Deploy {
         Ok(plan)
     }
 
-    /// What a module declares, and its emails without a link to unsubscribe.
+    /// What a module declares, and what is found in its emails.
     async fn describe(
         &self,
         sha: &str,
         wasm: &Bytes,
-    ) -> Result<(Manifest, Arc<dyn Plugin>, BTreeSet<String>), PushError> {
+    ) -> Result<(Manifest, Arc<dyn Plugin>, content::Found), PushError> {
         let (inner, sha, wasm) = (self.inner.clone(), sha.to_string(), wasm.clone());
         let asking = tokio::task::spawn_blocking(move || {
             let module = inner.host.load(&sha, &wasm).map_err(|rejected| PushError::Refused {
@@ -150,8 +152,8 @@ impl Deploy {
                 problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
             })?;
             let mut manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
-            let no_way_out = content::add(module.as_ref(), &mut manifest);
-            Ok((manifest, module as Arc<dyn Plugin>, no_way_out))
+            let found = content::add(module.as_ref(), &mut manifest);
+            Ok((manifest, module as Arc<dyn Plugin>, found))
         });
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?
     }
