@@ -16,7 +16,7 @@ use crate::target::{self, Target};
 
 #[cfg(feature = "server")]
 pub use model::Clock;
-pub use model::{Change, Estimate, Key, Me, Message, NewKey, Page, Plan, Secret};
+pub use model::{Change, Estimate, Key, Me, Message, Moving, NewKey, Page, Plan, Secret};
 pub use problem::Problem;
 
 pub struct Api {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    api::{Change, Plan, Problem},
+    api::{Change, Moving, Plan, Problem},
     failure::Shown,
     printer::{Printer, Tone, columns, visible},
 };
@@ -13,7 +13,8 @@ const CODE_ONLY: &str = "code, for users who enter from now on";
 
 /// The plan on stdout: everything that changes, then what it means for users.
 pub fn show(printer: &Printer, plan: &Plan) {
-    let (same, changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| change.change == "=");
+    let is_same = |change: &&Change| change.change == "=" && !moves(plan, change);
+    let (same, changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(is_same);
     let kinds = widest(&changes, |change| &change.kind);
     let ids = widest(&changes, |change| &change.id);
     printer.result("");
@@ -22,7 +23,7 @@ pub fn show(printer: &Printer, plan: &Plan) {
         let line = format!("{} {}  {}", pad(&change.kind, kinds), pad(&change.id, ids), visible(&change.note));
         printer.result(format!("  {mark} {}", line.trim_end()));
     }
-    if changes.is_empty() && plan.changed {
+    if changes.iter().all(|change| change.change == "=") && plan.changed {
         printer.result(format!("  {} {CODE_ONLY}", printer.out("~", Tone::Changed)));
     }
     if !same.is_empty() {
@@ -34,6 +35,12 @@ pub fn show(printer: &Printer, plan: &Plan) {
     }
     printer.result("");
     printer.result(format!("  {}", consequences(plan)));
+}
+
+/// Whether people are in a campaign who do not stay where they are: to be seen, also where nothing else about it changes.
+fn moves(plan: &Plan, change: &Change) -> bool {
+    let is_it = |moving: &Moving| moving.campaign == change.id && moving.live > 0 && moving.policy != "pin";
+    change.kind == "campaign" && plan.in_flight.iter().any(is_it)
 }
 
 fn consequences(plan: &Plan) -> String {

@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use segflow_protocol::{
-    Ask, Completion, Cond, Cut, Effect, End, Entry, Events, Expr, Happened, Journal, Json, MAX_OPS_PER_TURN, Manifest,
-    Measure, OpKind, Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
+    Ask, Completion, Cond, Cut, Effect, End, Entry, Happened, Journal, Json, MAX_OPS_PER_TURN, Manifest, OpKind,
+    Pending, Request, Response, Turn, TurnOutcome, Waits, encode,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::merge::Object;
 use crate::project::declared;
-use crate::{Code, PluginError, ids, zone};
+use crate::{Code, PluginError, ids};
+
+mod bounds;
+
+use bounds::Given;
+pub use bounds::shortened;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,6 +124,11 @@ impl Waiting {
         self.came.as_ref().map(|arrival| arrival.at).or(self.due)
     }
 
+    /// When it wants a turn. A question that could not be answered, and so was parked with its run, is asked again at once.
+    fn wakes(&self) -> Option<i64> {
+        self.over().or_else(|| matches!(self.what.waits, Waits::Ask(_)).then_some(self.begun))
+    }
+
     fn is_over(&self, until: i64) -> bool {
         self.came.is_some() || self.due.is_some_and(|due| due <= until)
     }
@@ -130,6 +140,9 @@ pub const MAX_HOPS: u32 = 50;
 
 /// The most entries of one journal. A flow that goes on for longer begins a new one with `continue_as_new`.
 pub const MAX_ENTRIES: usize = 10_000;
+
+/// What a flow's log says when half of that, or of [`MAX_BYTES`], is reached begins with this.
+pub const HALF_FULL: &str = "the journal is half full";
 
 /// The most bytes of one journal: 4 MiB.
 pub const MAX_BYTES: u64 = 4 << 20;
@@ -166,7 +179,7 @@ impl Enrollment {
         if self.status != Status::Active {
             return None;
         }
-        if self.is_new() { Some(self.since) } else { self.pending.iter().filter_map(Waiting::over).min() }
+        if self.is_new() { Some(self.since) } else { self.pending.iter().filter_map(Waiting::wakes).min() }
     }
 
     /// Has had no turn yet, in this journal.
@@ -180,18 +193,27 @@ impl Enrollment {
 
     pub fn park(&mut self, reason: impl Into<String>) {
         self.status = Status::Parked;
-        self.reason = Some(reason.into());
+        self.reason = Some(shortened(reason.into()));
     }
 
     pub fn exit(&mut self, reason: impl Into<String>) {
         self.status = Status::Exited;
-        self.reason = Some(reason.into());
+        self.reason = Some(shortened(reason.into()));
         self.pending.clear();
+    }
+
+    /// Forgets what its journal has after an operation.
+    pub(crate) fn end_with(&mut self, op: u64) {
+        let entries: Vec<Entry> = self.journal.iter().collect();
+        let Some(last) = entries.iter().rposition(|entry| entry.op == op) else { return };
+        let kept: Journal = entries.into_iter().take(last + 1).collect();
+        self.bytes = self.bytes.saturating_sub((self.journal.end().bytes - kept.end().bytes) as u64);
+        self.journal = kept;
     }
 
     pub fn pause(&mut self, reason: impl Into<String>) {
         self.status = Status::Paused;
-        self.reason = Some(reason.into());
+        self.reason = Some(shortened(reason.into()));
     }
 
     /// What was paused or parked goes on. What fell due meanwhile is due now.
@@ -376,12 +398,9 @@ impl Enrollment {
         let turn = self.request(user_id, &declared(&code.manifest.user, attributes), until, now);
         let completed = turn.completions.clone();
         let hops = self.hops_of(&completed);
-        let zone = code.manifest.time_zone.as_ref().and_then(|name| attributes.get(name)?.as_str());
         let answer = self.call(code, turn)?;
-        let answer = answer
-            .and_then(|outcome| self.verify(outcome, &completed, zone, now))
-            .and_then(|accepted| acceptable(accepted, hops, &code.manifest))
-            .and_then(|accepted| self.within_bounds(accepted));
+        let given = Given { manifest: &code.manifest, attributes, hops, now };
+        let answer = answer.and_then(|outcome| self.hold(outcome, &completed, &given));
         Ok(match answer {
             Ok(accepted) => self.accept(accepted, hops, now),
             Err(reason) => {
@@ -389,6 +408,29 @@ impl Enrollment {
                 TurnResult::default()
             }
         })
+    }
+
+    /// What is wrong with the answer to a first turn, if anything is: for whoever tries a flow out.
+    pub fn try_first(
+        &self,
+        outcome: TurnOutcome,
+        manifest: &Manifest,
+        attributes: &Object,
+        now: i64,
+    ) -> Result<(), String> {
+        self.hold(outcome, &[], &Given { manifest, attributes, hops: self.hops, now }).map(drop)
+    }
+
+    /// Holds a plugin's answer against all that is known. A plugin is not trusted: whatever does not add up parks.
+    fn hold(
+        &self,
+        outcome: TurnOutcome,
+        completed: &[Completion],
+        given: &Given<'_>,
+    ) -> Result<(Accepted, u64), String> {
+        let accepted = self.verify(outcome, completed, given)?;
+        bounds::acceptable(&accepted, given)?;
+        self.within_bounds(accepted)
     }
 
     /// A wait that took time ends a chain of changes at one instant; a turn that comes without one makes it longer. So does one that
@@ -410,6 +452,16 @@ impl Enrollment {
     fn within_bounds(&self, mut accepted: Accepted) -> Result<(Accepted, u64), String> {
         let bytes = self.bytes + accepted.entries.iter().map(|e| encode(e).len() as u64).sum::<u64>();
         let entries = self.journal.len() + accepted.entries.len();
+        let waits = encode(&accepted.pending).len() as u64;
+        if waits > MAX_BYTES {
+            return Err(format!("what it waits for takes {waits} bytes, and may take {MAX_BYTES}"));
+        }
+        if let End::Again(state) = &accepted.end
+            && state.0.len() as u64 > MAX_BYTES
+        {
+            let bytes = state.0.len();
+            return Err(format!("the state that it hands on takes {bytes} bytes, and may take {MAX_BYTES}"));
+        }
         if matches!(accepted.end, End::Waiting) {
             if entries > MAX_ENTRIES || bytes > MAX_BYTES {
                 return Err(format!(
@@ -417,10 +469,9 @@ impl Enrollment {
                      flow that goes on for so long begins anew with `flow.continue_as_new(…)`"
                 ));
             }
-            let half = |n: usize, b: u64| n > MAX_ENTRIES / 2 || b > MAX_BYTES / 2;
-            if half(entries, bytes) && !half(self.journal.len(), self.bytes) {
+            if is_half_full(entries, bytes) && !is_half_full(self.journal.len(), self.bytes) {
                 accepted.logs.push(format!(
-                    "the journal is half full, with {entries} of {MAX_ENTRIES} entries and {bytes} of {MAX_BYTES} bytes: use \
+                    "{HALF_FULL}, with {entries} of {MAX_ENTRIES} entries and {bytes} of {MAX_BYTES} bytes: use \
                      `flow.continue_as_new(…)`"
                 ));
             }
@@ -458,14 +509,8 @@ impl Enrollment {
         TurnResult { effects: accepted.effects, logs: accepted.logs, begun, dropped }
     }
 
-    /// Holds a plugin's answer against what the enrollment knows. A plugin is not trusted: whatever does not add up parks.
-    fn verify(
-        &self,
-        outcome: TurnOutcome,
-        completed: &[Completion],
-        zone: Option<&str>,
-        now: i64,
-    ) -> Result<Accepted, String> {
+    /// Holds it against what the enrollment knows.
+    fn verify(&self, outcome: TurnOutcome, completed: &[Completion], given: &Given<'_>) -> Result<Accepted, String> {
         let over = match &outcome.end {
             End::Failed(why) => return Err(why.clone()),
             End::Diverged(divergence) => return Err(divergence.to_string()),
@@ -489,7 +534,7 @@ impl Enrollment {
         if !over {
             self.same_waits(&outcome.pending, &settled)?;
         }
-        let pending = if over { vec![] } else { self.waits(&outcome, settled, zone, now)? };
+        let pending = if over { vec![] } else { self.waits(&outcome, settled, given)? };
         Ok(Accepted {
             entries: outcome.entries,
             effects: outcome.effects,
@@ -553,8 +598,7 @@ impl Enrollment {
         &self,
         outcome: &TurnOutcome,
         mut settled: BTreeSet<u64>,
-        zone: Option<&str>,
-        now: i64,
+        given: &Given<'_>,
     ) -> Result<Vec<Waiting>, String> {
         let mut pending = vec![];
         for what in &outcome.pending {
@@ -576,10 +620,16 @@ impl Enrollment {
                     what.source
                 ));
             }
-            pending.push(Waiting { what: what.clone(), begun: now, due: due(what, zone, now)?, came: None });
+            let due = bounds::due(what, &outcome.effects, given)?;
+            pending.push(Waiting { what: what.clone(), begun: given.now, due, came: None });
         }
         Ok(pending)
     }
+}
+
+/// Whether a journal of so many entries and bytes has come half-way to its end.
+fn is_half_full(entries: usize, bytes: u64) -> bool {
+    entries > MAX_ENTRIES / 2 || bytes > MAX_BYTES / 2
 }
 
 fn is_pending(kind: OpKind) -> bool {
@@ -596,80 +646,6 @@ fn is_pending(kind: OpKind) -> bool {
         }
     }
 }
-
-/// When a wait that begins now is over, if time alone ends it. A wait that makes no sense is refused.
-fn due(what: &Pending, zone: Option<&str>, now: i64) -> Result<Option<i64>, String> {
-    let wrong = |why: String| format!("{why} ({})", what.source);
-    let after = |ms: i64| Some(now.saturating_add(ms.max(0)));
-    match (what.kind, &what.waits) {
-        (OpKind::Wait, Waits::Duration { ms }) => Ok(after(*ms)),
-        (OpKind::Until, Waits::Until { at }) => Ok(Some((*at).max(now))),
-        (OpKind::Until, Waits::Local(local)) => zone::next(local, zone, now).map(|at| Some(at.max(now))).map_err(wrong),
-        (OpKind::Event, Waits::Event { filter, within, .. }) => match filter.as_ref().map(Json::read::<Cond>) {
-            Some(Err(e)) => Err(wrong(format!("the condition of a wait cannot be read: {e}"))),
-            _ => Ok(within.and_then(after)),
-        },
-        (OpKind::Ask, Waits::Ask(Ask::Segment { expr, .. })) => match expr.as_ref().map(Json::read::<Expr>) {
-            Some(Err(e)) => Err(wrong(format!("the rule of a segment cannot be read: {e}"))),
-            _ => Ok(None),
-        },
-        (OpKind::Ask, Waits::Ask(Ask::Number { events, measure })) => {
-            let read = events.read::<Events>().map(|_| ()).and(measure.read::<Measure>().map(|_| ()));
-            read.map(|()| None).map_err(|e| wrong(format!("a number over events cannot be read: {e}")))
-        }
-        (OpKind::Choose, Waits::Ask(Ask::Arm { name, arms, .. })) => {
-            match arms.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>() {
-                0 => Err(wrong(format!("`{name}` has no arm that can be chosen"))),
-                _ => Ok(None),
-            }
-        }
-        (OpKind::Webhook, Waits::Webhook(_)) | (OpKind::Task, Waits::Task(_)) => Ok(None),
-        (kind, _) => Err(wrong(format!("the plugin waits for an impossible {}", kind.name()))),
-    }
-}
-
-/// Whether a turn's effects can be carried out; if one cannot, none is.
-fn acceptable(accepted: Accepted, hops: u32, manifest: &Manifest) -> Result<Accepted, String> {
-    for effect in &accepted.effects {
-        match effect {
-            Effect::Send { template, .. } if !manifest.templates.iter().any(|t| t.id == *template) => {
-                return Err(format!("it sends template `{template}`, which its project does not have"));
-            }
-            Effect::Send { args, .. } => {
-                args.read::<Object>().map_err(|e| format!("the arguments of a message are not a JSON object: {e}"))?;
-            }
-            Effect::Update { patch, .. } => {
-                patch.read::<Object>().map_err(|e| format!("an update that is not a JSON object: {e}"))?;
-            }
-            Effect::Emit { name, attributes, .. } => {
-                attributes.read::<Object>().map_err(|e| format!("an event that is not a JSON object: {e}"))?;
-                if name.is_empty() || name.len() > 255 || attributes.0.len() > MAX_EVENT {
-                    return Err(format!(
-                        "an event has a name of 1 to 255 bytes and at most {MAX_EVENT} bytes of attributes"
-                    ));
-                }
-            }
-            Effect::Start { campaign, .. } | Effect::Stop { campaign, .. }
-                if !manifest.campaigns.iter().any(|c| c.id == *campaign) =>
-            {
-                return Err(format!("it names campaign `{campaign}`, which its project does not have"));
-            }
-            Effect::Start { .. } | Effect::Stop { .. } | Effect::Goal { .. } => {}
-        }
-    }
-    let causes = |e: &Effect| matches!(e, Effect::Update { .. } | Effect::Emit { .. } | Effect::Start { .. });
-    let changes = accepted.effects.iter().any(causes) || matches!(accepted.end, End::Again(_));
-    if hops > MAX_HOPS || (changes && hops == MAX_HOPS) {
-        return Err(format!(
-            "more than {MAX_HOPS} steps at one instant, each caused by the one before: a loop whose wait takes no time, \
-             or a campaign that undoes what this one does"
-        ));
-    }
-    Ok(accepted)
-}
-
-/// The most attributes of an event, in bytes of JSON, as over the API.
-const MAX_EVENT: usize = 65_536;
 
 struct Accepted {
     entries: Vec<Entry>,

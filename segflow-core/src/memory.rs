@@ -15,7 +15,7 @@ use crate::policy;
 use crate::project::Project;
 use crate::step::{Decision, Fact, Job, Mark, Needs, Stop, Told, User, What, Work, needs, step};
 use crate::{PluginError, Plugins};
-use segflow_protocol::Json;
+use segflow_protocol::{InFlight, Json};
 
 const ERASED: &str = "the user was erased";
 
@@ -63,6 +63,8 @@ struct Record {
 pub struct Memory {
     workspace: String,
     project: Project,
+    /// What earlier projects have said about those in flight, by generation.
+    words: BTreeMap<i64, BTreeMap<String, InFlight>>,
     users: BTreeMap<String, Record>,
     inbox: BTreeMap<i64, (String, Fact)>,
     messages: BTreeMap<String, Row>,
@@ -89,7 +91,10 @@ impl Memory {
     }
 
     pub fn deploy(&mut self, project: Project) {
-        self.project = project.with_earlier(self.project.generation, &self.project.manifest);
+        let (generation, said) = (self.project.generation, self.project.in_flight.clone());
+        self.words.insert(generation, said);
+        let project = project.with_earlier(generation, &self.project.manifest);
+        self.project = self.words.iter().fold(project, |project, (of, said)| project.with_word(*of, said.clone()));
     }
 
     pub fn project(&self) -> &Project {

@@ -30,6 +30,8 @@ pub struct Project {
     pub deployed_at: i64,
     /// By campaign: what this deployment does with the enrollments of earlier ones; those not named stay where they are.
     pub in_flight: BTreeMap<String, InFlight>,
+    /// The same of earlier deployments, by generation.
+    words: BTreeMap<i64, BTreeMap<String, InFlight>>,
     /// Indexes into `manifest.segments`, those a segment depends on first.
     order: Vec<usize>,
     dependencies: Vec<Dependencies>,
@@ -79,6 +81,7 @@ impl Project {
             since,
             deployed_at,
             in_flight,
+            words: BTreeMap::new(),
             order,
             dependencies,
             layouts,
@@ -96,8 +99,31 @@ impl Project {
         self
     }
 
-    pub fn in_flight(&self, campaign: &str) -> InFlight {
-        self.in_flight.get(campaign).copied().unwrap_or(InFlight::Pin)
+    /// The same with what an earlier push has said, for those whom it has not reached before this one came.
+    pub fn with_word(mut self, generation: i64, in_flight: BTreeMap<String, InFlight>) -> Project {
+        self.words.insert(generation, in_flight);
+        self
+    }
+
+    /// What becomes of an enrollment in a campaign whose user was last looked at under this generation: what has been said since then, and
+    /// where that is several things, the one that leaves least as it was.
+    pub fn in_flight(&self, campaign: &str, seen: i64) -> InFlight {
+        let later = self.words.iter().filter(|(generation, _)| **generation > seen).map(|(_, words)| words);
+        let said = later.chain([&self.in_flight]).filter_map(|words| words.get(campaign).copied());
+        let strength = |word: &InFlight| match word {
+            InFlight::Pin => 0,
+            InFlight::Migrate => 1,
+            InFlight::Restart => 2,
+            InFlight::Cancel => 3,
+        };
+        said.max_by_key(strength).unwrap_or(InFlight::Pin)
+    }
+
+    /// The campaigns whose enrollments do not all stay where they are, if their users were last looked at under this generation.
+    pub fn moving(&self, seen: i64) -> BTreeSet<&str> {
+        let later = self.words.iter().filter(|(generation, _)| **generation > seen).flat_map(|(_, words)| words);
+        let moves = later.chain(&self.in_flight).filter(|(_, word)| **word != InFlight::Pin);
+        moves.map(|(campaign, _)| campaign.as_str()).collect()
     }
 
     /// The segments that a touch can change, those they depend on first.
@@ -166,8 +192,8 @@ impl Project {
     }
 
     /// The time zone of a user, as it is written.
-    pub fn zone_of<'a>(&self, attributes: &'a Object) -> Option<&'a str> {
-        attributes.get(self.manifest.time_zone.as_ref()?)?.as_str()
+    pub fn zone_of<'a>(&'a self, attributes: &'a Object) -> Option<&'a str> {
+        zone_in(&self.manifest, attributes)
     }
 
     pub fn template(&self, id: &str) -> Option<&Template> {
@@ -214,6 +240,14 @@ fn fields<'a>(manifest: &'a Manifest, event: &str) -> &'a [Field] {
 /// Those of a user's attributes that a project declares.
 pub fn declared(fields: &[Field], attributes: &Object) -> Object {
     fields.iter().filter_map(|f| attributes.get(&f.name).map(|v| (f.name.clone(), v.clone()))).collect()
+}
+
+/// The time zone of a user as it is written, or as a user has it who says nothing.
+pub fn zone_in<'a>(manifest: &'a Manifest, attributes: &'a Object) -> Option<&'a str> {
+    let name = manifest.time_zone.as_ref()?;
+    let said = attributes.get(name).filter(|value| !value.is_null());
+    let default = || manifest.user.iter().find(|field| field.name == *name)?.default.as_ref();
+    said.or_else(default)?.as_str()
 }
 
 /// Whether a user with these memberships belongs in a campaign.

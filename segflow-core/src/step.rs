@@ -10,6 +10,8 @@ mod campaigns;
 mod conversions;
 mod turns;
 
+pub use turns::answerable;
+
 use segflow_protocol::{Field, Json, Rule, Task, Webhook};
 use serde_json::Value;
 
@@ -253,15 +255,21 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// Decides.
+/// Decides, about all of the facts or the first of them: an event that ends or pauses a run comes after what was reported or fell due before
+/// it, as if it had come alone. What is left is decided about in the next step.
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
-    let mut step = Step::new(project, work, now);
-    step.transactions();
-    step.conversions();
-    step.segments(needs);
-    step.triggers();
-    step.campaigns();
-    step.asked();
+    let triggering = campaigns::triggering(project, &work.facts);
+    let spare = (!triggering.is_empty()).then(|| work.clone());
+    let mut step = Step::moved(project, work, needs, now);
+    let before = spare.as_ref().map_or(&[][..], |work| &work.enrollments);
+    // Whoever enters here may have to leave by a later fact too.
+    let new = step.work.enrollments.iter().filter(|e| e.version == 0);
+    let first = campaigns::first_to_concern(&triggering, before.iter().chain(new), now);
+    if let (Some((first, at)), Some(mut work)) = (first, spare) {
+        work.facts.truncate(first);
+        let needs = self::needs(project, &work, now);
+        step = Step { until: at, ..Step::moved(project, work, &needs, now) };
+    }
     step.in_flight(plugins)?;
     step.turns(plugins)?;
     Ok(step.decided())
@@ -306,6 +314,8 @@ struct Step<'a> {
     changed: BTreeSet<usize>,
     decision: Decision,
     now: i64,
+    /// Flows go on with what fell due by then: what is left for the next step was reported then.
+    until: i64,
 }
 
 impl<'a> Step<'a> {
@@ -327,7 +337,19 @@ impl<'a> Step<'a> {
             evaluated: project.generation.max(work.user.evaluated),
             ..Decision::default()
         };
-        Step { project, now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+        Step { project, now, until: now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+    }
+
+    /// All that comes before flows: who is in which segments then, who has entered and who has left.
+    fn moved(project: &'a Project, work: Work, needs: &Needs, now: i64) -> Step<'a> {
+        let mut step = Step::new(project, work, now);
+        step.transactions();
+        step.conversions();
+        step.segments(needs);
+        step.triggers();
+        step.campaigns();
+        step.asked();
+        step
     }
 
     fn decided(mut self) -> Decision {

@@ -122,6 +122,13 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }
 
+/// A value of the flow's as JSON; an error names what it was for.
+pub(crate) fn written<T: Serialize + ?Sized>(what: &str, value: &T) -> Result<Json, String> {
+    // Over a value, as it is read again: what is no JSON is found, and keys are in order.
+    let value = serde_json::to_value(value).map_err(|e| format!("{what} cannot be written as JSON: {e}"))?;
+    Ok(Json(value.to_string()))
+}
+
 /// The default of a field; one that is `null` in JSON says nothing.
 #[doc(hidden)]
 pub fn default_of<T: Serialize>(value: &T) -> Option<Value> {

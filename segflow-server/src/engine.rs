@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
+use segflow_core::enrollment::{HALF_FULL, shortened};
 use segflow_core::ledger::Origin;
 use segflow_core::project::Project;
 use segflow_core::step::{Decision, Needs, Stop, Work, step};
@@ -120,7 +121,9 @@ impl Engine {
         if buckets.is_empty() {
             return Ok(false);
         }
-        let (told, mut due, next) = rows::busy(&self.store.db, &buckets, turn.first, now, GROUPS * GROUP).await?;
+        let cooling = self.cooling();
+        let busy = rows::busy(&self.store.db, &buckets, turn.first, now, GROUPS * GROUP, &cooling);
+        let (told, mut due, next) = busy.await?;
         turn.first = next;
         // Of other buckets they are perhaps another server's by now; the look finds anew whoever is not.
         if turn.buckets == buckets {
@@ -136,8 +139,9 @@ impl Engine {
         }
         let (mut groups, mut busy) = (vec![], rows::Busy::new());
         for (workspace, mut users) in told.into_iter().chain(due) {
-            let cooling = self.cooling(&workspace);
-            users.retain(|user| !cooling.contains(user));
+            if let Some(cooling) = cooling.get(&workspace) {
+                users.retain(|user| !cooling.contains(user));
+            }
             if behind.contains(&workspace) {
                 busy.entry(workspace.clone()).or_default().extend(users.iter().cloned());
             }
@@ -170,7 +174,7 @@ impl Engine {
         let (mut users, mut went_on) = (rows::Busy::new(), false);
         for workspace in behind {
             let project = self.deploy.project(&workspace).await?;
-            let mut not = self.cooling(&workspace);
+            let mut not = self.cooling().remove(&workspace).unwrap_or_default();
             not.extend(busy.get(&workspace).into_iter().flatten().cloned());
             let wanted = Wanted { buckets, not: &not };
             let looking = self.sieves.look(&self.store.db, incarnation, &wanted, &workspace, &project, now);
@@ -187,11 +191,15 @@ impl Engine {
         Ok((users, went_on))
     }
 
-    /// Users of a workspace who are left alone for now.
-    fn cooling(&self, workspace: &str) -> BTreeSet<String> {
+    /// Users who are left alone for now.
+    fn cooling(&self) -> rows::Busy {
         let (mut cooling, now) = (self.cooling.lock().expect("no panic while held"), monotonic());
         cooling.retain(|_, until| *until > now);
-        cooling.keys().filter(|(of, _)| of == workspace).map(|(_, user)| user.clone()).collect()
+        let mut alone = rows::Busy::new();
+        for (workspace, user) in cooling.keys() {
+            alone.entry(workspace.clone()).or_default().insert(user.clone());
+        }
+        alone
     }
 
     fn cool(&self, workspace: &str, user: &str) {
@@ -200,21 +208,62 @@ impl Engine {
     }
 
     async fn work_for(&self, incarnation: &str, workspace: &str, users: &BTreeSet<String>, now: i64) -> Result<bool> {
-        let project = self.deploy.project(workspace).await?;
+        let project = match self.deploy.project(workspace).await {
+            Ok(project) => project,
+            Err(error) if error.is_away() => return Err(error),
+            Err(error) => {
+                tracing::error!(workspace, %error, "a project cannot be read; its users are tried again");
+                users.iter().for_each(|user| self.cool(workspace, user));
+                return Ok(true);
+            }
+        };
+        let (mut parts, mut worked) = (vec![users.clone()], false);
+        while let Some(users) = parts.pop() {
+            match self.decide_for(incarnation, workspace, &project, &users, now).await {
+                Ok(some) => worked |= some,
+                Err(Failed::Whole(error)) => return Err(error),
+                // Whose rows cannot be read is found by halves, so that all others go on.
+                Err(Failed::Read(error)) => {
+                    worked = true;
+                    let users: Vec<String> = users.into_iter().collect();
+                    if let [user] = &users[..] {
+                        tracing::error!(workspace, user, %error, "what is stored of a user cannot be read; it is tried again");
+                        self.cool(workspace, user);
+                        continue;
+                    }
+                    tracing::warn!(workspace, %error, "what is stored of a group cannot be read; looking for the culprit");
+                    let (left, right) = users.split_at(users.len() / 2);
+                    parts.extend([right, left].map(|part| part.iter().cloned().collect()));
+                }
+            }
+        }
+        Ok(worked)
+    }
+
+    /// Loads, decides and commits for users of one workspace; whether there was anything to do.
+    async fn decide_for(
+        &self,
+        incarnation: &str,
+        workspace: &str,
+        project: &Arc<Project>,
+        users: &BTreeSet<String>,
+        now: i64,
+    ) -> std::result::Result<bool, Failed> {
         let (mut users, mut more, mut worked) = (users.clone(), vec![], false);
         let detail = Detail::Keeping(tallies::SIZES);
-        let reading = Reading { db: &self.store.db, project: &project, workspace, now, detail };
+        let reading = Reading { db: &self.store.db, project, workspace, now, detail };
         // Those whose flows ask about events that were not loaded are decided about anew, with them.
         while !users.is_empty() {
-            let loaded = rows::load(&reading, &users, &more).await?;
+            let loaded = rows::load(&reading, &users, &more).await.map_err(Failed::reading)?;
             if loaded.work.is_empty() && loaded.orphans.is_empty() {
                 break;
             }
             worked = true;
             users.clear();
-            let codes = self.codes(&project, &loaded.work).await;
+            let codes = self.codes(project, &loaded.work).await;
             let mut decisions = vec![];
-            for (user, result) in decide_all(project.clone(), loaded.work, codes, now).await? {
+            let decided = decide_all(project.clone(), loaded.work, codes, now).await.map_err(Failed::Whole)?;
+            for (user, result) in decided {
                 match result {
                     Ok(decision) => decisions.push(decision),
                     Err(Stop::Missing(asked)) => {
@@ -235,7 +284,7 @@ impl Engine {
                 orphans: loaded.orphans,
                 now,
             };
-            self.commit(group).await?;
+            self.commit(group).await.map_err(Failed::Whole)?;
         }
         Ok(worked)
     }
@@ -262,6 +311,7 @@ impl Engine {
                     let done = group.decisions.iter().zip(&committed).filter(|(_, done)| **done);
                     for (decision, _) in done {
                         self.live.decision(decision, group.now);
+                        warn_of_long_journals(&group.workspace, decision);
                         self.hand_over(&group.workspace, decision);
                         metrics::counter!("segflow_messages_decided_total").increment(decision.messages.len() as u64);
                     }
@@ -307,9 +357,8 @@ impl Engine {
         let workspace = &group.workspace;
         tracing::error!(workspace, user = decision.user, %error, "a decision could not be committed");
         self.cool(workspace, &decision.user);
-        let reason = format!("what it decided could not be stored: {error}");
-        let ids = decision.enrollments.iter().map(|e| (e.id.clone(), e.version)).collect();
-        if let Err(error) = decide::park(&self.store.db, &group.incarnation, ids, reason, group.now).await {
+        let reason = shortened(format!("what it decided could not be stored: {error}"));
+        if let Err(error) = decide::park(&self.store.db, &group.incarnation, decision, reason, group.now).await {
             tracing::error!(workspace, %error, "and it could not be parked");
         }
     }
@@ -317,6 +366,27 @@ impl Engine {
     /// The earliest instant at which something is due.
     pub async fn next_due(&self) -> Result<Option<i64>> {
         rows::next_due(&self.store.db).await
+    }
+}
+
+/// A flow that is to go on for ever says nothing in production before it is parked, if nobody looks at its log.
+fn warn_of_long_journals(workspace: &str, decision: &Decision) {
+    for (campaign, line) in decision.logs.iter().filter(|(_, line)| line.starts_with(HALF_FULL)) {
+        tracing::warn!(workspace, user = decision.user, campaign, "{line}");
+    }
+}
+
+/// Why a group could not be worked for.
+enum Failed {
+    /// Something that is stored of one of its users, perhaps.
+    Read(Error),
+    /// Nothing that is a user's.
+    Whole(Error),
+}
+
+impl Failed {
+    fn reading(error: Error) -> Failed {
+        if error.is_away() || matches!(error, Error::Fenced) { Failed::Whole(error) } else { Failed::Read(error) }
     }
 }
 

@@ -23,13 +23,14 @@ impl Flights {
     }
 
     /// Begins all that is due now, and waits for it, until nothing is due any more. `begin` says how much it has begun. Returns whether there
-    /// was any of it.
+    /// was any of it, or something was under way that others have begun: that may lead to more.
     pub async fn drain<F: Future<Output = Result<usize>>>(&self, begin: impl Fn() -> F) -> Result<bool> {
         let mut worked = false;
         loop {
             let begun = begin().await?;
+            let is_under_way = self.count.load(Ordering::SeqCst) > 0;
             self.settle().await;
-            if begun == 0 {
+            if begun == 0 && !is_under_way {
                 return Ok(worked);
             }
             worked = true;

@@ -3,7 +3,8 @@
 //! At least once: a request stays due while it is being made, so a server that dies leaves it to be made again. No transaction is held
 //! over a call.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,18 +17,22 @@ use crate::clock::Clock;
 use crate::flights::Flights;
 use crate::ownership::{Held, Ownership};
 use crate::secrets::{Known, Secrets};
-use crate::store::webhooks::{self, Call, Called};
+use crate::store::webhooks::{self, Call, Called, Due, Place};
 use crate::store::{Result, Store};
 use crate::{outgoing, public};
 
-/// Calls at one time.
-const SLOTS: usize = 32;
+/// Calls at one time, and those of them to one host: one that does not answer must not hold up what goes to others.
+const SLOTS: usize = 128;
+const OF_A_HOST: usize = 32;
+
+/// How much of the queue is read at once, and how much of it in one look where it is longer.
+const PAGE: usize = 256;
+const LOOK: usize = 8 * PAGE;
 
 /// How long after its time-out a call is taken for lost, in ms.
-const PATIENCE: i64 = 30_000;
+const GRACE: i64 = 30_000;
 
-/// The longest time that one attempt is given, in ms, and the most attempts.
-const LONGEST: i64 = 60_000;
+/// The most attempts.
 const MOST_ATTEMPTS: u32 = 20;
 
 /// The most of an answer that is kept, in bytes.
@@ -44,6 +49,10 @@ pub struct Webhooks {
     http: reqwest::Client,
     allow_private: bool,
     slots: Arc<Semaphore>,
+    /// How many calls are under way, by host.
+    hosts: Arc<Hosts>,
+    /// Where the next look at a long queue begins.
+    place: Mutex<(u16, Place)>,
     /// What is under way.
     pub flights: Arc<Flights>,
     /// An answer is a fact: somebody has to look at it.
@@ -73,6 +82,8 @@ impl Webhooks {
             http,
             allow_private,
             slots: Arc::new(Semaphore::new(SLOTS)),
+            hosts: Arc::default(),
+            place: Mutex::default(),
             flights: Arc::default(),
             wake,
         })
@@ -81,21 +92,55 @@ impl Webhooks {
     /// Begins some of the calls that are due; how many.
     pub async fn tick(self: &Arc<Self>) -> Result<usize> {
         let Held { incarnation, buckets } = self.ownership.held();
-        let free = self.slots.available_permits();
-        if buckets.is_empty() || free == 0 {
+        if buckets.is_empty() || self.slots.available_permits() == 0 {
             return Ok(0);
         }
         let now = self.clock.now();
+        let db = &self.store.db;
+        let due = webhooks::due(db, &buckets, now, PAGE).await?;
+        if due.len() < PAGE {
+            return self.begin(&incarnation, due, now).await;
+        }
+        // More is due than can be looked at: bucket after bucket is gone through in order, from where the last look ended, so that what goes
+        // to a host that takes nothing does not hide the rest for ever.
+        let (first, mut place) = self.place.lock().expect("no panic while held").clone();
+        let (mut begun, mut read) = (0, 0);
+        // The first one again at the end, for what came before the place.
+        for bucket in buckets.range(first..).chain(buckets.range(..=first)) {
+            loop {
+                let page = webhooks::due_after(db, *bucket, &place, now, PAGE).await?;
+                let is_last = page.len() < PAGE;
+                read += page.len();
+                if let Some(Due { due_at, enrollment, op, .. }) = page.last().cloned() {
+                    place = Place { due_at, enrollment, op };
+                }
+                begun += self.begin(&incarnation, page, now).await?;
+                if self.slots.available_permits() == 0 || read >= LOOK {
+                    *self.place.lock().expect("no panic while held") = (*bucket, place);
+                    return Ok(begun);
+                }
+                if is_last {
+                    break;
+                }
+            }
+            place = Place::default();
+        }
+        *self.place.lock().expect("no panic while held") = (0, Place::default());
+        Ok(begun)
+    }
+
+    /// Begins those of these calls for which there is room; how many.
+    async fn begin(self: &Arc<Self>, incarnation: &str, due: Vec<Due>, now: i64) -> Result<usize> {
         let mut begun = 0;
-        for (enrollment, op) in webhooks::due(&self.store.db, &buckets, now, free).await? {
+        for due in due {
+            let Some(room) = self.hosts.room(&due.url) else { continue };
             let Ok(slot) = self.slots.clone().try_acquire_owned() else { break };
-            let db = &self.store.db;
-            let Some(call) = webhooks::claim(db, &incarnation, &enrollment, op, PATIENCE, now).await? else { continue };
+            let Some(call) = webhooks::claim(&self.store.db, incarnation, &due, GRACE, now).await? else { continue };
             begun += 1;
             let (this, flight) = (self.clone(), self.flights.begin());
             tokio::spawn(async move {
                 this.call(call).await;
-                drop(slot);
+                drop((slot, room));
                 drop(flight);
             });
         }
@@ -143,7 +188,7 @@ impl Webhooks {
         let url = public::allowed(&request.url, self.allow_private).map_err(Failure::end)?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::end(format!("`{}` is not a method", request.method)))?;
-        let timeout = Duration::from_millis(request.timeout.clamp(1, LONGEST) as u64);
+        let timeout = Duration::from_millis(webhooks::patience(request) as u64);
         let mut sending = self.http.request(method, url).headers(self.headers(call).await?).timeout(timeout);
         if let Some(body) = &request.body {
             sending = sending.header("content-type", "application/json").body(body.0.clone());
@@ -187,6 +232,56 @@ impl Webhooks {
         }
         put("idempotency-key", &format!("{}/{}", call.enrollment, call.op))?;
         Ok(map)
+    }
+}
+
+/// What is wrong with a request, as far as it can be seen before it is made.
+pub fn wrong(request: &Webhook) -> Option<String> {
+    let Webhook { method, url, headers, secrets, .. } = request;
+    let method = reqwest::Method::from_bytes(method.as_bytes()).err().map(|_| format!("`{method}` is not a method"));
+    let names = headers.iter().chain(secrets).map(|(name, _)| name);
+    let mut name =
+        names.filter(|name| HeaderName::try_from(*name).is_err()).map(|name| format!("`{name}` is not a header"));
+    let mut value = headers.iter().filter(|(_, value)| HeaderValue::from_str(value).is_err());
+    let value = || value.next().map(|(name, _)| format!("the value of header `{name}` cannot be sent"));
+    public::allowed(url, true).err().or(method).or_else(|| name.next()).or_else(value)
+}
+
+/// How many calls are under way, by host.
+#[derive(Default)]
+struct Hosts(Mutex<HashMap<String, usize>>);
+
+/// A place among the calls to one host; it is free again when it is dropped.
+struct Room {
+    hosts: Arc<Hosts>,
+    host: String,
+}
+
+impl Hosts {
+    /// `None`: there are enough calls to this host.
+    fn room(self: &Arc<Self>, url: &str) -> Option<Room> {
+        let url = url::Url::parse(url).ok();
+        let host = url.and_then(|url| Some(format!("{}:{:?}", url.host_str()?, url.port_or_known_default())));
+        let host = host.unwrap_or_default();
+        let mut hosts = self.0.lock().expect("no panic while held");
+        let calls = hosts.entry(host.clone()).or_default();
+        if *calls >= OF_A_HOST {
+            return None;
+        }
+        *calls += 1;
+        Some(Room { hosts: self.clone(), host })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut hosts = self.hosts.0.lock().expect("no panic while held");
+        if let Some(calls) = hosts.get_mut(&self.host) {
+            *calls -= 1;
+            if *calls == 0 {
+                hosts.remove(&self.host);
+            }
+        }
     }
 }
 

@@ -13,6 +13,9 @@ both![
     questions_are_answered_and_goals_counted,
     a_webhook_is_called_again_until_it_answers,
     a_webhook_that_never_answers_stops_its_flow_and_can_be_tried_anew,
+    a_webhook_of_a_paused_run_waits_for_it,
+    a_server_that_dies_during_a_call_leaves_it_to_be_made_again_soon,
+    a_host_that_does_not_answer_holds_up_no_other,
     a_task_is_done_over_the_api,
     a_task_that_nobody_does_is_given_up,
     one_campaign_reports_starts_and_stops,
@@ -155,6 +158,66 @@ async fn a_webhook_that_never_answers_stops_its_flow_and_can_be_tried_anew(db: D
     act(&app, &parked, "restart").await.ok();
     app.settle().await;
     assert_eq!(notes(&app, "ada").await, ["200 at last"]);
+}
+
+async fn a_webhook_of_a_paused_run_waits_for_it(db: Database) {
+    let web = Web::start(vec![(503, "busy"), (201, "created")]).await;
+    let app = start(&db).await;
+    app.add("ada", json!({ "email": "ada@flows.example", "does": "call", "hook": web.url("/") })).await;
+    app.settle().await;
+    let run = enrollment(&app, "ada", "call").await;
+    act(&app, &run, "pause").await.ok();
+    app.advance("1h").await;
+    assert_eq!(web.calls().len(), 1, "while it is paused nothing is called");
+    act(&app, &run, "resume").await.ok();
+    app.settle().await;
+    assert_eq!((web.calls().len(), notes(&app, "ada").await), (2, vec!["201 created".to_string()]));
+}
+
+/// Whatever time the flow gives a call: what is waited for is the time that a call may take at most.
+async fn a_server_that_dies_during_a_call_leaves_it_to_be_made_again_soon(db: Database) {
+    let web = Web::start(vec![(503, "busy")]).await;
+    let app = start(&db).await;
+    app.add("ada", json!({ "email": "ada@flows.example", "does": "call", "hook": web.url("/") })).await;
+    app.settle().await;
+    app.stop().await;
+    let beside = db.open().await;
+    let mut tx = beside.begin().await.expect("begun");
+    let request = json!({ "method": "GET", "url": "http://x.example/", "headers": [], "secrets": [], "body": null, "timeout": 7 * DAY, "attempts": 3 });
+    let sql = "UPDATE webhooks SET request = ?, due_at = 5";
+    tx.run(sql, segflow_server::args![request.to_string()]).await.expect("changed");
+    tx.commit().await.expect("committed");
+    let (workspace, url) = ("main".to_string(), String::new());
+    let row = &db.rows("SELECT enrollment, op FROM webhooks").await[0];
+    let (enrollment, op) = (row.text(0).expect("an id"), row.int(1).expect("a number") as u64);
+    let due = segflow_server::store::webhooks::Due { workspace, enrollment, op, url, due_at: 5 };
+    let server = segflow_server::store::fence::join(&beside).await.expect("joined");
+    let claim = segflow_server::store::webhooks::claim(&beside, &server, &due, 30_000, 10).await.expect("asked");
+    assert!(claim.is_some());
+    assert_eq!(db.count("SELECT due_at FROM webhooks").await, 10 + 60_000 + 30_000);
+}
+
+async fn a_host_that_does_not_answer_holds_up_no_other(db: Database) {
+    let web = Web::start(vec![(201, "created")]).await;
+    // Takes calls and never says anything.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nowhere = format!("http://{}/", silent.local_addr().expect("an address"));
+    let mut app = start(&db).await;
+    app.leave_work();
+    let one = |n: usize| {
+        let attributes = json!({ "email": format!("u{n}@flows.example"), "does": "call", "hook": nowhere });
+        json!({ "type": "identify", "user_id": format!("u{n}"), "attributes": attributes })
+    };
+    app.post("/v1/batch", json!({ "batch": (0..600).map(one).collect::<Vec<_>>() })).await.ok();
+    until("all want to call", || async { (db.count("SELECT COUNT(*) FROM webhooks").await == 600).then_some(()) })
+        .await;
+    app.add("ada", json!({ "email": "ada@flows.example", "does": "call", "hook": web.url("/") })).await;
+    let soon = std::time::Duration::from_secs(8);
+    within(soon, "the other host is called", || async { (web.calls().len() == 1).then_some(()) }).await;
+    let called = db.count("SELECT COUNT(*) FROM webhooks WHERE attempt > 0").await;
+    assert!(called <= 1 + 2 * 32, "{called}");
+    drop(silent);
+    app.stop().await;
 }
 
 async fn a_task_is_done_over_the_api(db: Database) {

@@ -6,6 +6,7 @@ use segflow_server::Config;
 use segflow_server::delivery::capture::Act;
 
 use crate::harness::app::{dev, production};
+use crate::harness::web::Web;
 use crate::harness::*;
 
 both![
@@ -15,6 +16,7 @@ both![
     what_is_to_be_tried_again_waits_too,
     a_hold_survives_a_restart_and_says_who_why_and_since_when,
     what_waits_can_be_dropped,
+    webhooks_of_flows_are_held_too,
     workspaces_are_held_one_by_one,
     only_those_on_the_list_are_written_to,
     a_list_is_looked_at_when_a_message_is_taken,
@@ -226,6 +228,21 @@ async fn what_waits_can_be_dropped(db: Database) {
     app.advance("1d").await;
     assert_eq!(app.capture.count(), ALL);
     app.advance("9d").await;
+}
+
+/// A copy of production calls nobody before it is told to.
+async fn webhooks_of_flows_are_held_too(db: Database) {
+    let web = Web::start(vec![(201, "created")]).await;
+    let secrets = std::collections::BTreeMap::from([("HOOK_SECRET".to_string(), "Bearer 7".to_string())]);
+    let app = App::with(&db, Config { secrets, ..dev(&db) }).await;
+    app.push(plugins::flows("")).await;
+    hold(&app, "stop").await;
+    app.add("ada", json!({ "email": "ada@flows.example", "does": "call", "hook": web.url("/") })).await;
+    app.advance("2d").await;
+    assert_eq!(web.calls().len(), 0);
+    release(&app).await;
+    app.settle().await;
+    assert_eq!((web.calls().len(), app.messages("ada").await.len()), (1, 1));
 }
 
 async fn workspaces_are_held_one_by_one(db: Database) {

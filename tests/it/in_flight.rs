@@ -7,6 +7,7 @@ both![
     who_fits_moves_and_a_corrected_text_reaches_them,
     who_does_not_fit_stays_and_the_plan_says_where,
     they_begin_anew,
+    what_a_push_says_holds_also_after_the_next_one,
     they_leave,
     a_campaign_may_say_it_in_code,
     what_broke_is_mended_moved_and_resumed,
@@ -103,6 +104,31 @@ async fn they_begin_anew(db: Database) {
     assert_eq!(deployments(&app, "ada").await, [plan["deployment"].clone()]);
     app.advance("5d").await;
     assert_eq!(notes(&app, "ada").await, ["one", "two", "one, corrected", "two, corrected", "three"]);
+}
+
+/// The next one came before everybody had been looked at under the first.
+async fn what_a_push_says_holds_also_after_the_next_one(db: Database) {
+    let app = start(&db).await;
+    push(&app, "", "text").await;
+    let last = push(&app, "", "later").await;
+    assert_eq!(notes(&app, "ada").await, ["one"]);
+    app.stop().await;
+    let beside = db.open().await;
+    let mut tx = beside.begin().await.expect("begun");
+    let said =
+        serde_json::to_string(&std::collections::BTreeMap::from([("drip", segflow_protocol::InFlight::Restart)]));
+    let args = segflow_server::args![said.expect("JSON")];
+    tx.run("UPDATE deployments SET in_flight = ? WHERE generation = 2", args).await.expect("said");
+    tx.run("UPDATE users SET evaluated = 1 WHERE id = 'ada'", vec![]).await.expect("behind");
+    tx.run("DELETE FROM settled", vec![]).await.expect("and nobody says otherwise");
+    tx.commit().await.expect("committed");
+    beside.close().await;
+    let app = App::with(&db, crate::harness::app::dev(&db)).await;
+    app.settle().await;
+    assert_eq!((notes(&app, "ada").await.len(), notes(&app, "bob").await.len()), (2, 1));
+    assert_eq!(deployments(&app, "ada").await, [last["deployment"].clone()]);
+    // Once.
+    app.restart().await.advance("1h").await;
 }
 
 async fn they_leave(db: Database) {

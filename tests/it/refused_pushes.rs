@@ -11,6 +11,7 @@ both![
     what_a_manifest_can_get_wrong,
     all_problems_at_once,
     flows_that_do_not_reach_their_first_wait,
+    first_waits_that_make_no_sense,
     a_user_may_not_be_made_to_wait_by_a_refused_push,
 ];
 
@@ -279,6 +280,68 @@ async fn flows_that_do_not_reach_their_first_wait(db: Database) {
         }
     }
     assert_eq!(picture(&app).await, before);
+}
+
+/// What would park every run as it begins.
+async fn first_waits_that_make_no_sense(db: Database) {
+    use segflow_protocol::{Ask, End, Json, Local, OpKind, Pending, TurnOutcome, Waits, Webhook};
+    let app = App::start(&db).await;
+    let mut manifest = made::manifest();
+    manifest["campaigns"] = json!([made::campaign("c", "everyone")]);
+    let push = async |kind: OpKind, waits: Waits| {
+        let waits = vec![Pending { op: 0, kind, identity: 1, waits, source: "src/lib.rs:3".into() }];
+        let (entries, effects, logs) = (vec![], vec![], vec![]);
+        let turn = TurnOutcome { entries, effects, pending: waits, next_op: 1, end: End::Waiting, logs };
+        let made = Made { turn: Response::Turn(turn), ..Made::new(manifest.clone()) };
+        app.deploy("?dry_run=true", made.wasm()).await
+    };
+    let local = |local: Local| (OpKind::Until, Waits::Local(local));
+    let arms = |arms: &[(&str, u32)]| {
+        let arms = arms.iter().map(|(arm, weight)| (arm.to_string(), *weight)).collect();
+        (OpKind::Choose, Waits::Ask(Ask::Arm { name: "offer".into(), arms, experiment: false }))
+    };
+    let hook = |method: &str, url: &str, header: &str, value: &str| {
+        let headers = vec![(header.to_string(), value.to_string())];
+        let (method, url) = (method.to_string(), url.to_string());
+        let request = Webhook { method, url, headers, timeout: 1, attempts: 1, ..Webhook::default() };
+        (OpKind::Webhook, Waits::Webhook(request))
+    };
+    let member = |id: &str, expr: Option<Value>| {
+        let expr = expr.map(|expr| Json(expr.to_string()));
+        (OpKind::Ask, Waits::Ask(Ask::Segment { id: id.into(), expr }))
+    };
+    let url = "https://crm.example/";
+    let cases = [
+        (local(Local { zone: Some("Europe/Bern".into()), ..Local::default() }), "flow_fails", "`Europe/Bern`"),
+        (local(Local { from: 25 * 60, ..Local::default() }), "flow_fails", "between 0:00 and 24:00"),
+        (local(Local { days: 0x80, ..Local::default() }), "flow_fails", "no day of the week"),
+        (arms(&[]), "flow_fails", "`offer` has no arm"),
+        (arms(&[("a", 0), ("b", 0)]), "flow_fails", "`offer` has no arm"),
+        (hook("GE T", url, "a", "b"), "bad_webhook", "`GE T` is not a method"),
+        (hook("GET", "crm.example", "a", "b"), "bad_webhook", "`crm.example` is not an address"),
+        (hook("GET", "ftp://crm.example", "a", "b"), "bad_webhook", "neither http nor https"),
+        (hook("GET", url, "a b", "b"), "bad_webhook", "`a b` is not a header"),
+        (hook("GET", url, "a", "b\n"), "bad_webhook", "the value of header `a`"),
+        (member("rich", None), "unknown_segment", "segment `rich`"),
+        (member("x", Some(json!({ "segment": "rich" }))), "unknown_segment", "segment `rich`"),
+    ];
+    for ((kind, waits), code, word) in cases {
+        let document = push(kind, waits).await.problem(422, "invalid_project");
+        let problem = &document["problems"][0];
+        assert_eq!((&problem["code"], &problem["place"]), (&json!(code), &json!("campaign c")), "{document}");
+        assert!(problem["message"].as_str().unwrap().contains(word), "{document}");
+    }
+    // A user who is made up has no address of a CRM.
+    for (kind, waits) in [
+        hook("GET", "", "a", "b"),
+        hook("GET", "sample@example.com", "a", "b"),
+        local(Local { zone: Some(String::new()), ..Local::default() }),
+        arms(&[("a", 1)]),
+        member("everyone", None),
+        member("x", Some(json!({ "segment": "everyone" }))),
+    ] {
+        push(kind, waits).await.ok();
+    }
 }
 
 async fn a_user_may_not_be_made_to_wait_by_a_refused_push(db: Database) {

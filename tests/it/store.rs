@@ -1,9 +1,10 @@
 //! The store by itself: one contract, all databases, always two workspaces with the same ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use segflow_core::enrollment::Enrollment;
 use segflow_core::ledger::{Message, Origin, Outcome};
 use segflow_core::route::Lane;
 use segflow_core::step::Decision;
@@ -12,12 +13,13 @@ use segflow_server::store::db::Db;
 use segflow_server::store::decide::{self, Group};
 use segflow_server::store::ingest::{Fact, Stored, What};
 use segflow_server::store::ledger::{self, Due, Report};
-use segflow_server::store::{Error, Store, deployments, erase, fence};
+use segflow_server::store::{Error, Store, deployments, engine, erase, fence};
 
 use crate::harness::*;
 
 all![
     facts_of_one_moment_keep_their_order,
+    who_is_left_alone_hides_nobody,
     a_decision_holds_or_is_dropped,
     a_decision_about_somebody_else_of_the_same_id_is_dropped,
     a_message_is_claimed_once,
@@ -178,6 +180,43 @@ async fn facts_of_one_moment_keep_their_order(db: Database) {
     let missing = Fact { workspace: "one".into(), user: "nobody".into(), what: missing, historical: false, now: 1 };
     let error = bench.store.ingest.store(missing).await.expect_err("refused");
     assert!(matches!(error, Error::NotFound(_)), "{error}");
+}
+
+async fn who_is_left_alone_hides_nobody(db: Database) {
+    const LIMIT: usize = 8;
+    let bench = bench(&db).await;
+    let bucket = segflow_core::ids::bucket("one", "u0");
+    // Of one bucket, so that going round among the buckets is no help.
+    let all = (0..).map(|n| format!("u{n}")).filter(|user| segflow_core::ids::bucket("one", user) == bucket);
+    let users: Vec<String> = all.take(5 * LIMIT).collect();
+    for user in &users {
+        bench.add("one", user).await;
+    }
+    let mut rows = vec![];
+    for user in &users {
+        let new = Enrollment::new(format!("enr_{user}"), "c", 1, "dep", 1, 0);
+        rows.push((user.clone(), new));
+    }
+    let mut tx = bench.store.db.begin().await.expect("begun");
+    let rows: Vec<(&str, &Enrollment)> = rows.iter().map(|(user, e)| (user.as_str(), e)).collect();
+    decide::write_enrollments_of(&mut tx, "one", &rows, 1).await.expect("written");
+    for user in &users {
+        let sql = "INSERT INTO flips (workspace, user_id, segment, bucket, flip_at) VALUES ('one', ?, 's', ?, 1)";
+        tx.run(sql, segflow_server::args![user, bucket]).await.expect("written");
+    }
+    tx.commit().await.expect("committed");
+    // All but the last of each, whichever comes first.
+    let (alone, last) = users.split_at(users.len() - 1);
+    let alone = BTreeMap::from([("one".to_string(), alone.iter().cloned().collect())]);
+    let expected = BTreeMap::from([("one".to_string(), BTreeSet::from([last[0].clone()]))]);
+    for buckets in [(0..64).collect(), BTreeSet::from([bucket])] {
+        let (told, due, _) = engine::busy(&bench.store.db, &buckets, 0, 1, LIMIT, &alone).await.expect("read");
+        assert_eq!((&told, &due), (&expected, &expected));
+        let (told, due, next) =
+            engine::busy(&bench.store.db, &buckets, 0, 1, LIMIT, &BTreeMap::new()).await.expect("read");
+        assert_eq!((told["one"].len(), next), (LIMIT, bucket));
+        assert!((LIMIT..=2 * LIMIT).contains(&due["one"].len()));
+    }
 }
 
 async fn a_decision_holds_or_is_dropped(db: Database) {

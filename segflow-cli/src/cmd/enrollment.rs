@@ -82,7 +82,10 @@ fn lines(enrollment: &Value) -> Vec<String> {
     say("waits for", text("waiting_for"));
     let journal = &enrollment["journal"];
     if let (Some(entries), Some(bytes)) = (journal["entries"].as_u64(), journal["bytes"].as_u64()) {
-        say("journal", Some(format!("{entries} entries, {bytes} bytes")));
+        let over = |field: &str, used: u64| journal[field].as_u64().is_some_and(|most| used > most / 2);
+        let half = over("most_entries", entries) || over("most_bytes", bytes);
+        let half = if half { ": more than half of what it may have, see `flow.continue_as_new`" } else { "" };
+        say("journal", Some(format!("{entries} entries, {bytes} bytes{half}")));
     }
     for step in enrollment["steps"].as_array().into_iter().flatten() {
         let text = |field: &str| step[field].as_str().map(|text| visible(text).into_owned()).unwrap_or_default();
@@ -104,6 +107,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_journal_that_is_half_full() {
+        let lines = |entries: u64, bytes: u64| {
+            let journal = json!({"entries": entries, "bytes": bytes, "most_entries": 10_000, "most_bytes": 4_194_304});
+            lines(&json!({ "status": "active", "campaign": "c", "journal": journal })).pop().expect("a line")
+        };
+        assert!(lines(5_000, 2_097_152).ends_with("bytes"));
+        assert!(lines(5_001, 12).contains("more than half"));
+        assert!(lines(7, 2_097_153).contains("more than half"));
+    }
 
     #[test]
     fn an_enrollment_in_lines() {

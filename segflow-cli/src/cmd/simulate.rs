@@ -12,7 +12,7 @@ use segflow_core::{
     memory::{Converted, Memory, Row},
     merge::Object,
     project::{Project, check, declared},
-    protocol::{Json, Manifest, Render, Request, Response},
+    protocol::{Json, Manifest, Render, Request, Response, Rule},
     step::JobKind,
 };
 use segflow_server::plugin::{Host, sha256};
@@ -35,7 +35,7 @@ Examples:
   segflow simulate winback-campaign --file traffic.jsonl        many users, with their history; only totals
 
 Builds the project in this folder and plays it in memory: nothing is sent, nothing is stored. Nobody else does anything meanwhile: no
-event comes, webhooks answer 200 with `{}`, and tasks are done at once. A line of the file is what `segflow dev --play` takes.")]
+event comes, webhooks answer 200 with `{}`, tasks are done at once, and nobody is in a segment that is written in SQL. A line of the file is what `segflow dev --play` takes.")]
 pub struct Simulate {
     /// The campaign's id
     campaign: String,
@@ -74,6 +74,9 @@ impl Simulate {
         };
         let plugin = wasm::build(&self.project, printer).await?;
         let mut play = Play::new(&plugin.wasm, &self.campaign)?;
+        if let Some(sql) = in_sql(&play.manifest) {
+            printer.warning(format!("segments in SQL are not asked here, and nobody is in them: {sql}"));
+        }
         let first = traffic.as_ref().and_then(Traffic::starts);
         let from = self.from.or(first).unwrap_or_else(now);
         play.now = from.as_millisecond();
@@ -136,6 +139,13 @@ impl Simulate {
         printer.document(&json!({"campaign": self.campaign, "user": id, "lines": lines}));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Segments that only a database can say something about.
+fn in_sql(manifest: &Manifest) -> Option<String> {
+    let sql = manifest.segments.iter().filter(|segment| matches!(segment.rule, Rule::Sql(_)));
+    let ids: Vec<&str> = sql.map(|segment| segment.id.as_str()).collect();
+    (!ids.is_empty()).then(|| ids.join(", "))
 }
 
 /// For the time at which it begins, if nobody says.

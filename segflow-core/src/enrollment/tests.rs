@@ -301,3 +301,101 @@ fn a_wait_that_takes_time_ends_a_chain() {
     }
     assert_eq!(enrollment.hops, 0);
 }
+
+/// What the one effect of a turn is instead of a message.
+fn does(kind: OpKind, happened: Happened, effect: Effect) -> impl FnOnce(&mut TurnOutcome) {
+    move |o| {
+        (o.entries[1].kind, o.entries[1].happened) = (kind, happened);
+        o.effects = vec![effect];
+    }
+}
+
+fn begins(kind: OpKind, waits: Waits) -> impl FnOnce(&mut TurnOutcome) {
+    move |o| (o.pending[1].kind, o.pending[1].waits) = (kind, waits)
+}
+
+#[test]
+fn what_no_database_could_store_parks_with_its_reason() {
+    let long = || "x".repeat(256);
+    let goal = |name: String| does(OpKind::Goal, Happened::Done, Effect::Goal { op: 3, name });
+    parks(goal(long()), "a goal has a name of 1 to 255 bytes, not 256");
+    parks(goal(String::new()), "a goal has a name of 1 to 255 bytes, not 0");
+    let emit =
+        |name: String| does(OpKind::Emit, Happened::Done, Effect::Emit { op: 3, name, attributes: Json("{}".into()) });
+    parks(emit(long()), "an event has a name of 1 to 255 bytes");
+    parks(emit("$delivered".into()), "it reports `$delivered`");
+    let arm = |name: String, arm: String| {
+        begins(OpKind::Choose, Waits::Ask(Ask::Arm { name, arms: vec![(arm, 1)], experiment: true }))
+    };
+    parks(arm(long(), "a".into()), "an experiment has a name of 1 to 255 bytes, not 256 (src/lib.rs:3)");
+    parks(arm("a".into(), long()), "an arm has a name of 1 to 255 bytes, not 256");
+    let task = |title: String, assignee: Option<String>| {
+        begins(OpKind::Task, Waits::Task(segflow_protocol::Task { title, assignee, due: None }))
+    };
+    parks(task("Call".into(), Some(long())), "an assignee has a name of 1 to 255 bytes");
+    parks(task("x".repeat(5_000), None), "the title of a task has at most 4096 bytes, not 5000");
+    let body = Some(Json("x".repeat(5 << 20)));
+    parks(
+        begins(OpKind::Webhook, Waits::Webhook(segflow_protocol::Webhook { body, ..Default::default() })),
+        "may take 4194304",
+    );
+    parks(
+        |o| {
+            o.pending.clear();
+            o.end = End::Again(Json("x".repeat(5 << 20)));
+        },
+        "the state that it hands on takes 5242880 bytes",
+    );
+}
+
+#[test]
+fn a_reason_is_cut_where_it_gets_too_long() {
+    let mut enrollment = waiting();
+    answer(&mut enrollment, TurnOutcome { end: End::Failed("ü".repeat(100_000)), ..honest() });
+    let reason = enrollment.reason.expect("a reason");
+    assert!(reason.len() <= 4_096 && reason.ends_with("ü…"), "{} bytes", reason.len());
+    assert_eq!(shortened("short".into()), "short");
+}
+
+#[test]
+fn a_user_is_not_made_larger_than_the_api_would_take() {
+    let update = |bytes: usize| Effect::Update { op: 3, patch: Json(format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes))) };
+    parks(does(OpKind::Update, Happened::Updated, update(70_000)), "the user's attributes would take 70008 bytes");
+    // Who has more already may still have less.
+    let attributes = object(json!({ "a": "x".repeat(90_000) }));
+    for (bytes, status) in [(80_000, Status::Active), (95_000, Status::Parked)] {
+        let mut outcome = honest();
+        does(OpKind::Update, Happened::Updated, update(bytes))(&mut outcome);
+        let mut enrollment = waiting();
+        let code = code(Ok(Response::Turn(outcome)));
+        enrollment.turn(&code, "ada", &attributes, DAY, DAY).expect("runs");
+        assert_eq!(enrollment.status, status, "{:?}", enrollment.reason);
+    }
+}
+
+/// In the zone that the user has when the wait begins: what this turn has made of it, or what is declared.
+#[test]
+fn a_local_time_is_of_the_zone_that_the_user_has_by_then() {
+    let nine = || Waits::Local(segflow_protocol::Local { from: 540, ..Default::default() });
+    let wake = |patch: Option<&str>, attributes: serde_json::Value, default: Option<serde_json::Value>| {
+        let mut outcome = honest();
+        begins(OpKind::Until, nine())(&mut outcome);
+        if let Some(patch) = patch {
+            let effect = Effect::Update { op: 3, patch: Json(patch.into()) };
+            does(OpKind::Update, Happened::Updated, effect)(&mut outcome);
+        }
+        let mut code = code(Ok(Response::Turn(outcome)));
+        let zone = Field { name: "zone".into(), ty: Type::String, required: false, default };
+        let manifest = Manifest { user: vec![zone], time_zone: Some("zone".into()), ..(*code.manifest).clone() };
+        code.manifest = Arc::new(manifest);
+        let mut enrollment = waiting();
+        enrollment.turn(&code, "ada", &object(attributes), DAY, DAY).expect("runs");
+        let due = enrollment.pending.iter().find(|w| w.what.op == 4).expect("it waits").due.expect("due");
+        (due - DAY) / 3_600_000
+    };
+    assert_eq!(wake(None, json!({}), None), 9);
+    assert_eq!(wake(None, json!({ "zone": "Asia/Tokyo" }), None), 24);
+    assert_eq!(wake(Some(r#"{"zone":"Europe/Berlin"}"#), json!({ "zone": "Asia/Tokyo" }), None), 8);
+    assert_eq!(wake(Some(r#"{"zone":null}"#), json!({ "zone": "Asia/Tokyo" }), Some(json!("Europe/Berlin"))), 8);
+    assert_eq!(wake(None, json!({ "zone": null }), Some(json!("Europe/Berlin"))), 8);
+}

@@ -3,10 +3,68 @@
 use segflow_protocol::{Campaign, InFlight, Mode, Reentry, Trigger};
 use serde_json::Value;
 
-use super::{Step, Stop, What};
+use super::{Fact, Step, Stop, What};
 use crate::enrollment::{Enrollment, Status};
-use crate::project::belongs;
+use crate::merge::Object;
+use crate::project::{Project, belongs};
 use crate::{Plugins, eval, ids};
+
+/// A fact by its place among others, a campaign, and whether it ends runs of it, or pauses them.
+pub(super) struct Triggering<'a> {
+    fact: usize,
+    /// When it was reported, ms UTC.
+    at: i64,
+    /// Nothing was reported before it.
+    is_first: bool,
+    campaign: &'a str,
+    ends: bool,
+}
+
+/// The facts that end or pause runs.
+pub(super) fn triggering<'a>(project: &'a Project, facts: &[Fact]) -> Vec<Triggering<'a>> {
+    let campaigns = || project.manifest.campaigns.iter().filter(|c| !(c.exits_on.is_empty() && c.pauses_on.is_empty()));
+    let mut found: Vec<Triggering<'_>> = vec![];
+    if facts.is_empty() || campaigns().next().is_none() {
+        return found;
+    }
+    for (count, (index, fact)) in facts.iter().enumerate().filter(|(_, fact)| !fact.historical).enumerate() {
+        let What::Event { name, attributes, .. } = &fact.what else { continue };
+        for campaign in campaigns() {
+            let is_one = |triggers: &[Trigger]| triggers.iter().any(|t| fires(t, project, name, attributes));
+            let ends = is_one(&campaign.exits_on);
+            if ends || is_one(&campaign.pauses_on) {
+                let (at, campaign) = (fact.at, campaign.id.as_str());
+                found.push(Triggering { fact: index, at, is_first: count == 0, campaign, ends });
+            }
+        }
+    }
+    found
+}
+
+/// The first of these facts that does something to one of these enrollments and has something before it, and when it was reported.
+pub(super) fn first_to_concern<'a>(
+    triggering: &[Triggering<'_>],
+    enrollments: impl IntoIterator<Item = &'a Enrollment>,
+    now: i64,
+) -> Option<(usize, i64)> {
+    if triggering.is_empty() {
+        return None;
+    }
+    let concerns = |of: &Triggering<'_>, e: &Enrollment| {
+        let moves = e.status == Status::Active || (of.ends && e.status.is_live());
+        // One that enters here does so after the first.
+        e.campaign == of.campaign && moves && !(of.is_first && e.version == 0)
+    };
+    let is_later = |of: &&Triggering<'_>, e: &Enrollment| !of.is_first || e.is_due(of.at.min(now));
+    let first = |e: &Enrollment| triggering.iter().find(|of| concerns(of, e)).filter(|of| is_later(of, e));
+    enrollments.into_iter().filter_map(first).map(|of| (of.fact, of.at.min(now))).min()
+}
+
+fn fires(trigger: &Trigger, project: &Project, event: &str, attributes: &Object) -> bool {
+    let Trigger::Event { name, filter } = trigger else { return false };
+    let fields = project.event_fields(name);
+    name == event && filter.as_ref().is_none_or(|cond| eval::condition(cond, attributes, fields))
+}
 
 impl Step<'_> {
     /// Events that make a user leave a campaign, or pause in it.
@@ -36,19 +94,14 @@ impl Step<'_> {
             _ => None,
         });
         let mut events = events.filter(|(event, attributes)| {
-            triggers.iter().any(|trigger| match trigger {
-                Trigger::Event { name, filter } => {
-                    let fields = self.project.event_fields(name);
-                    name == *event && filter.as_ref().is_none_or(|cond| eval::condition(cond, attributes, fields))
-                }
-                Trigger::Goal(_) => false,
-            })
+            triggers.iter().any(|trigger| fires(trigger, self.project, event, attributes))
         });
         events.next().map(|(event, _)| event.clone())
     }
 
-    /// A goal that a flow has reached makes users leave, or pause, as an event does.
-    pub(super) fn reached(&mut self, goal: &str, by: usize) {
+    /// A goal that a flow has reached makes users leave, or pause, as an event does. Whether that flow is one that has ended by it.
+    pub(super) fn reached(&mut self, goal: &str, by: usize) -> bool {
+        let mut is_over = false;
         let is_it = |trigger: &Trigger| matches!(trigger, Trigger::Goal(name) if name == goal);
         for index in 0..self.work.enrollments.len() {
             let enrollment = &self.work.enrollments[index];
@@ -58,6 +111,7 @@ impl Step<'_> {
                 if index == by {
                     // What it decided on the way to its own goal is sent.
                     self.end(index, reason);
+                    is_over = true;
                 } else {
                     self.exit(index, reason);
                 }
@@ -65,6 +119,7 @@ impl Step<'_> {
                 self.pause(index, reason);
             }
         }
+        is_over
     }
 
     pub(super) fn campaigns(&mut self) {
@@ -182,7 +237,8 @@ impl Step<'_> {
         }
     }
 
-    /// What the push under which the user is looked at for the first time does with the enrollments of earlier ones.
+    /// What the push under which the user is looked at for the first time does with the enrollments of earlier ones, and what pushes between
+    /// have said that came to nothing yet.
     pub(super) fn in_flight(&mut self, plugins: Plugins<'_>) -> Result<(), Stop> {
         if self.work.user.evaluated >= self.project.generation {
             return Ok(());
@@ -192,7 +248,7 @@ impl Step<'_> {
             if !enrollment.status.is_live() || enrollment.deployment == self.project.deployment {
                 continue;
             }
-            match self.project.in_flight(&enrollment.campaign) {
+            match self.project.in_flight(&enrollment.campaign, self.work.user.evaluated) {
                 InFlight::Pin => {}
                 InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
                 InFlight::Restart => {
@@ -244,7 +300,7 @@ impl Step<'_> {
 }
 
 /// The value at a path, as a key.
-fn key_at(path: &[String], attributes: &crate::merge::Object) -> Option<String> {
+fn key_at(path: &[String], attributes: &Object) -> Option<String> {
     let (first, rest) = path.split_first()?;
     match rest.iter().try_fold(attributes.get(first)?, |value, key| value.get(key))? {
         Value::Null => None,

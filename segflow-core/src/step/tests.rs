@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use segflow_protocol::{
     Argument, Campaign, Cond, Event, Events, Expr, Guarantee, Manifest, Measure, Mode, Request, Response, Segment,
-    Template, Test, TimeTest, Transaction, Type, Which,
+    Template, Test, TimeTest, Transaction, Trigger, Type, Which,
 };
 use serde_json::json;
 
@@ -15,6 +15,8 @@ use crate::eval::EventFact;
 use crate::flow::{self, Flow};
 use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
+
+mod order;
 
 const DAY: i64 = 86_400_000;
 const NOW: i64 = 1_000 * DAY;

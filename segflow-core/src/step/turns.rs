@@ -1,11 +1,11 @@
 //! What is waited for is matched with what has come, and flows go on.
 
-use segflow_protocol::{Ask, Effect, Events, Expr, Guarantee, Json, MAX_OPS_PER_TURN, Measure, Waits};
+use segflow_protocol::{Ask, Effect, Events, Expr, Guarantee, Json, MAX_OPS_PER_TURN, Manifest, Measure, Waits};
 use serde_json::Value;
 
 use super::{Job, JobKind, Mark, MarkKind, Step, Stop, Told, View, What};
 use crate::enrollment::{Arrival, TurnResult};
-use crate::eval::{self, Asked, Of};
+use crate::eval::{self, Asked, Of, dependencies};
 use crate::ledger::{Message, Origin};
 use crate::merge::{Object, merge};
 use crate::{Plugins, ids};
@@ -46,7 +46,7 @@ impl Step<'_> {
             }
         }
         for index in 0..self.work.enrollments.len() {
-            self.go_on(index, self.now, plugins)?;
+            self.go_on(index, self.until, plugins)?;
         }
         Ok(())
     }
@@ -69,7 +69,13 @@ impl Step<'_> {
                 return Ok(());
             }
             for (op, ask) in asks {
-                let value = self.answer(index, op, &ask)?;
+                let value = match self.answer(index, op, &ask)? {
+                    Ok(value) => value,
+                    Err(why) => {
+                        self.work.enrollments[index].park(why);
+                        return Ok(());
+                    }
+                };
                 let hops = self.work.enrollments[index].hops;
                 self.work.enrollments[index].answer(op, Arrival { at: self.now, value, hops });
             }
@@ -85,8 +91,11 @@ impl Step<'_> {
         arrivals.map(|arrival| arrival.at).max().unwrap_or(i64::MIN)
     }
 
-    /// Answers a question from the user's facts, with what the flow has changed.
-    fn answer(&mut self, index: usize, op: u64, ask: &Ask) -> Result<Json, Stop> {
+    /// Answers a question from the user's facts, with what the flow has changed; or says why it has no answer.
+    fn answer(&mut self, index: usize, op: u64, ask: &Ask) -> Result<Result<Json, String>, Stop> {
+        if let Err(why) = answerable(ask, &self.project.manifest) {
+            return Ok(Err(why));
+        }
         let value = match ask {
             Ask::Segment { id, expr: None } => Value::Bool(self.work.members.contains(id)),
             Ask::Segment { expr: Some(expr), .. } => {
@@ -119,7 +128,7 @@ impl Step<'_> {
                 Value::String(arm)
             }
         };
-        Ok(Json(value.to_string()))
+        Ok(Ok(Json(value.to_string())))
     }
 
     /// Whether the events that are asked about are loaded.
@@ -161,7 +170,11 @@ impl Step<'_> {
                     let what = MarkKind::Goal(name.clone());
                     self.decision.marks.push(Mark { enrollment, campaign, op, what });
                     self.converted(index, op, &name);
-                    self.reached(&name, index);
+                    if self.reached(&name, index) {
+                        // What its code does after that does not happen any more.
+                        self.work.enrollments[index].end_with(op);
+                        return;
+                    }
                 }
             }
         }
@@ -179,6 +192,23 @@ impl Step<'_> {
             guarantee: campaign.map_or(Guarantee::AtMostOnce, |c| c.guarantee),
             created_at: self.now,
         });
+    }
+}
+
+/// Whether a project knows the segments that a question is about: who is in one that is not there cannot be said.
+pub fn answerable(ask: &Ask, manifest: &Manifest) -> Result<(), String> {
+    let Ask::Segment { id, expr } = ask else { return Ok(()) };
+    let known = |id: &str| manifest.segments.iter().any(|segment| segment.id == id);
+    let asked: Vec<String> = match expr.as_ref().map(Json::read::<Expr>) {
+        None => vec![id.clone()],
+        Some(Ok(expr)) => dependencies(&expr).segments.into_iter().collect(),
+        Some(Err(e)) => return Err(format!("the rule of segment `{id}` cannot be read: {e}")),
+    };
+    match asked.iter().find(|id| !known(id)) {
+        None => Ok(()),
+        Some(missing) => Err(format!(
+            "it asks about segment `{missing}`, which the project does not have: put it there with `.segments([…])`"
+        )),
     }
 }
 

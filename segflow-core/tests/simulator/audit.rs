@@ -80,6 +80,11 @@ impl Audit {
     /// A decision was committed; `now` are the user's enrollments just before.
     pub fn committed(&mut self, memory: &Memory, now: &Enrollments, taking: &Taking<'_>, known: &Known) {
         let Taking { project, work, decision, at, before, .. } = *taking;
+        let all = of_user(memory, &decision.user);
+        Movement { project, work, decision, before, after: &all, members: &work.members, at }.leaves_facts();
+        let mut part = work.clone();
+        part.facts.truncate(decision.consumed.len());
+        let (work, taking) = (&part, &Taking { work: &part, ..*taking });
         let (stored, _) = memory.load(&decision.user, &[], at).expect("the user is there");
         equal(&stored.user.incarnation, &work.user.incarnation, "nothing is decided about who was erased");
         equal(&stored.user.seq, &(work.user.seq + decision.consumed.len() as i64), "a user's seq is dense");
@@ -113,7 +118,8 @@ impl Audit {
                     pushes.push(format!("push {}: {moves}", policy.name()));
                 }
                 let turns = taking.trace.iter().filter(|t| t.seed == ids::seed(&e.id)).collect();
-                let taken = Taken { history: &history, from, now: at, is_old: old.is_some(), turns, answers: &answers };
+                let (is_old, goals) = (old.is_some(), movement.ending_goals(e));
+                let taken = Taken { history: &history, from, now: at, is_old, turns, goals, answers: &answers };
                 let was = old.map_or(Status::Active, |old| old.status);
                 let did = run.stepped(e, if restarted { Status::Active } else { was }, &taken);
                 if let Some(old) = old {

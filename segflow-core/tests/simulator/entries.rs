@@ -89,7 +89,7 @@ impl Movement<'_> {
     /// What a push does with it.
     pub fn policy(&self, e: &Enrollment) -> Option<InFlight> {
         let moves = self.is_fresh() && e.deployment != self.project.deployment;
-        moves.then(|| self.project.in_flight.get(&e.campaign).copied().unwrap_or(InFlight::Pin))
+        moves.then(|| self.project.in_flight(&e.campaign, self.work.user.evaluated))
     }
 
     /// Whether the reason is that a goal was reached.
@@ -100,13 +100,36 @@ impl Movement<'_> {
         goal.is_some() && e.reason.as_deref().is_some_and(|why| why.starts_with("reached the goal "))
     }
 
+    /// The goals that end it.
+    pub fn ending_goals(&self, e: &Enrollment) -> BTreeSet<String> {
+        let exits_on = self.campaign(&e.campaign).map_or(&[][..], |c| &c.exits_on);
+        let goal = |trigger: &Trigger| match trigger {
+            Trigger::Goal(name) => Some(name.clone()),
+            Trigger::Event { .. } => None,
+        };
+        exits_on.iter().filter_map(goal).collect()
+    }
+
     /// Whether it has reached a goal of its own that ends it.
     pub fn has_goal(&self, e: &Enrollment) -> bool {
-        let exits_on = self.campaign(&e.campaign).map_or(&[][..], |c| &c.exits_on);
-        self.decision.marks.iter().any(|mark| {
-            let MarkKind::Goal(goal) = &mark.what else { return false };
-            mark.enrollment == e.id && exits_on.iter().any(|t| matches!(t, Trigger::Goal(name) if name == goal))
-        })
+        let ends = self.ending_goals(e);
+        self.decision
+            .marks
+            .iter()
+            .any(|mark| mark.enrollment == e.id && matches!(&mark.what, MarkKind::Goal(goal) if ends.contains(goal)))
+    }
+
+    /// Facts are left for the next step only if the first of them ends or pauses something, and something was reported or due before it.
+    pub fn leaves_facts(&self) {
+        let taken = self.decision.consumed.len();
+        let Some(next) = self.work.facts.get(taken) else { return };
+        let triggers = self.project.manifest.campaigns.iter().flat_map(|c| c.exits_on.iter().chain(&c.pauses_on));
+        let alone = Work { facts: vec![next.clone()], ..self.work.clone() };
+        let event = Movement { work: &alone, ..*self }.happened(&triggers.cloned().collect::<Vec<_>>()).is_some();
+        let is_due = |e: &Enrollment| e.is_due(next.at.min(self.at));
+        let is_later =
+            self.work.facts[..taken].iter().any(|fact| !fact.historical) || self.work.enrollments.iter().any(is_due);
+        holds(event && is_later, "facts are taken up together", || format!("{next:?}"));
     }
 
     fn is_looked_at(&self, campaign: &Campaign) -> bool {

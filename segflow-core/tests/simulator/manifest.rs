@@ -113,6 +113,11 @@ fn plain_campaign(rng: &mut Rng, id: String, everyone: &str) -> Campaign {
     if rng.chance(20) {
         campaign.exits_on.push(Trigger::Goal(rng.pick(&GOALS).into()));
     }
+    for triggers in [&mut campaign.exits_on, &mut campaign.pauses_on] {
+        if rng.chance(15) {
+            triggers.push(Trigger::Event { name: rng.pick(&EVENTS).into(), filter: None });
+        }
+    }
     campaign
 }
 

@@ -2,7 +2,7 @@
 //! the user's facts as committed. Facts have positions: the first is 0, and a wait that begins at position 3 may be ended by the
 //! fact at 3 and those after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::{Enrollment, Status};
 use segflow_core::merge::Object;
@@ -61,6 +61,8 @@ pub struct Taken<'a> {
     /// Whether it was there before the step: one that enters waits for later facts only.
     pub is_old: bool,
     pub turns: Vec<&'a Traced>,
+    /// The goals that end it.
+    pub goals: BTreeSet<String>,
     /// Whether a question may be answered with that.
     pub answers: &'a dyn Fn(&Enrollment, &Wait, &Value) -> bool,
 }
@@ -177,10 +179,17 @@ impl Run {
                 moment.0 = moment.0.max(taken.elapsed(self.since));
             }
             self.match_up(new, &done, turn, taken, zone.as_deref(), &mut moment, &mut did);
-            did.effects.extend(done.effects.iter().cloned());
+            // What comes after a goal that ends it does not happen.
+            let goal =
+                done.effects.iter().find(|e| matches!(e, Effect::Goal { name, .. } if taken.goals.contains(name)));
+            let last = goal.map(Effect::op);
+            let happens = |effect: &&Effect| last.is_none_or(|last| effect.op() <= last);
+            did.effects.extend(done.effects.iter().filter(happens).cloned());
             did.logs.extend(done.logs.iter().cloned());
-            did.entries.extend(done.entries.iter().cloned());
-            self.entries += done.entries.len();
+            let entries = last.and_then(|last| done.entries.iter().position(|entry| entry.op == last));
+            let entries = entries.map_or(done.entries.len(), |last| last + 1);
+            did.entries.extend(done.entries[..entries].iter().cloned());
+            self.entries += entries;
             self.walk = Some(walk);
             match end {
                 End::Waiting => {

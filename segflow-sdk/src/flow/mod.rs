@@ -207,7 +207,14 @@ impl<U: Attributes, S> Flow<U, S> {
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
     pub fn emit<E: Event>(&self, event: &E) -> impl Future<Output = ()> + use<U, S, E> {
-        self.inner.emit(E::NAME, Json(schema::to_value(event).to_string()))
+        let attributes = schema::written(E::NAME, event).unwrap_or_else(|why| self.failing(why));
+        self.inner.emit(E::NAME, attributes)
+    }
+
+    /// The turn stops here: it comes to nothing what stands in for the value that could not be had.
+    fn failing(&self, why: String) -> Json {
+        self.inner.fail(why);
+        Json("{}".into())
     }
 
     /// Calls somebody else's server and waits for the answer. An error is for the flow to handle, or to pass on with `?`.
@@ -226,7 +233,11 @@ impl<U: Attributes, S> Flow<U, S> {
     #[track_caller]
     #[must_use = "nothing happens until it is awaited"]
     pub fn webhook(&self, webhook: Webhook) -> impl Future<Output = Result<Answer, WebhookError>> + use<U, S> {
-        let (flow, op) = (self.inner.clone(), self.inner.webhook(webhook.protocol()));
+        let webhook = webhook.protocol().unwrap_or_else(|why| {
+            self.inner.fail(why);
+            segflow_protocol::Webhook::default()
+        });
+        let (flow, op) = (self.inner.clone(), self.inner.webhook(webhook));
         async move {
             match op.await {
                 Some(came) => typed::<Came>(&flow, &came, || "the answer of a webhook".into()).await.into(),
@@ -364,7 +375,8 @@ impl<U: Attributes, S: Serialize + DeserializeOwned + Default> Flow<U, S> {
     /// ```
     #[track_caller]
     pub fn continue_as_new(&self, state: S) -> Never {
-        self.inner.again(Json(schema::to_value(&state).to_string()))
+        let state = schema::written("the state", &state).unwrap_or_else(|why| self.failing(why));
+        self.inner.again(state)
     }
 }
 

@@ -30,9 +30,9 @@ pub struct WithHoldout {
 }
 
 impl Experiment {
-    /// Keeps so many percent of the users out, to be compared with: for them it returns `None`.
+    /// Keeps so many percent of the users out, at most all 100, to be compared with: for them it returns `None`.
     pub fn holdout(self, percent: u32) -> WithHoldout {
-        WithHoldout { experiment: self, percent: percent.min(100) }
+        WithHoldout { experiment: self, percent }
     }
 }
 
@@ -54,6 +54,14 @@ impl IntoFuture for WithHoldout {
     #[track_caller]
     fn into_future(self) -> Self::IntoFuture {
         let WithHoldout { experiment: Experiment { flow, name, arms }, percent } = self;
+        let wrong = match percent {
+            0..=100 if arms.contains(&HOLDOUT) => Some(format!("`{name}` has an arm of the name of its holdout")),
+            0..=100 => None,
+            _ => Some(format!("`{name}` keeps out {percent} percent: 100 are all")),
+        };
+        if let Some(why) = wrong {
+            return Box::pin(async move { stop(&flow, why).await });
+        }
         let count = arms.len() as u32;
         let mut weights: Vec<_> = arms.into_iter().map(|arm| (arm, 100 - percent)).collect();
         weights.push((HOLDOUT, percent * count));

@@ -13,7 +13,11 @@ use crate::{Duration, schema, seconds};
 /// 425, 429 or 5xx: at least once. A header `Idempotency-Key` is the same on every attempt. Private addresses are refused unless the
 /// server allows them; redirects are not followed; an answer is cut at 64 KiB.
 #[must_use = "it is sent with `flow.webhook(…).await`"]
-pub struct Webhook(protocol::Webhook);
+pub struct Webhook {
+    request: protocol::Webhook,
+    /// What is wrong with it.
+    wrong: Option<String>,
+}
 
 impl Webhook {
     /// A `POST`; ten seconds for each of five attempts.
@@ -29,47 +33,51 @@ impl Webhook {
     /// Any other method.
     pub fn method(method: &str, url: impl Into<String>) -> Webhook {
         let timeout = seconds(10).as_millis();
-        Webhook(protocol::Webhook {
+        let request = protocol::Webhook {
             method: method.into(),
             url: url.into(),
             timeout,
             attempts: 5,
             ..protocol::Webhook::default()
-        })
+        };
+        Webhook { request, wrong: None }
     }
 
     /// The body, as JSON.
     pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Webhook {
-        self.0.body = Some(protocol::Json(schema::to_value(body).to_string()));
+        match schema::written("the body of a webhook", body) {
+            Ok(body) => self.request.body = Some(body),
+            Err(why) => self.wrong = Some(why),
+        }
         self
     }
 
     /// A header.
     pub fn header(mut self, name: &str, value: &str) -> Webhook {
-        self.0.headers.push((name.into(), value.into()));
+        self.request.headers.push((name.into(), value.into()));
         self
     }
 
     /// A header whose value is a secret of the server: `.secret("Authorization", "CRM_AUTHORIZATION")`.
     pub fn secret(mut self, header: &str, name: &str) -> Webhook {
-        self.0.secrets.push((header.into(), name.into()));
+        self.request.secrets.push((header.into(), name.into()));
         self
     }
 
     /// How long one attempt may take; at most a minute.
     pub fn timeout(mut self, timeout: Duration) -> Webhook {
-        self.0.timeout = timeout.as_millis();
+        self.request.timeout = timeout.as_millis();
         self
     }
 
     /// How often it is tried; 1 to 20.
     pub fn attempts(mut self, attempts: u32) -> Webhook {
-        self.0.attempts = attempts;
+        self.request.attempts = attempts;
         self
     }
 
-    pub(super) fn protocol(self) -> protocol::Webhook {
-        self.0
+    pub(super) fn protocol(self) -> Result<protocol::Webhook, String> {
+        self.wrong.map_or(Ok(self.request), Err)
     }
 }
 

@@ -320,15 +320,57 @@ fn tasks_are_done_by_people_or_given_up() {
 fn goals_are_counted_and_end_campaigns() {
     async fn flow(flow: Flow<Shopper>) {
         flow.wait_for::<Bought>().await;
+        flow.send(hello(1, "on the way")).await;
         flow.goal("bought").await;
-        flow.send(hello(1, "x")).await;
+        flow.send(hello(2, "an upsell")).await;
+        flow.goal("more").await;
         flow.wait(days(1)).await;
         flow.log("never");
     }
     let mut run = with(Campaign::new("flow", flow).exits_on_goal("bought")).user("ada", ada());
     run.emit("ada", &Bought { value: 1.0 });
     assert_eq!((run.goals("ada"), run.status("ada", "flow")), (vec!["bought"], Some(Status::Exited)));
-    assert_eq!(run.sent("hello").len(), 1, "what it decided on the way to its own goal is sent");
+    assert_eq!(
+        run.sent("hello").subjects(),
+        ["Hello Ada, 1"],
+        "what comes before the goal is sent, and nothing after it"
+    );
+}
+
+/// What serde takes and JSON does not is said, and not sent as `null`.
+#[test]
+fn what_is_no_json_stops_a_flow() {
+    use std::collections::BTreeMap;
+    #[derive(Serialize, Deserialize, Default)]
+    struct Pairs(BTreeMap<(u8, u8), u8>);
+    async fn hook(flow: Flow<Shopper>) -> Result<(), WebhookError> {
+        let pairs = Pairs(BTreeMap::from([((1, 2), 3)]));
+        flow.webhook(Webhook::post("https://crm.example/").json(&pairs)).await?;
+        Ok(())
+    }
+    async fn again(flow: Flow<Shopper, Pairs>) {
+        flow.continue_as_new(Pairs(BTreeMap::from([((1, 2), 3)]))).await;
+    }
+    let run = Run::new(shop(hook)).user("ada", ada());
+    let because = |run: &Run<Shopper>| run.reason("ada", "main").map(str::to_string).unwrap_or_default();
+    assert_eq!(run.status("ada", "main"), Some(Status::Parked));
+    assert_eq!(because(&run), "the body of a webhook cannot be written as JSON: key must be a string");
+    let run = with(Campaign::new("main", again)).user("ada", ada());
+    assert_eq!(because(&run), "the state cannot be written as JSON: key must be a string");
+}
+
+#[test]
+fn a_holdout_that_makes_no_sense_stops_a_flow() {
+    async fn too_many(flow: Flow<Shopper>) {
+        flow.experiment("subject", ["a", "b"]).holdout(150).await;
+    }
+    async fn twice(flow: Flow<Shopper>) {
+        flow.experiment("subject", ["a", "holdout"]).holdout(10).await;
+    }
+    let run = Run::new(shop(too_many)).user("ada", ada());
+    assert_eq!(run.reason("ada", "main"), Some("`subject` keeps out 150 percent: 100 are all"));
+    let run = Run::new(shop(twice)).user("ada", ada());
+    assert_eq!(run.reason("ada", "main"), Some("`subject` has an arm of the name of its holdout"));
 }
 
 #[test]

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use segflow_core::enrollment::Enrollment;
 use segflow_core::project;
 use segflow_core::protocol::{
-    Campaign, Effect, End, Json, Mailbox, Manifest, Problem, Request, Response, Rule, Turn, Type,
+    Campaign, Effect, End, Json, Mailbox, Manifest, Problem, Request, Response, Rule, Turn, TurnOutcome, Type, Waits,
 };
+use segflow_core::step::answerable;
 use segflow_core::{Plugin, PluginError};
 use serde_json::{Map, Value, json};
 
 use crate::store::db::Db;
 use crate::store::segments;
+use crate::webhooks;
 
 /// Asks a module what it declares.
 pub fn describe(plugin: &dyn Plugin) -> Result<Manifest, Problem> {
@@ -131,19 +134,7 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
             End::Failed(_) if manifest.user.iter().any(|f| f.required && f.ty == Type::Any) => return None,
             End::Failed(why) => ("flow_fails", format!("its flow fails before its first wait: {why}")),
             End::Diverged(d) => ("flow_fails", format!("its flow does not do the same twice: {d}")),
-            End::Waiting | End::Done | End::Exited(_) | End::Again(_) => {
-                let template = |id: &str| manifest.templates.iter().any(|t| t.id == id);
-                let campaign = |id: &str| manifest.campaigns.iter().any(|c| c.id == id);
-                outcome.effects.iter().find_map(|effect| match effect {
-                    Effect::Send { template: id, .. } if !template(id) => {
-                        Some(("unknown_template", format!("its flow sends template `{id}`, which is not there")))
-                    }
-                    Effect::Start { campaign: id, .. } | Effect::Stop { campaign: id, .. } if !campaign(id) => {
-                        Some(("unknown_campaign", format!("its flow names campaign `{id}`, which is not there")))
-                    }
-                    _ => None,
-                })?
-            }
+            End::Waiting | End::Done | End::Exited(_) | End::Again(_) => first_turn(outcome, manifest, campaign, now)?,
         },
         Ok(Response::Refused(why)) => ("flow_fails", why),
         Ok(_) => ("flow_fails", "the plugin answered something else than a turn".into()),
@@ -153,6 +144,48 @@ fn try_flow(plugin: &dyn Plugin, manifest: &Manifest, campaign: &Campaign, now: 
     Some(Problem { code: code.into(), message, place: Some(format!("campaign {}", campaign.id)) })
 }
 
+/// What is wrong with what a flow does and waits for in its first turn: a code, and why.
+fn first_turn(outcome: TurnOutcome, manifest: &Manifest, of: &Campaign, now: i64) -> Option<(&'static str, String)> {
+    let template = |id: &str| manifest.templates.iter().any(|t| t.id == id);
+    let campaign = |id: &str| manifest.campaigns.iter().any(|c| c.id == id);
+    for effect in &outcome.effects {
+        match effect {
+            Effect::Send { template: id, .. } if !template(id) => {
+                return Some(("unknown_template", format!("its flow sends template `{id}`, which is not there")));
+            }
+            Effect::Start { campaign: id, .. } | Effect::Stop { campaign: id, .. } if !campaign(id) => {
+                return Some(("unknown_campaign", format!("its flow names campaign `{id}`, which is not there")));
+            }
+            _ => {}
+        }
+    }
+    for pending in &outcome.pending {
+        let wrong = match &pending.waits {
+            Waits::Ask(ask) => answerable(ask, manifest).err().map(|why| ("unknown_segment", why)),
+            Waits::Webhook(request) => {
+                webhooks::wrong(request).filter(|why| !is_made_up(why)).map(|why| ("bad_webhook", why))
+            }
+            _ => None,
+        };
+        if let Some((code, why)) = wrong {
+            return Some((code, format!("{why} ({})", pending.source)));
+        }
+    }
+    let attributes = sample(manifest);
+    let attributes = attributes.as_object().expect("it is one");
+    let new = Enrollment::new("sample".into(), &of.id, 1, "", now, 0);
+    let why = new.try_first(outcome, manifest, attributes, now).err().filter(|why| !is_made_up(why))?;
+    Some(("flow_fails", format!("its flow fails at its first wait: {why}")))
+}
+
+/// Whether it may be for want of a real user that something is wrong: of an attribute that is made up, or is not there.
+fn is_made_up(why: &str) -> bool {
+    why.contains(TEXT) || why.contains("``")
+}
+
+/// What every text of the user who is made up says.
+const TEXT: &str = "sample@example.com";
+
 /// A user with something in every required attribute.
 fn sample(manifest: &Manifest) -> Value {
     fn value(ty: &Type) -> Option<Value> {
@@ -160,7 +193,7 @@ fn sample(manifest: &Manifest) -> Value {
             Type::Bool => json!(false),
             Type::Integer => json!(1),
             Type::Number => json!(1.5),
-            Type::String => json!("sample@example.com"),
+            Type::String => json!(TEXT),
             Type::List(_) => json!([]),
             Type::Any => return None,
         })

@@ -85,25 +85,64 @@ async fn commit_group(tx: &mut Tx, group: Arc<Group>) -> Result<Vec<bool>> {
     Ok(holds)
 }
 
-/// Parks enrollments, given with their versions, whose decision cannot be stored. Their facts stay in the inbox: the next decision
-/// about the user goes without them.
-pub async fn park(db: &Db, incarnation: &str, enrollments: Vec<(String, i64)>, reason: String, now: i64) -> Result<()> {
+/// Parks the enrollments of a decision that cannot be stored, also those that it would have begun. Its facts stay in the inbox: the next
+/// decision about the user goes without these flows.
+pub async fn park(db: &Db, incarnation: &str, decision: &Decision, reason: String, now: i64) -> Result<()> {
     let incarnation = incarnation.to_string();
+    let Decision { workspace, user, incarnation: of_user, .. } = decision;
+    let names = (workspace.clone(), user.clone(), of_user.clone());
+    let enrollments = Arc::new(decision.enrollments.clone());
     db.write(move |tx| {
-        let (incarnation, enrollments, reason) = (incarnation.clone(), enrollments.clone(), reason.clone());
+        let (incarnation, reason, enrollments) = (incarnation.clone(), reason.clone(), enrollments.clone());
+        let (workspace, user, of_user) = names.clone();
         Box::pin(async move {
             fence::hold(tx, &incarnation).await?;
-            for (id, version) in enrollments {
-                let sql = "UPDATE enrollments SET status = 'parked', reason = ?, wake_at = NULL, version = version + 1, \
-                           updated_at = ? WHERE id = ? AND version = ?";
-                if tx.run(sql, args![&reason, now, &id, version]).await? > 0 {
-                    tell_parked(tx, &id, &reason, now).await?;
+            let lock = for_update(tx.kind());
+            let sql = format!("SELECT incarnation FROM users WHERE workspace = ? AND id = ?{lock}");
+            let row = tx.row(sql, args![&workspace, &user]).await?;
+            if row.map(|row| row.text(0)).transpose()? != Some(of_user) {
+                return Ok(());
+            }
+            for enrollment in enrollments.iter() {
+                let Enrollment { id, version, .. } = enrollment;
+                let parked = match version {
+                    0 => park_new(tx, &workspace, &user, enrollment, &reason, now).await?,
+                    _ => {
+                        let sql = "UPDATE enrollments SET status = 'parked', reason = ?, wake_at = NULL, \
+                                   version = version + 1, updated_at = ? WHERE id = ? AND version = ?";
+                        tx.run(sql, args![&reason, now, id, *version]).await? > 0
+                    }
+                };
+                if parked {
+                    tell_parked(tx, id, &reason, now).await?;
                 }
             }
             Ok(())
         })
     })
     .await
+}
+
+/// One that has not begun stands there as it was before its first turn, of which nothing can be kept: it can be resumed or removed.
+async fn park_new(
+    tx: &mut Tx,
+    workspace: &str,
+    user: &str,
+    decided: &Enrollment,
+    reason: &str,
+    now: i64,
+) -> Result<bool> {
+    let sql = "SELECT id FROM enrollments WHERE id = ?";
+    if tx.row(sql, args![&decided.id]).await?.is_some() {
+        return Ok(false);
+    }
+    let Enrollment { id, campaign, run, deployment, started_at, .. } = decided;
+    let (key, by_hand) = (decided.key.clone(), decided.by_hand);
+    let new = Enrollment::new(id.clone(), campaign, *run, deployment, *started_at, 0);
+    let mut parked = Enrollment { key, by_hand, ..new };
+    parked.park(reason);
+    write_enrollments_of(tx, workspace, &[(user, &parked)], now).await?;
+    Ok(true)
 }
 
 struct Locked {
@@ -309,6 +348,11 @@ async fn write_jobs(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()
     insert(tx, &MARKS, marks).await?;
     for (enrollment, ops) in good.iter().flat_map(|d| &d.dropped).filter(|(_, ops)| !ops.is_empty()) {
         drop_jobs(tx, enrollment, ops, group.now).await?;
+    }
+    // Also what it has begun in this very step.
+    let paused = good.iter().flat_map(|d| &d.enrollments).filter(|e| e.status == Status::Paused);
+    for enrollment in paused {
+        webhooks::pause(tx, &enrollment.id, group.now).await?;
     }
     Ok(())
 }

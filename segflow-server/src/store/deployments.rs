@@ -69,10 +69,19 @@ pub async fn of_generation(db: &Db, workspace: &str, generation: i64) -> Result<
     db.read_one(sql, args![workspace, generation]).await?.as_ref().map(read).transpose()
 }
 
+/// What the deployments before a generation have said about those in flight, by their generations.
+pub async fn words_before(db: &Db, workspace: &str, generation: i64) -> Result<Vec<(i64, BTreeMap<String, InFlight>)>> {
+    let sql = "SELECT generation, in_flight FROM deployments \
+               WHERE workspace = ? AND generation < ? AND in_flight IS NOT NULL AND in_flight <> '{}'";
+    let rows = db.read(sql, args![workspace, generation]).await?;
+    rows.iter().map(|row| Ok((row.int(0)?, json(&row.text(1)?)?))).collect()
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::Internal(format!("a stored deployment cannot be read: {e}")))
+}
+
 fn read(row: &Row) -> Result<Deployment> {
-    fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
-        serde_json::from_str(text).map_err(|e| Error::Internal(format!("a stored deployment cannot be read: {e}")))
-    }
     Ok(Deployment {
         id: row.text(0)?,
         workspace: row.text(1)?,

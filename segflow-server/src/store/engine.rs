@@ -26,37 +26,78 @@ const FACTS: usize = 1_000;
 /// Users with something to do, by workspace.
 pub type Busy = BTreeMap<String, BTreeSet<String>>;
 
+/// The most rows that are read at once to find somebody behind those who are left alone.
+const PAGE: usize = 16_384;
+
 /// Finds at most about `limit` users of these buckets for whom something is new, and as many for whom something is due, those of bucket
 /// `first` and after it before the others. With them the bucket to begin with the next time: when more is due than can be done, all
-/// have their turn.
-pub async fn busy(db: &Db, buckets: &BTreeSet<u16>, first: u16, now: i64, limit: usize) -> Result<(Busy, Busy, u16)> {
+/// have their turn. Who is to be left alone is read past, so that they hide nobody.
+pub async fn busy(
+    db: &Db,
+    buckets: &BTreeSet<u16>,
+    first: u16,
+    now: i64,
+    limit: usize,
+    alone: &Busy,
+) -> Result<(Busy, Busy, u16)> {
+    let is_alone = |workspace: &str, user: &str| alone.get(workspace).is_some_and(|users| users.contains(user));
     let (mut told, mut due) = (Busy::new(), Busy::new());
-    let rows = if buckets.len() == usize::from(BUCKETS) {
-        db.read("SELECT workspace, user_id FROM inbox ORDER BY id LIMIT ?", args![limit as i64]).await?
-    } else {
-        let sql = format!("SELECT workspace, user_id FROM inbox WHERE bucket IN ({{}}) ORDER BY id LIMIT {limit}");
-        select_in(&mut On::Db(db), &sql, &[], &numbers(buckets.iter())).await?
-    };
-    for row in rows {
-        told.entry(row.text(0)?).or_default().insert(row.text(1)?);
+    let (mut after, mut found, mut size) = (0, 0, limit);
+    loop {
+        let rows = if buckets.len() == usize::from(BUCKETS) {
+            let sql = "SELECT id, workspace, user_id FROM inbox WHERE id > ? ORDER BY id LIMIT ?";
+            db.read(sql, args![after, size as i64]).await?
+        } else {
+            let sql = format!(
+                "SELECT id, workspace, user_id FROM inbox WHERE id > ? AND bucket IN ({{}}) ORDER BY id LIMIT {size}"
+            );
+            select_in(&mut On::Db(db), &sql, &args![after], &numbers(buckets.iter())).await?
+        };
+        for row in &rows {
+            let (workspace, user) = (row.text(1)?, row.text(2)?);
+            after = row.int(0)?;
+            if !is_alone(&workspace, &user) {
+                found += 1;
+                told.entry(workspace).or_default().insert(user);
+            }
+        }
+        if found >= limit || rows.len() < size {
+            break;
+        }
+        size = (2 * size).min(PAGE);
     }
     let mut next = 0;
     for (table, at) in [("enrollments", "wake_at"), ("flips", "flip_at")] {
-        let mut rows = vec![];
+        let mut found = vec![];
         for part in [numbers(buckets.range(first..)), numbers(buckets.range(..first))] {
-            let left = limit - rows.len().min(limit);
-            if left > 0 && !part.is_empty() {
+            let left = limit - found.len().min(limit);
+            if left == 0 || part.is_empty() {
+                continue;
+            }
+            // They come in no order from which one could go on, so more are read until enough of them are to be worked for.
+            let mut size = left;
+            loop {
                 let sql = format!(
-                    "SELECT workspace, user_id, bucket FROM {table} WHERE {at} <= ? AND bucket IN ({{}}) LIMIT {left}"
+                    "SELECT workspace, user_id, bucket FROM {table} WHERE {at} <= ? AND bucket IN ({{}}) LIMIT {size}"
                 );
-                rows.extend(select_in(&mut On::Db(db), &sql, &args![now], &part).await?);
+                let rows = select_in(&mut On::Db(db), &sql, &args![now], &part).await?;
+                let is_all = rows.len() < size;
+                let rows = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)? as u16)));
+                let mut rows = rows.collect::<Result<Vec<_>>>()?;
+                rows.retain(|(workspace, user, _)| !is_alone(workspace, user));
+                if is_all || rows.len() >= left {
+                    rows.truncate(left);
+                    found.extend(rows);
+                    break;
+                }
+                size *= 2;
             }
         }
-        if let Some(last) = rows.last().filter(|_| rows.len() >= limit) {
-            next = last.int(2)? as u16;
+        if let Some((.., bucket)) = found.last().filter(|_| found.len() >= limit) {
+            next = *bucket;
         }
-        for row in rows {
-            due.entry(row.text(0)?).or_default().insert(row.text(1)?);
+        for (workspace, user, _) in found {
+            due.entry(workspace).or_default().insert(user);
         }
     }
     Ok((told, due, next))

@@ -5,7 +5,7 @@ use segflow_core::protocol::{Cut, Journal, Json, decode, encode};
 
 use super::db::{Db, Row, Tx};
 use super::decide::{cancel_messages, drop_jobs, parse_status, write_enrollments_of};
-use super::{Error, Result, for_update, news};
+use super::{Error, Result, for_update, news, webhooks};
 use crate::args;
 
 /// What [`read`] reads, in this order.
@@ -151,8 +151,10 @@ async fn act_in(
     if act != Act::Resume {
         cancel_messages(tx, id, by, !listeners.is_empty(), now).await?;
     }
-    if matches!(act, Act::Restart | Act::Remove) {
-        drop_jobs(tx, id, &ops, now).await?;
+    match act {
+        Act::Restart | Act::Remove => drop_jobs(tx, id, &ops, now).await?,
+        Act::Pause => webhooks::pause(tx, id, now).await?,
+        Act::Resume => webhooks::resume(tx, id, now).await?,
     }
     write_enrollments_of(tx, workspace, &[(user.as_str(), &enrollment)], now).await?;
     let told = [news::started, news::ended].map(|of| of(&user, &enrollment, Some(status), now));

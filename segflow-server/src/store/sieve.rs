@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use segflow_core::eval;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
-use segflow_core::protocol::{Cond, Events, Expr, InFlight, Manifest, Measure, Rule, Segment, Test, TimeTest};
+use segflow_core::protocol::{Cond, Events, Expr, Manifest, Measure, Rule, Segment, Test, TimeTest};
 use serde_json::Value as Json;
 
 use super::db::{Kind, Value};
@@ -110,7 +110,7 @@ pub fn sieve(kind: Kind, workspace: &str, old: &Manifest, seen: i64, new: &Proje
             parts.push(Who::all(campaign.segments.iter().map(|id| scope.member(id))));
         }
     }
-    live.extend(new.in_flight.iter().filter(|(_, policy)| **policy != InFlight::Pin).map(|(id, _)| id.as_str()));
+    live.extend(new.moving(seen));
     if !live.is_empty() {
         let live: Vec<&str> = live.into_iter().collect();
         parts.push(scope.has("enrollments", "campaign", &live, " AND t.status IN ('active', 'parked', 'paused')"));

@@ -6,10 +6,10 @@ use segflow_core::ids;
 use segflow_core::step::Job;
 use segflow_protocol::Webhook;
 
-use super::db::{Db, Value};
+use super::db::{Db, Row, Tx, Value};
 use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
-use super::{Error, Result, fence, for_update};
+use super::{Error, Result, fence, for_share, for_update};
 use crate::args;
 
 /// A request that is to be made now.
@@ -22,6 +22,32 @@ pub struct Call {
     /// Counted from 1.
     pub attempt: u32,
     pub request: Webhook,
+}
+
+/// The longest time that one attempt is given, in ms.
+const LONGEST: i64 = 60_000;
+
+/// How long one attempt of a request may take, in ms.
+pub fn patience(request: &Webhook) -> i64 {
+    request.timeout.clamp(1, LONGEST)
+}
+
+/// A request that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub workspace: String,
+    pub enrollment: String,
+    pub op: u64,
+    pub url: String,
+    pub due_at: i64,
+}
+
+/// A place in the queue of a bucket: after this request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    pub due_at: i64,
+    pub enrollment: String,
+    pub op: u64,
 }
 
 /// What became of an attempt.
@@ -52,12 +78,40 @@ pub fn row(workspace: &str, user: &str, bucket: u16, job: &Job, request: &Webhoo
     ]
 }
 
-/// The requests of these buckets that are due: enrollment and operation.
-pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
+/// What is read of a request that is due, of a workspace that is not held. Only the address of what can be long.
+const OF_DUE: &str = "SELECT workspace, enrollment, op, JSON_EXTRACT(request, '$.url'), due_at FROM webhooks \
+                      WHERE workspace NOT IN (SELECT id FROM workspaces WHERE held_at IS NOT NULL) AND due_at <= ?";
+
+/// Requests of these buckets that are due, the first of those that were read first.
+pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<Due>> {
     let list: Vec<Value> = buckets.iter().map(|b| Value::from(*b)).collect();
-    let sql = format!("SELECT enrollment, op FROM webhooks WHERE due_at <= ? AND bucket IN ({{}}) LIMIT {limit}");
+    let sql = format!("{OF_DUE} AND bucket IN ({{}}) LIMIT {limit}");
     let rows = select_in(&mut On::Db(db), &sql, &args![now], &list).await?;
-    rows.iter().take(limit).map(|row| Ok((row.text(0)?, row.int(1)? as u64))).collect()
+    let mut due = rows.iter().map(read_due).collect::<Result<Vec<_>>>()?;
+    due.sort_by_key(|due| due.due_at);
+    Ok(due)
+}
+
+/// Those of one bucket after a place, in order.
+pub async fn due_after(db: &Db, bucket: u16, place: &Place, now: i64, limit: usize) -> Result<Vec<Due>> {
+    let Place { due_at, enrollment, op } = place;
+    let sql = format!(
+        "{OF_DUE} AND bucket = ? AND due_at >= ? AND (due_at > ? OR enrollment > ? OR (enrollment = ? AND op > ?)) \
+         ORDER BY due_at, enrollment, op LIMIT {limit}"
+    );
+    let args = args![now, bucket, *due_at, *due_at, enrollment, enrollment, *op as i64];
+    db.read(sql, args).await?.iter().map(read_due).collect()
+}
+
+fn read_due(row: &Row) -> Result<Due> {
+    Ok(Due {
+        workspace: row.text(0)?,
+        enrollment: row.text(1)?,
+        op: row.int(2)? as u64,
+        // Some databases give it back as JSON.
+        url: row.opt_text(3)?.unwrap_or_default().trim_matches('"').into(),
+        due_at: row.int(4)?,
+    })
 }
 
 /// The earliest instant at which a request is due.
@@ -66,37 +120,50 @@ pub async fn next_due(db: &Db) -> Result<Option<i64>> {
     Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
-/// Takes a request in hand. It stays due, `patience` ms later: if this server dies, another tries again. `None`: it is not due any more.
-pub async fn claim(
-    db: &Db,
-    incarnation: &str,
-    enrollment: &str,
-    op: u64,
-    patience: i64,
-    now: i64,
-) -> Result<Option<Call>> {
-    let (incarnation, enrollment) = (incarnation.to_string(), enrollment.to_string());
+/// Takes a request in hand. It stays due, `grace` ms after its time is over: if this server dies, another tries again. `None`: it is not
+/// due any more, or its workspace is held.
+pub async fn claim(db: &Db, incarnation: &str, due: &Due, grace: i64, now: i64) -> Result<Option<Call>> {
+    let (incarnation, due) = (incarnation.to_string(), due.clone());
     db.write(move |tx| {
-        let (incarnation, enrollment) = (incarnation.clone(), enrollment.clone());
+        let (incarnation, due) = (incarnation.clone(), due.clone());
         Box::pin(async move {
             fence::hold(tx, &incarnation).await?;
+            let sql = format!("SELECT held_at FROM workspaces WHERE id = ?{}", for_share(tx.kind()));
+            let row = tx.row(sql, args![&due.workspace]).await?;
+            if row.map(|row| row.opt_int(0)).transpose()?.flatten().is_some() {
+                return Ok(None);
+            }
+            let (enrollment, op) = (due.enrollment, due.op as i64);
             let sql = format!(
                 "SELECT workspace, user_id, attempt, request FROM webhooks \
                  WHERE enrollment = ? AND op = ? AND status = 'pending' AND due_at <= ?{}",
                 for_update(tx.kind())
             );
-            let Some(row) = tx.row(sql, args![&enrollment, op as i64, now]).await? else { return Ok(None) };
+            let Some(row) = tx.row(sql, args![&enrollment, op, now]).await? else { return Ok(None) };
             let request: Webhook = serde_json::from_str(&row.text(3)?)
                 .map_err(|e| Error::Internal(format!("a stored webhook cannot be read: {e}")))?;
             let attempt = row.int(2)? as u32 + 1;
-            let due = now.saturating_add(request.timeout).saturating_add(patience);
+            let again = now.saturating_add(patience(&request)).saturating_add(grace);
             let sql = "UPDATE webhooks SET attempt = ?, due_at = ?, updated_at = ? WHERE enrollment = ? AND op = ?";
-            tx.run(sql, args![attempt, due, now, &enrollment, op as i64]).await?;
+            tx.run(sql, args![attempt, again, now, &enrollment, op]).await?;
             let (workspace, user) = (row.text(0)?, row.text(1)?);
-            Ok(Some(Call { workspace, user, enrollment, op, attempt, request }))
+            Ok(Some(Call { workspace, user, enrollment, op: due.op, attempt, request }))
         })
     })
     .await
+}
+
+/// While a run is paused its requests are due at no time, and none is begun.
+pub async fn pause(tx: &mut Tx, enrollment: &str, now: i64) -> Result<()> {
+    let sql = "UPDATE webhooks SET due_at = NULL, updated_at = ? WHERE enrollment = ? AND status = 'pending'";
+    tx.run(sql, args![now, enrollment]).await.map(drop)
+}
+
+/// And then they are due at once.
+pub async fn resume(tx: &mut Tx, enrollment: &str, now: i64) -> Result<()> {
+    let sql = "UPDATE webhooks SET due_at = ?, updated_at = ? \
+               WHERE enrollment = ? AND status = 'pending' AND due_at IS NULL";
+    tx.run(sql, args![now, now, enrollment]).await.map(drop)
 }
 
 /// Records what became of an attempt, and tells the flow if it is over. Ignored if another attempt has begun since, or nobody waits.
@@ -109,7 +176,14 @@ pub async fn conclude(db: &Db, call: &Call, called: &Called, now: i64) -> Result
             let (status, reason, due) = match &called {
                 Called::Over { failed: None, .. } => ("answered", None, None),
                 Called::Over { failed, .. } => ("failed", failed.clone(), None),
-                Called::Again { at, why } => ("pending", Some(why.clone()), Some(*at)),
+                Called::Again { at, why } => {
+                    // It may have been paused meanwhile; then it is due when it is resumed.
+                    let lock = for_share(tx.kind());
+                    let sql = format!("SELECT status FROM enrollments WHERE id = ?{lock}");
+                    let row = tx.row(sql, args![&call.enrollment]).await?;
+                    let is_paused = row.map(|row| row.text(0)).transpose()?.as_deref() == Some("paused");
+                    ("pending", Some(why.clone()), (!is_paused).then_some(*at))
+                }
             };
             let sql = "UPDATE webhooks SET status = ?, reason = ?, due_at = ?, updated_at = ? \
                        WHERE enrollment = ? AND op = ? AND attempt = ? AND status = 'pending'";

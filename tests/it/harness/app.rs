@@ -100,7 +100,7 @@ impl App {
             ("segments to be gone through", format!("SELECT COUNT(*) FROM segment_runs WHERE due_at <= {now}")),
             ("segments due", format!("SELECT COUNT(*) FROM flips WHERE flip_at <= {now}")),
             ("enrollments due", format!("SELECT COUNT(*) FROM enrollments WHERE wake_at <= {now}")),
-            ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now}")),
+            ("webhooks due", format!("SELECT COUNT(*) FROM webhooks WHERE due_at <= {now} AND {NOT_HELD}")),
             ("messages due", format!("SELECT COUNT(*) FROM messages WHERE due_at <= {now} AND {NOT_HELD}")),
             ("things to be told", format!("{TO_TELL} AND COALESCE(e.rests_until, 0) <= {now} AND d.due_at <= {now}")),
             ("messages being sent", "SELECT COUNT(*) FROM messages WHERE status = 'sending'".to_string()),
