@@ -103,8 +103,25 @@ pub struct Work {
     pub history: Vec<Loaded>,
     /// By name of a split or experiment, arms that are chosen already.
     pub arms: BTreeMap<String, String>,
-    /// By segment, the verdicts of raw SQL that [`needs`] asked for.
-    pub sql: BTreeMap<String, bool>,
+    /// By segment, what raw SQL that [`needs`] asked for has answered.
+    pub sql: BTreeMap<String, Answered>,
+}
+
+/// What came of asking raw SQL about a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// `None`: it could not be had, and the membership stays as it is.
+    pub holds: Option<bool>,
+    /// When it must be asked again without a new fact.
+    pub again: Option<i64>,
+    /// Why it could not be had.
+    pub failed: Option<String>,
+}
+
+impl From<bool> for Answered {
+    fn from(holds: bool) -> Answered {
+        Answered { holds: Some(holds), ..Answered::default() }
+    }
 }
 
 /// What must be loaded before a step.
@@ -157,6 +174,8 @@ pub struct Decision {
     pub left: Vec<String>,
     /// Segments and their next flips; `None` removes one.
     pub flips: Vec<(String, Option<i64>)>,
+    /// Raw SQL segments that could not be asked about the user, with the reason; `None` for one that can be again.
+    pub failed: Vec<(String, Option<String>)>,
     /// New ones (version 0) and changed ones (the version they were read at).
     pub enrollments: Vec<Enrollment>,
     pub messages: Vec<Message>,
@@ -315,7 +334,7 @@ impl<'a> Step<'a> {
             if let What::Verdict { segment, holds, rule, .. } = &fact.what
                 && project.rule_of(segment) == Some(*rule)
             {
-                work.sql.insert(segment.clone(), *holds);
+                work.sql.insert(segment.clone(), (*holds).into());
             }
         }
         let decision = Decision {
@@ -367,9 +386,13 @@ impl<'a> Step<'a> {
                 Rule::Expr(expr) => eval::evaluate(expr, &View { step: self }),
                 Rule::Sql(_) => {
                     // A verdict that could not be had leaves the membership as it is.
-                    let holds = self.work.sql.get(&segment.id).copied();
-                    let holds = holds.unwrap_or_else(|| self.work.members.contains(&segment.id));
-                    eval::Verdict { holds, flip: None }
+                    let answered = self.work.sql.remove(&segment.id).unwrap_or_default();
+                    let holds = answered.holds.unwrap_or_else(|| self.work.members.contains(&segment.id));
+                    // Whoever it could not be asked about is due for it, so only those who are may have a failure to their name.
+                    if answered.failed.is_some() || self.work.flips.contains_key(&segment.id) {
+                        self.decision.failed.push((segment.id.clone(), answered.failed));
+                    }
+                    eval::Verdict { holds, flip: answered.again }
                 }
             };
             if verdict.holds && self.work.members.insert(segment.id.clone()) {

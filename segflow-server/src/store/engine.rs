@@ -17,7 +17,7 @@ use super::history::Reading;
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Error, Result, events, listed, mapped, segments};
+use super::{Error, Result, asking, events, listed, mapped};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -350,25 +350,11 @@ async fn evaluate_sql(
     for index in asked {
         let segment = &project.manifest.segments[index];
         let Rule::Sql(sql) = &segment.rule else { continue };
-        let wanting = || needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
-        let ids: Vec<String> = wanting().map(|(work, _)| work.user.id.clone()).collect();
-        let mut parts = vec![ids];
-        while let Some(ids) = parts.pop() {
-            match segments::members(db, workspace, sql, &ids, now).await {
-                Ok(members) => {
-                    let asked: BTreeSet<&String> = ids.iter().collect();
-                    for (work, _) in needed.iter_mut().filter(|(work, _)| asked.contains(&work.user.id)) {
-                        work.sql.insert(segment.id.clone(), members.contains(&work.user.id));
-                    }
-                }
-                // Whose data it cannot be asked about is found by halves, so that all others have their answer.
-                Err(error @ Error::Sql(_)) if !error.is_away() && ids.len() > 1 => {
-                    let (left, right) = ids.split_at(ids.len() / 2);
-                    parts.extend([left.to_vec(), right.to_vec()]);
-                }
-                // The membership stays as it is; the next fact asks again.
-                Err(error) => tracing::warn!(segment = segment.id, %error, "a raw SQL segment could not be evaluated"),
-            }
+        let wanting = needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
+        let ids = wanting.map(|(work, _)| work.user.id.clone()).collect();
+        let mut answers = asking::answers(db, workspace, sql, project.depends_on(index), ids, now).await?;
+        for (work, _) in needed.iter_mut() {
+            work.sql.extend(answers.remove(&work.user.id).map(|answered| (segment.id.clone(), answered)));
         }
     }
     Ok(())

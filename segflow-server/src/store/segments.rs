@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use segflow_core::eval::{Dependencies, Reads};
 
-use super::db::{Db, Kind, Value};
+use super::db::{Db, Ids, Kind, Value};
 use super::sql::{self, Attributes, Checked, Dialect};
 use super::{Error, Result};
 
 /// The longest a segment's SQL may run.
-const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// The same about all users at once.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(60);
@@ -40,13 +40,9 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
             args.extend(padded.clone().map(Value::from));
         }
         args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-        for row in db.read_within(sql.text, args, LIMIT).await? {
-            if let Some(id) = row.opt_text(0)? {
-                members.insert(id);
-            }
-        }
+        let these = Ids::among(part.iter().cloned());
+        members.extend(db.ids_within(sql.text, args, LIMIT, these).await?);
     }
-    members.retain(|id| ids.contains(id));
     Ok(members)
 }
 
@@ -56,9 +52,7 @@ pub async fn everyone(db: &Db, workspace: &str, text: &str, now: i64) -> Result<
     let sql = checked.sql(dialect(db), 0);
     let mut args: Vec<Value> = sql.tables.iter().map(|_| Value::from(workspace)).collect();
     args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-    let rows = db.read_within(sql.text, args, LIMIT_OF_ALL).await?;
-    let ids = rows.iter().map(|row| row.opt_text(0)).collect::<Result<Vec<_>>>()?;
-    Ok(ids.into_iter().flatten().collect())
+    db.ids_within(sql.text, args, LIMIT_OF_ALL, Ids::default()).await
 }
 
 fn dialect(db: &Db) -> Dialect {

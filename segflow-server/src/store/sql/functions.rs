@@ -167,8 +167,7 @@ impl Lower {
                     }
                     got => compare::text(got, x.span()),
                 });
-                let all = all.collect::<Got<_>>()?;
-                call(Ty::Text, F::Concat, all)
+                bounded(X::new(Ty::Text, E::Call(F::Concat, all.collect::<Got<_>>()?)), span).map(Some)
             }
             ("SUBSTRING" | "SUBSTR" | "MID", [x, from]) => self.substring(x, from, None).map(Some),
             ("SUBSTRING" | "SUBSTR" | "MID", [x, from, length]) => self.substring(x, from, Some(length)).map(Some),
@@ -178,7 +177,8 @@ impl Lower {
             }
             ("RIGHT", [x, length]) => call(Ty::Text, F::Right, vec![text(self, x)?, at_least(length, 1)?]),
             ("REPLACE", [x, from, to]) => {
-                call(Ty::Text, F::Replace, vec![text(self, x)?, text(self, from)?, text(self, to)?])
+                let all = vec![text(self, x)?, text(self, from)?, text(self, to)?];
+                bounded(X::new(Ty::Text, E::Call(F::Replace, all)), span).map(Some)
             }
             ("INSTR", [x, part]) | ("LOCATE", [part, x]) => {
                 call(Ty::Num, F::Instr, vec![text(self, x)?, text(self, part)?])
@@ -293,6 +293,15 @@ fn aggregate(name: &str) -> Option<Agg> {
         "MAX" => Agg::Max,
         _ => return None,
     })
+}
+
+/// Text that grows by doubling would take all memory there is, within the time that a query has.
+fn bounded(x: X, span: Span) -> Got<X> {
+    const MOST: u64 = 1 << 20;
+    if x.most() <= MOST {
+        return Ok(x);
+    }
+    Err(Refused::at(span, "this may become too long: text can be made of some documents at most, and REPLACE with text that is written out"))
 }
 
 fn at_least(x: &Expr, least: i64) -> Got<X> {

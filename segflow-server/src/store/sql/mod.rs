@@ -86,9 +86,21 @@ impl Checked {
     }
 }
 
+/// The parser and its tree go as deep as the text nests, and what overflows a stack ends the whole server. The longest text that there can
+/// be has room in this.
+const STACK: usize = 64 << 20;
+
 /// Takes a user's SQL, or says where and why not.
 pub fn check(sql: &str) -> Result<Checked, Refused> {
-    checked(sql).map_err(|refused| refused.within(sql))
+    let checked = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || checked(sql));
+        match thread.map(|thread| thread.join()) {
+            Ok(Ok(checked)) => checked,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Err(text::start(&format!("it cannot be checked at the moment: {error}"))),
+        }
+    });
+    checked.map_err(|refused| refused.within(sql))
 }
 
 fn checked(sql: &str) -> Result<Checked, Refused> {

@@ -172,6 +172,7 @@ impl Lower {
                 let mut columns = left.columns.clone();
                 for (column, other) in columns.iter_mut().zip(&right.columns) {
                     column.key &= other.key;
+                    column.most = column.most.max(other.most);
                     column.ty = match (column.ty, other.ty) {
                         (Ty::Null, ty) | (ty, Ty::Null) => ty,
                         (a, b) if a == b => a,

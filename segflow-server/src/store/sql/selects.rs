@@ -93,7 +93,7 @@ impl Lower {
             }
         }
         // ORDER BY comes after, and sees the tables too.
-        let columns = items.iter().map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false }).collect();
+        let columns = items.iter().map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false, most: x.most() }).collect();
         let distinct = matches!(select.distinct, Some(sql::Distinct::Distinct));
         if distinct && let Some((_, _, span)) = items.iter().find(|(x, ..)| x.ty == Ty::Json) {
             return Err(Refused::at(*span, "DISTINCT cannot compare JSON: take text with ->>"));

@@ -92,6 +92,54 @@ fn whatever_is_written_nothing_panics() {
     check(&format!("SELECT id FROM users WHERE id IN ('a'{})", ", 'b'".repeat(2000))).expect("long, and not deep");
 }
 
+/// However deep the parser's tree is: what overflows the stack would end the server.
+#[test]
+fn long_chains_of_any_operator_are_refused() {
+    let names = "AND, OR, XOR, DIV, MOD, LIKE, ILIKE, RLIKE, REGEXP, GLOB, MATCH, SIMILAR TO, NOT LIKE, NOT ILIKE, NOT REGEXP, NOT RLIKE, \
+                 OVERLAPS, COLLATE, MEMBER OF, IS DISTINCT FROM, +, -, *, /, %, =, <, <=>, <>, !=, ||, &&, |, &, ^, <<, >>, ->, ->>, ::, :=, \
+                 ~, !~, #>, @>, @@, ?, !";
+    for operator in names.split(", ") {
+        for operand in ["1", "a", "(1)", "'a'"] {
+            let link = format!(" {operator} {operand}");
+            for most in [490, (15_000 / link.len()).min(6_000)] {
+                let _ = refused(&format!("SELECT id FROM users WHERE LOWER(1{}) = 'a'", link.repeat(most)));
+            }
+        }
+    }
+    for link in [
+        " AT TIME ZONE 'UTC'",
+        " IS NULL",
+        " IS NOT NULL",
+        " NOT NULL",
+        " NOTNULL",
+        " ISNULL",
+        " IS TRUE",
+        " IN (1)",
+        " NOT IN (1)",
+        " BETWEEN 1 AND 2",
+        " MEMBER OF ('a')",
+        " NOT MEMBER OF ('a')",
+        " LIKE 'a' ESCAPE 'b'",
+        " OPERATOR(+) 1",
+        "[1]",
+        ".a",
+        "(1)",
+        " COLLATE a",
+        " 'a'",
+        "->'$.a'",
+    ] {
+        for most in [490, (15_000 / link.len()).min(6_000)] {
+            let _ = refused(&format!("SELECT id FROM users WHERE LOWER(a{}) = 'a'", link.repeat(most)));
+        }
+    }
+    for (open, close) in [("(", ")"), ("CASE WHEN ", " THEN 1 END"), ("NOT ", ""), ("- ", ""), ("LOWER(", ")"), ("(SELECT ", ")")] {
+        let most = (15_000 / (open.len() + close.len())).min(6_000);
+        let _ = refused(&format!("SELECT id FROM users WHERE {}1{}", open.repeat(most), close.repeat(most)));
+    }
+    let joins = " JOIN users ON 1 = 1".repeat(700);
+    let _ = refused(&format!("SELECT id FROM users{joins}"));
+}
+
 #[test]
 fn what_grows_is_refused() {
     let mut x = "attributes->>'$.a'".to_string();
