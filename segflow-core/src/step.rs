@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 mod campaigns;
+mod causes;
 mod conversions;
 mod turns;
 
@@ -49,6 +50,18 @@ pub struct Fact {
     pub hops: u32,
     /// Counts for segments and triggers nothing.
     pub historical: bool,
+}
+
+impl Fact {
+    /// What segments can read of it.
+    pub fn touches(&self) -> Option<Touch<'_>> {
+        match &self.what {
+            What::Attributes { changed } => Some(Touch::Attributes(changed.as_deref())),
+            What::Event { name, .. } => Some(Touch::Event(name)),
+            What::Verdict { segment, .. } => Some(Touch::Segment(segment)),
+            What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,14 +149,7 @@ pub struct Needs {
 /// Which segments a user's news can touch, and what their evaluation reads.
 pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
     let mut touches = project.touches_since(work.user.evaluated);
-    for fact in &work.facts {
-        touches.push(match &fact.what {
-            What::Attributes { changed } => Touch::Attributes(changed.as_deref()),
-            What::Event { name, .. } => Touch::Event(name),
-            What::Verdict { segment, .. } => Touch::Segment(segment),
-            What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => continue,
-        });
-    }
+    touches.extend(work.facts.iter().filter_map(Fact::touches));
     touches.extend(work.flips.iter().filter(|(_, at)| **at <= now).map(|(id, _)| Touch::Segment(id)));
     let segments = project.touched(&touches);
     let mut needs = Needs::default();

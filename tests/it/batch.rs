@@ -9,6 +9,7 @@ both![
     what_happens_now_counts_beside_history,
     five_thousand_items_and_no_more,
     the_same_batch_again_changes_nothing,
+    attributes_have_a_limit_also_of_somebody_new,
 ];
 
 async fn each_item_has_its_result(db: Database) {
@@ -137,4 +138,18 @@ async fn the_same_batch_again_changes_nothing(db: Database) {
         app.settle().await;
     }
     assert_eq!(app.messages("ada").await.len(), 2);
+}
+
+/// One by one they would fit.
+async fn attributes_have_a_limit_also_of_somebody_new(db: Database) {
+    let app = App::start(&db).await;
+    let add = |user: &str, key: &str| json!({"type": "identify", "user_id": user, "attributes": {key: "x".repeat(40_000)}});
+    let batch = json!([add("ada", "a"), add("ada", "b"), add("bob", "a"), {"type": "track", "user_id": "ada", "name": "seen"}]);
+    let results = app.post("/v1/batch", json!({ "batch": batch })).await.ok()["results"].clone();
+    let statuses: Vec<u64> = results.as_array().expect("results").iter().filter_map(|r| r["status"].as_u64()).collect();
+    assert_eq!(statuses, [200, 422, 200, 202], "{results}");
+    assert_eq!(results[1]["code"], "attributes_too_large");
+    let attributes = app.get("/v1/users/ada").await.ok()["attributes"].clone();
+    assert_eq!(attributes.as_object().expect("an object").keys().collect::<Vec<_>>(), ["a"]);
+    app.settle().await;
 }

@@ -16,6 +16,8 @@ use crate::flow::{self, Flow};
 use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
 
+mod past;
+
 const DAY: i64 = 86_400_000;
 const NOW: i64 = 1_000 * DAY;
 

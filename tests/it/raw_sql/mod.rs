@@ -1,5 +1,6 @@
 //! Raw SQL segments: the same answers from every database.
 
+mod functions;
 mod queries;
 
 use std::time::Duration;

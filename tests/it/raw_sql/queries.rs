@@ -82,7 +82,8 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE created_at >= CURDATE()", "u12"),
     // Events.
     ("SELECT DISTINCT user_id AS id FROM events WHERE name = 'purchase' AND occurred_at > NOW() - INTERVAL 30 DAY", "o'brien u01 u02 u04 u08 u09"),
-    ("SELECT user_id FROM events WHERE occurred_at > NOW()", "u09"),
+    ("SELECT user_id FROM events WHERE occurred_at > NOW()", ""),
+    ("SELECT user_id FROM events WHERE name = 'login'", "u01 u02"),
     ("SELECT id FROM users u WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.user_id = u.id)", "u05 u11"),
     ("SELECT id FROM users WHERE id NOT IN (SELECT user_id FROM events WHERE name = 'purchase')", "u05 u07 u10 u11 u12"),
     (
@@ -90,6 +91,8 @@ pub const QUERIES: &[(&str, &str)] = &[
         "u03 u07 u08 u10 u11",
     ),
     ("SELECT user_id AS who FROM events GROUP BY who HAVING COUNT(*) >= 4", "u01 u02"),
+    ("SELECT u.id FROM users u JOIN events e ON e.user_id = u.id WHERE e.name = 'purchase' GROUP BY e.user_id HAVING COUNT(*) = 2", "o'brien u01 u08 u09"),
+    ("SELECT u.id FROM users u LEFT JOIN events e ON e.user_id = u.id GROUP BY u.id HAVING COUNT(e.id) = 0", "u05 u11"),
     ("SELECT user_id AS id FROM events GROUP BY user_id HAVING COUNT(DISTINCT DATE(occurred_at)) >= 3", "u01"),
     ("SELECT user_id AS id FROM events WHERE name = 'purchase' GROUP BY user_id HAVING MAX(occurred_at) < NOW() - INTERVAL 30 DAY", "u03"),
     ("SELECT user_id AS id FROM events WHERE name = 'purchase' GROUP BY user_id HAVING AVG(attributes->'$.value') = 550", "u01"),

@@ -26,6 +26,7 @@ both![
     an_estimate_counts_and_shows_some,
     history_changes_membership_and_enrols_nobody,
     the_past_counts_where_it_belongs,
+    what_is_to_come_counts_when_it_has_come,
     concurrent_merges_lose_nothing,
 ];
 
@@ -494,6 +495,32 @@ async fn the_past_counts_where_it_belongs(db: Database) {
     app.post("/v1/users/bob/events", event).await.ok();
     app.settle().await;
     assert_eq!(app.items("/v1/users/bob/events").await.len(), 1, "another user's id is another event");
+}
+
+async fn what_is_to_come_counts_when_it_has_come(db: Database) {
+    let app = App::start(&db).await;
+    let logged_in = "SELECT user_id FROM events WHERE name = 'login'";
+    app.push(project(json!([sql("in", logged_in, None)]), json!([made::campaign("hello", "in")]))).await;
+    for (id, at) in [("a", "2026-01-01T11:00:00Z"), ("b", "2026-01-01T13:00:00Z")] {
+        let login = json!({ "name": "login", "id": id, "occurred_at": at });
+        app.post("/v1/users/ada/events", login).await.ok();
+    }
+    app.settle().await;
+    app.advance("1h").await;
+    assert_eq!(members(&app, "in").await, [""; 0]);
+    // A push finds those whose time has not come, whether it is held against all events or those of a name.
+    let segments = |any: &str| json!([sql("in", logged_in, None), sql("any", any, None)]);
+    app.push(project(segments("SELECT user_id FROM events"), json!([made::campaign("hello", "in")]))).await;
+    app.push(project(segments(&format!("{logged_in} OR name = 'x'")), json!([made::campaign("hello", "in")]))).await;
+    app.settle().await;
+    app.advance("1h").await;
+    let since = app.items("/v1/users/ada/segments").await;
+    let since: Vec<&Value> = since.iter().map(|segment| &segment["since"]).collect();
+    assert_eq!(since, ["2026-01-01T11:00:00Z", "2026-01-01T11:00:00Z"]);
+    assert_eq!(app.items("/v1/campaigns/hello/enrollments").await.len(), 1);
+    assert_eq!(db.count("SELECT COUNT(*) FROM flips").await, 2, "for the second");
+    app.advance("2h").await;
+    assert_eq!(db.count("SELECT COUNT(*) FROM flips").await, 0);
 }
 
 async fn concurrent_merges_lose_nothing(db: Database) {

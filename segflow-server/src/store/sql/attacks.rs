@@ -129,6 +129,10 @@ pub const ATTACKS: &[(&str, &str)] = &[
     ("SELECT name AS id, COUNT(*) FROM events", "many values in a group"),
     ("SELECT user_id AS id, name FROM events GROUP BY user_id", "many values in a group"),
     ("SELECT user_id AS id FROM events GROUP BY user_id WITH ROLLUP", "ROLLUP"),
+    // Where the join finds nobody, all are one group.
+    ("SELECT u.id FROM users u LEFT JOIN events e ON e.user_id = u.id GROUP BY e.user_id", "many values in a group"),
+    ("SELECT u.id FROM users u JOIN events e ON e.user_id > u.id GROUP BY e.user_id", "many values in a group"),
+    ("SELECT id FROM users WHERE COALESCE(attributes->'$.plan', 'free') = 'free'", "take text with ->>"),
     ("SELECT id FROM users WHERE SUM(created_at) > 1", "aggregate"),
     ("SELECT u.id FROM users u NATURAL JOIN events e", "JOIN … ON"),
     ("SELECT u.id FROM users u FULL OUTER JOIN events e ON 1 = 1", "only JOIN"),

@@ -103,6 +103,8 @@ pub enum F {
     Bytes,
     Chars,
     Concat,
+    /// The separator, then what stands between; NULL is left out.
+    ConcatWs,
     /// Text, a position, and perhaps a length: whole numbers written out.
     Substring,
     Right,
@@ -115,6 +117,12 @@ pub enum F {
     Greatest,
     Least,
     JsonLength,
+    /// JSON as text, and JSON's null as NULL.
+    JsonValue,
+    /// The whole number at the beginning of text, or the nearest one to a number in JSON.
+    Whole,
+    /// The instant so many seconds after 1970, also parts of them.
+    FromUnix,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +316,11 @@ impl X {
             E::ToText(_) => NUMBER,
             E::Scalar(query) => query.columns.first().map_or(NUMBER, |column| column.most),
             E::Call(F::Concat, all) => all.iter().map(X::most).fold(0, u64::saturating_add),
+            E::Call(F::ConcatWs, all) => {
+                let between = all[0].most().saturating_mul(all.len() as u64);
+                all[1..].iter().map(X::most).fold(between, u64::saturating_add)
+            }
+            E::Call(F::Whole, _) => NUMBER,
             E::Call(F::Replace, all) => {
                 let least = if let E::Text(from) = &all[1].e { from.len().max(1) as u64 } else { 1 };
                 all[0].most().saturating_mul(all[2].most().div_ceil(least).max(1))

@@ -10,6 +10,9 @@ use super::place::{Got, Refused};
 #[derive(Default)]
 pub struct Lower {
     pub reads: Reads,
+    /// Where the clock is read first, and the innermost part whose rows are not one user's.
+    pub clock_at: Option<Span>,
+    pub others_at: Option<Span>,
     pub(super) scopes: Vec<Scope>,
     pub(super) ctes: Vec<Cte>,
     /// How many SELECTs there have been.
