@@ -9,6 +9,7 @@ use std::ops::Range;
 mod campaigns;
 mod causes;
 mod conversions;
+mod explain;
 mod turns;
 
 use segflow_protocol::{Field, Json, Rule, Task, Webhook};
@@ -21,6 +22,8 @@ use crate::ledger::{Message, Origin};
 use crate::merge::{Object, Path};
 use crate::project::{Project, Touch};
 use crate::{PluginError, Plugins, ids};
+
+pub use explain::{asked, explain};
 
 /// Events older than this trigger no transaction: an order of last week needs no confirmation now. 24 h in ms.
 pub const MAX_AGE: i64 = 86_400_000;
@@ -311,15 +314,6 @@ pub fn preview(project: &Project, work: Work, needs: &Needs, now: i64) -> Previe
     let entering = enrollments().filter(|e| e.version == 0).map(|e| e.campaign.clone()).collect();
     let leaving = enrollments().filter(|e| e.status == Status::Exited).map(|e| e.campaign.clone()).collect();
     Preview { members: step.work.members, entering, leaving }
-}
-
-/// Why a user is in a segment of expressions, or is not: evaluated now, by what was loaded. `None`: there is no such segment.
-pub fn explain(project: &Project, work: Work, segment: &str, now: i64) -> Option<(eval::Explained, eval::Verdict)> {
-    let segment = project.manifest.segments.iter().find(|s| s.id == segment)?;
-    let Rule::Expr(expr) = &segment.rule else { return None };
-    let step = Step::new(project, work, now);
-    let view = View { step: &step };
-    Some((eval::explain(expr, &view), eval::evaluate(expr, &view)))
 }
 
 struct Step<'a> {

@@ -143,8 +143,10 @@ async fn the_same_batch_again_changes_nothing(db: Database) {
 /// One by one they would fit.
 async fn attributes_have_a_limit_also_of_somebody_new(db: Database) {
     let app = App::start(&db).await;
-    let add = |user: &str, key: &str| json!({"type": "identify", "user_id": user, "attributes": {key: "x".repeat(40_000)}});
-    let batch = json!([add("ada", "a"), add("ada", "b"), add("bob", "a"), {"type": "track", "user_id": "ada", "name": "seen"}]);
+    let add =
+        |user: &str, key: &str| json!({"type": "identify", "user_id": user, "attributes": {key: "x".repeat(40_000)}});
+    let batch =
+        json!([add("ada", "a"), add("ada", "b"), add("bob", "a"), {"type": "track", "user_id": "ada", "name": "seen"}]);
     let results = app.post("/v1/batch", json!({ "batch": batch })).await.ok()["results"].clone();
     let statuses: Vec<u64> = results.as_array().expect("results").iter().filter_map(|r| r["status"].as_u64()).collect();
     assert_eq!(statuses, [200, 422, 200, 202], "{results}");

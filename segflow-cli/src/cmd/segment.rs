@@ -100,6 +100,10 @@ impl Segment {
             wrapped("  ", &format!("{}{more}", sample.join(", ")), &mut lines);
         }
         show(printer, &lines);
+        let about = format!("segment {} cannot be asked about ", self.id);
+        for warning in planned.warnings.iter().filter(|warning| warning.starts_with(&about)) {
+            printer.warning(visible(warning));
+        }
         printer.document(&serde_json::json!({"id": self.id, "users": users, "sample": sample}));
         Ok(())
     }

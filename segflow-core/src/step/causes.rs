@@ -42,8 +42,7 @@ impl<'a> Step<'a> {
         let mut news = facts(false);
         let due: Vec<Touch<'_>> =
             self.work.flips.iter().filter(|(_, at)| **at <= self.now).map(|(id, _)| Touch::Segment(id)).collect();
-        let all_past =
-            !self.work.facts.is_empty() && self.work.facts.iter().all(|f| f.historical) && due.is_empty();
+        let all_past = !self.work.facts.is_empty() && self.work.facts.iter().all(|f| f.historical) && due.is_empty();
         news.extend(due);
         // Whoever is new is held against everything, and nothing was there before.
         let push = if self.work.user.seq > 0 { project.touches_since(self.work.user.evaluated) } else { vec![] };

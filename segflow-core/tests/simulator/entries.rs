@@ -165,9 +165,7 @@ impl Movement<'_> {
         let told = |id: &str, historical: bool| {
             facts.iter().filter(|f| f.historical == historical).any(|f| f.touches().is_some_and(|t| has_to_do(t, id)))
         };
-        let timed = |id: &str| {
-            self.work.flips.iter().any(|(of, at)| is_due(at) && has_to_do(Touch::Segment(of), id))
-        };
+        let timed = |id: &str| self.work.flips.iter().any(|(of, at)| is_due(at) && has_to_do(Touch::Segment(of), id));
         let is_known = self.work.user.seq > 0;
         let came = campaign.segments.iter().filter(|id| !self.work.members.contains(*id) && self.members.contains(*id));
         let went = campaign.exclude_segments.iter();

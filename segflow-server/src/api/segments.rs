@@ -62,9 +62,10 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["sizes"] = sizes.into();
     // Raw SQL that could not be asked about these users; it is tried again.
     let failing = runs::failing(db, &by.workspace, &id).await?;
-    answer["failing"] = failing.map_or(Value::Null, |failing| {
-        json!({ "users": failing.users, "at": rfc3339(failing.at), "error": failing.error })
-    });
+    answer["failing"] = failing.map_or(
+        Value::Null,
+        |failing| json!({ "users": failing.users, "at": rfc3339(failing.at), "error": failing.error }),
+    );
     Ok(Json(answer))
 }
 
@@ -103,10 +104,7 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
     let (segment, on) = (&project.manifest.segments[index], project.depends_on(index));
     let (db, workspace, now) = (&app.store.db, &by.workspace, app.now());
     let users = BTreeSet::from([user.to_string()]);
-    let asked = match &segment.rule {
-        Rule::Expr(expr) => eval::asked(expr),
-        Rule::Sql(_) => vec![],
-    };
+    let asked = step::asked(&project, &id);
     let reading = Reading { db, project: &project, workspace, now, detail: Detail::OneByOne };
     let loaded = rows::look(&reading, &users, &asked).await?;
     let (work, _) = loaded.work.into_iter().next().ok_or_else(|| Problem::not_found("user", user))?;
@@ -124,7 +122,9 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
             };
             let members = asked.map_err(|error| match error.is_away() {
                 true => error.into(),
-                false => Problem::new(Code::SegmentFailed, format!("the SQL of segment `{id}` cannot be answered: {error}")),
+                false => {
+                    Problem::new(Code::SegmentFailed, format!("the SQL of segment `{id}` cannot be answered: {error}"))
+                }
             })?;
             let holds = members.contains(user);
             let next = runs::planned(db, workspace).await?.get(&id).copied();

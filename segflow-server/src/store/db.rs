@@ -336,7 +336,13 @@ impl Db {
     /// What a query of the user's gives in its first column, on a connection that only reads. It may take too long: the database itself
     /// stops it after `limit`, and the connection is free again. It may give more rows than there is room for: one by one they are taken
     /// or let go.
-    pub async fn ids_within(&self, sql: String, args: Vec<Value>, limit: Duration, ids: Ids) -> Result<BTreeSet<String>> {
+    pub async fn ids_within(
+        &self,
+        sql: String,
+        args: Vec<Value>,
+        limit: Duration,
+        ids: Ids,
+    ) -> Result<BTreeSet<String>> {
         let found = match &self.pools {
             Pools::Sqlite { readers, .. } => {
                 let (mut connection, steps) = (readers.acquire().await?, self.steps.clone());

@@ -209,7 +209,8 @@ impl Scope<'_> {
     /// Users with an event to come that raw SQL reads.
     fn to_come(&self, events: &Reads<String>) -> Option<Who> {
         let mut sql =
-            "EXISTS (SELECT 1 FROM events t WHERE t.workspace = ? AND t.user_id = users.id AND t.occurred_at > ?".to_string();
+            "EXISTS (SELECT 1 FROM events t WHERE t.workspace = ? AND t.user_id = users.id AND t.occurred_at > ?"
+                .to_string();
         let mut args = args![self.workspace, self.now];
         if let Reads::Only(names) = events {
             if names.is_empty() {

@@ -13,7 +13,7 @@ const HOLDS: &[&str] = &[
     "COALESCE(attributes->>'$.none', NULL, 'a') = 'a' AND NULLIF(id, 'u01') IS NULL AND NULLIF(3, 2) = 3",
     "IF(attributes->'$.age' = 30, 'a', 'b') = 'a' AND IF(NULL, 1, 2) = 2",
     "GREATEST(1, 2.5, 2) = 2.5 AND LEAST('b', 'a') = 'a' AND GREATEST(1, NULL) IS NULL",
-    "LOWER('AbÉ') = 'abÉ' OR LOWER('AbÉ') = 'abé'",
+    "LOWER('AbÉ') IN ('abÉ', 'abé')",
     "LCASE('AB') = 'ab' AND UCASE('ab') = 'AB' AND UPPER(attributes->>'$.plan') = 'PRO'",
     "TRIM('  a ') = 'a' AND LTRIM('  a') = 'a' AND RTRIM('  a ') = '  a'",
     "LENGTH('é') = 2 AND CHAR_LENGTH('é') = 1 AND CHARACTER_LENGTH('🦊') = 1",
@@ -73,7 +73,9 @@ async fn every_function_says_what_mysql_says(db: Database) {
     let store = filled(&db).await;
     let mut tx = store.db.begin().await.expect("begun");
     let more = r#"{"winback":true,"plan":"pro","age":30,"tags":["vip","eu"],"nil":null,"half":17.5,"halves":"17.5","huge":1234567890123456789}"#;
-    tx.run("UPDATE users SET attributes = ? WHERE workspace = 'w1' AND id = 'u01'", args![more]).await.expect("written");
+    tx.run("UPDATE users SET attributes = ? WHERE workspace = 'w1' AND id = 'u01'", args![more])
+        .await
+        .expect("written");
     tx.commit().await.expect("committed");
     let mut wrong = vec![];
     for condition in HOLDS {

@@ -55,7 +55,8 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE attributes->>'$.age' > 18", "u01 u02 u07 u08"),
     ("SELECT id FROM users WHERE attributes->>'$.age' = 0", "u04 u09 u10 u11 u12"),
     ("SELECT id FROM users WHERE attributes->'$.age' + 0 = 30", "u01 u02"),
-    ("SELECT id FROM users WHERE CAST(attributes->>'$.age' AS SIGNED) = 18", "u03"),
+    ("SELECT id FROM users WHERE CAST(attributes->>'$.age' AS SIGNED) = 17", "u03"),
+    ("SELECT id FROM users WHERE CAST(attributes->'$.age' AS SIGNED) = 18", "u03"),
     ("SELECT id FROM users WHERE attributes->'$.age' / 4 = 7.5 OR MOD(attributes->>'$.age', 7) = 3.5", "u01 u02 u03"),
     ("SELECT id FROM users WHERE 1 / 0 IS NULL AND 7 DIV 2 = 3 AND -7 DIV 2 = -3 AND 7 / 2 = 3.5 AND id = 'u05'", "u05"),
     ("SELECT id FROM users WHERE ROUND(attributes->'$.score') = 3 OR ROUND(attributes->'$.score') = -3", "u11 u12"),
@@ -88,7 +89,7 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE id NOT IN (SELECT user_id FROM events WHERE name = 'purchase')", "u05 u07 u10 u11 u12"),
     (
         "SELECT u.id FROM users u LEFT JOIN events e ON e.user_id = u.id AND e.name = 'login' GROUP BY u.id HAVING COUNT(e.id) = 0 AND u.attributes->'$.age' > 0",
-        "u03 u07 u08 u10 u11",
+        "u03 u07 u08 u09 u10 u11",
     ),
     ("SELECT user_id AS who FROM events GROUP BY who HAVING COUNT(*) >= 4", "u01 u02"),
     ("SELECT u.id FROM users u JOIN events e ON e.user_id = u.id WHERE e.name = 'purchase' GROUP BY e.user_id HAVING COUNT(*) = 2", "o'brien u01 u08 u09"),

@@ -86,7 +86,10 @@ pub const ATTACKS: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE COUNT(*) OVER () = 1", "window functions"),
     ("SELECT id FROM users WINDOW w AS (ORDER BY id)", "window functions"),
     // What grows.
-    ("SELECT id FROM users WHERE REPLACE(REPLACE(attributes->>'$.a', 'a', 'aaaaaaaaaaaaaaaaaaaaaaaa'), 'a', 'aa') = 'x'", "too long"),
+    (
+        "SELECT id FROM users WHERE REPLACE(REPLACE(attributes->>'$.a', 'a', 'aaaaaaaaaaaaaaaaaaaaaaaa'), 'a', 'aa') = 'x'",
+        "too long",
+    ),
     ("SELECT id FROM users WHERE REPLACE(id, attributes->>'$.a', attributes->>'$.b') = 'x'", "too long"),
     ("SELECT id FROM users WHERE REPLACE(attributes->>'$.a', 'a', attributes->>'$.b') = 'x'", "too long"),
     (
@@ -95,12 +98,15 @@ pub const ATTACKS: &[(&str, &str)] = &[
         "too long",
     ),
     (
-        "SELECT q.id FROM (SELECT id, CONCAT(id, id, id, id, id, id, id, id, id) AS x FROM users UNION SELECT id, id FROM users) q \
+        "SELECT q.id FROM (SELECT id, CONCAT(id, id, id, id, id, id, id, id, id) AS x FROM users UNION SELECT id, id AS x FROM users) q \
          WHERE CONCAT(q.x, q.x) = 'a'",
         "too long",
     ),
-    ("SELECT id FROM users WHERE CONCAT((SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u), \
-      (SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u)) = 'a'", "too long"),
+    (
+        "SELECT id FROM users WHERE CONCAT((SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u), \
+      (SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u)) = 'a'",
+        "too long",
+    ),
     // Variables, placeholders, hints, locks, INTO.
     ("SELECT @x AS id", "variables"),
     ("SELECT @@version AS id", "variables"),

@@ -168,9 +168,7 @@ impl Lower {
             ("RTRIM", [x]) => call(Ty::Text, F::RTrim, vec![text(self, x)?]),
             ("LENGTH", [x]) => call(Ty::Num, F::Bytes, vec![text(self, x)?]),
             ("CHAR_LENGTH" | "CHARACTER_LENGTH", [x]) => call(Ty::Num, F::Chars, vec![text(self, x)?]),
-            ("CONCAT", [_, ..]) => {
-                bounded(X::new(Ty::Text, E::Call(F::Concat, self.parts(args)?)), span).map(Some)
-            }
+            ("CONCAT", [_, ..]) => bounded(X::new(Ty::Text, E::Call(F::Concat, self.parts(args)?)), span).map(Some),
             ("CONCAT_WS", [_, _, ..]) => {
                 bounded(X::new(Ty::Text, E::Call(F::ConcatWs, self.parts(args)?)), span).map(Some)
             }
@@ -196,6 +194,7 @@ impl Lower {
                 call(Ty::Num, F::Round, vec![number(self, x)?, written(places)?])
             }
             ("FROM_UNIXTIME", [x]) => call(Ty::Time, F::FromUnix, vec![number(self, x)?]),
+            ("CEILING", [x]) => call(Ty::Num, F::Ceil, vec![number(self, x)?]),
             ("ABS", [x]) => call(Ty::Num, F::Abs, vec![number(self, x)?]),
             ("MOD", [a, b]) => {
                 let (a, b) = (number(self, a)?, number(self, b)?);
@@ -319,7 +318,10 @@ fn bounded(x: X, span: Span) -> Got<X> {
     if x.most() <= MOST {
         return Ok(x);
     }
-    Err(Refused::at(span, "this may become too long: text can be made of some documents at most, and REPLACE with text that is written out"))
+    Err(Refused::at(
+        span,
+        "this may become too long: text can be made of some documents at most, and REPLACE with text that is written out",
+    ))
 }
 
 fn at_least(x: &Expr, least: i64) -> Got<X> {

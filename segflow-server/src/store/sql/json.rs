@@ -51,9 +51,7 @@ impl Printer {
     }
 
     pub fn whole(&self, x: &X) -> String {
-        let text = |text: String| {
-            format!("CAST({text} AS {})", if self.sqlite() { "INTEGER" } else { "SIGNED" })
-        };
+        let text = |text: String| format!("CAST({text} AS {})", if self.sqlite() { "INTEGER" } else { "SIGNED" });
         if x.ty != Ty::Json {
             return text(self.x(x));
         }

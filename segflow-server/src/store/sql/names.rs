@@ -86,7 +86,11 @@ impl Lower {
             Table::Users => self.reads.users = true,
             Table::Events => self.reads.events = true,
         }
-        let columns = table.columns().iter().map(|&(name, ty, key)| Column { name: name.into(), ty, key, most: table.most() }).collect();
+        let columns = table
+            .columns()
+            .iter()
+            .map(|&(name, ty, key)| Column { name: name.into(), ty, key, most: table.most() })
+            .collect();
         Ok((Source::Table(table), columns, true, true))
     }
 

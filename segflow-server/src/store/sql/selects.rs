@@ -7,8 +7,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::ir::{Col, Column, E, From, Join, Select, Source, Table, Ty, X};
 use super::anchors;
+use super::ir::{Col, Column, E, From, Join, Select, Source, Table, Ty, X};
 use super::names::{Lower, Scope, given};
 use super::place::{Got, Refused};
 use super::queries::{At, rename};
@@ -94,7 +94,10 @@ impl Lower {
             }
         }
         // ORDER BY comes after, and sees the tables too.
-        let columns = items.iter().map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false, most: x.most() }).collect();
+        let columns = items
+            .iter()
+            .map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false, most: x.most() })
+            .collect();
         let distinct = matches!(select.distinct, Some(sql::Distinct::Distinct));
         if distinct && let Some((_, _, span)) = items.iter().find(|(x, ..)| x.ty == Ty::Json) {
             return Err(Refused::at(*span, "DISTINCT cannot compare JSON: take text with ->>"));

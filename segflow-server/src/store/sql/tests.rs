@@ -150,7 +150,9 @@ fn long_chains_of_any_operator_are_refused() {
             let _ = refused(&format!("SELECT id FROM users WHERE LOWER(a{}) = 'a'", link.repeat(most)));
         }
     }
-    for (open, close) in [("(", ")"), ("CASE WHEN ", " THEN 1 END"), ("NOT ", ""), ("- ", ""), ("LOWER(", ")"), ("(SELECT ", ")")] {
+    for (open, close) in
+        [("(", ")"), ("CASE WHEN ", " THEN 1 END"), ("NOT ", ""), ("- ", ""), ("LOWER(", ")"), ("(SELECT ", ")")]
+    {
         let most = (15_000 / (open.len() + close.len())).min(6_000);
         let _ = refused(&format!("SELECT id FROM users WHERE {}1{}", open.repeat(most), close.repeat(most)));
     }
