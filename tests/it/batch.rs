@@ -10,6 +10,7 @@ both![
     five_thousand_items_and_no_more,
     the_same_batch_again_changes_nothing,
     attributes_have_a_limit_also_of_somebody_new,
+    somebody_new_is_not_enrolled_by_their_past,
 ];
 
 async fn each_item_has_its_result(db: Database) {
@@ -154,4 +155,16 @@ async fn attributes_have_a_limit_also_of_somebody_new(db: Database) {
     let attributes = app.get("/v1/users/ada").await.ok()["attributes"].clone();
     assert_eq!(attributes.as_object().expect("an object").keys().collect::<Vec<_>>(), ["a"]);
     app.settle().await;
+}
+
+async fn somebody_new_is_not_enrolled_by_their_past(db: Database) {
+    let app = App::storefront(&db).await;
+    let bought = json!({"type": "track", "user_id": "ada", "name": "purchase", "attributes": {"value": 2000, "order_id": "1"}, "historical": true});
+    let batch = json!([{"type": "identify", "user_id": "ada", "attributes": {"username": "Ada", "email": "ada@x.example"}}, bought]);
+    app.post("/v1/batch", json!({ "batch": batch })).await.ok();
+    app.settle().await;
+    assert!(app.segments("ada").await.contains(&"big-spenders".to_string()), "it counts");
+    let enrollments = app.enrollments("ada").await;
+    let campaigns: Vec<&Value> = enrollments.iter().map(|e| &e["campaign"]).collect();
+    assert_eq!(campaigns, ["welcome-campaign"]);
 }

@@ -346,10 +346,11 @@ impl Db {
         let found = match &self.pools {
             Pools::Sqlite { readers, .. } => {
                 let (mut connection, steps) = (readers.acquire().await?, self.steps.clone());
+                let args = sqlite_args(args)?;
                 // In a task of its own: the caller may go away, but the limit must not stay on the connection.
                 let task = tokio::spawn(async move {
                     count_steps(&mut connection, &steps, Some(monotonic() + limit)).await?;
-                    let query = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?);
+                    let query = sqlx::query_with(AssertSqlSafe(sql), args);
                     let found = ids.of(query.fetch(&mut *connection).map_ok(Row::Sqlite)).await;
                     count_steps(&mut connection, &steps, None).await?;
                     found
