@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use segflow_core::eval::{Dependencies, Reads};
 use segflow_core::step::Answered;
 
 use super::db::{Db, Value};
@@ -97,16 +96,16 @@ fn key(workspace: &str, text: &str) -> (String, String) {
     (workspace.into(), text.into())
 }
 
-/// What a query says of each of these users. Only a database that is away is an error.
+/// What a query says of each of these users, which is to be asked again when an event comes that it reads. Only a database that is away is
+/// an error.
 pub async fn answers(
     db: &Db,
     workspace: &str,
     text: &str,
-    on: &Dependencies,
     ids: Vec<String>,
+    to_come: &BTreeMap<String, i64>,
     now: i64,
 ) -> Result<BTreeMap<String, Answered>> {
-    let to_come = to_come(db, workspace, on, &ids, now).await?;
     let mut asking =
         Asking { breakers: &db.breakers, workspace, text, now, parts: vec![ids], answers: BTreeMap::new() };
     while let Some(ids) = asking.next() {
@@ -183,11 +182,11 @@ impl Asking<'_> {
     }
 }
 
-/// When the next event of each user comes that a query reads: until then it does not count.
-async fn to_come(
+/// When the next event of each user comes, of these names or any (`None`): until then it does not count.
+pub async fn to_come(
     db: &Db,
     workspace: &str,
-    on: &Dependencies,
+    names: Option<&BTreeSet<String>>,
     ids: &[String],
     now: i64,
 ) -> Result<BTreeMap<String, i64>> {
@@ -196,7 +195,7 @@ async fn to_come(
         events_by_name(db.kind())
     );
     let mut before = args![workspace, now];
-    if let Reads::Only(names) = &on.events {
+    if let Some(names) = names {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -282,5 +281,15 @@ mod tests {
         assert_eq!(asked(&breakers, users(0..4), &[], 180_000).1, [1, 1, 1, 1]);
         assert_eq!(asked(&breakers, users(0..4), &[], 600_000).1, [1, 1, 2]);
         assert_eq!(asked(&breakers, users(0..4), &[], 600_001).1, [4]);
+    }
+
+    #[test]
+    fn of_a_database_that_is_away_nothing_is_known() {
+        let (breakers, parts) = (Breakers::default(), vec![users(0..2)]);
+        let answers = BTreeMap::new();
+        let mut asking = Asking { breakers: &breakers, workspace: "w", text: "q", now: 0, parts, answers };
+        let ids = asking.next().expect("somebody");
+        assert!(asking.told(ids, Err(Error::Away("for a moment".into()))).is_err());
+        assert!(asking.answers.is_empty(), "neither an answer nor a failure: the step is taken again");
     }
 }

@@ -1,9 +1,10 @@
 //! What the engine reads and writes: users with something new or due, and the decisions about them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::Enrollment;
-use segflow_core::eval::Asked;
+use segflow_core::eval::{Asked, Reads};
 use segflow_core::ids::BUCKETS;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
@@ -347,12 +348,21 @@ async fn evaluate_sql(
     now: i64,
 ) -> Result<()> {
     let asked: BTreeSet<usize> = needed.iter().flat_map(|(_, needs)| needs.sql.iter().copied()).collect();
+    let all: Vec<String> = needed.iter().map(|(work, _)| work.user.id.clone()).collect();
+    let mut to_come = BTreeMap::new();
     for index in asked {
         let segment = &project.manifest.segments[index];
         let Rule::Sql(sql) = &segment.rule else { continue };
+        let names = match &project.depends_on(index).events {
+            Reads::Only(names) => Some(names),
+            Reads::Any => None,
+        };
+        if let Entry::Vacant(unknown) = to_come.entry(names) {
+            unknown.insert(asking::to_come(db, workspace, names, &all, now).await?);
+        }
         let wanting = needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
         let ids = wanting.map(|(work, _)| work.user.id.clone()).collect();
-        let mut answers = asking::answers(db, workspace, sql, project.depends_on(index), ids, now).await?;
+        let mut answers = asking::answers(db, workspace, sql, ids, &to_come[&names], now).await?;
         for (work, _) in needed.iter_mut() {
             work.sql.extend(answers.remove(&work.user.id).map(|answered| (segment.id.clone(), answered)));
         }
