@@ -292,7 +292,7 @@ impl Memory {
         }
         for &index in &needs.sql {
             let id = &self.project.manifest.segments[index].id;
-            work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)));
+            work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)).into());
         }
         Some((work, needs))
     }

@@ -49,6 +49,7 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
         "inbox",
         "memberships",
         "flips",
+        "segment_failures",
         "webhooks",
         "tasks",
         "sendings",
