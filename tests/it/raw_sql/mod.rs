@@ -238,7 +238,7 @@ async fn what_takes_too_long_is_stopped(db: Database) {
     let limit = Duration::from_millis(200);
     for _ in 0..5 {
         let refused = store.db.ids_within(long.clone(), vec![], limit, Ids::default()).await;
-        let refused = refused.err().expect("too long").to_string();
+        let refused = refused.expect_err("too long").to_string();
         assert_eq!(refused, "it ran longer than 0.2 s");
     }
     // Nor is it left to run by those who do not wait for the end of it.
@@ -309,7 +309,7 @@ async fn nothing_is_written(db: Database) {
         }
     };
     let limit = Duration::from_secs(5);
-    let refused = store.db.ids_within(writes.into(), vec![], limit, Ids::default()).await.err().expect("refused");
+    let refused = store.db.ids_within(writes.into(), vec![], limit, Ids::default()).await.expect_err("refused");
     let why = refused.to_string().to_lowercase().replace('-', " ");
     assert!(why.contains("read only") || why.contains("readonly"), "{why}");
     assert_eq!(db.count("SELECT COUNT(*) FROM users").await, USERS.len() as i64 + 1);
