@@ -61,7 +61,7 @@ pub fn letter(children: Children) -> Html {
         <Body class="bg-stone-100 px-3 py-8 dark:bg-stone-950 max-sm:py-4">
             <Container class="max-w-[560px]">
                 <Section class="bg-white rounded-xl p-10 dark:bg-stone-900 max-sm:p-6">{children}</Section>
-                <Text class="m-0 p-4 text-center text-xs text-stone-600">"The shop · " <Unsubscribe>"Unsubscribe"</Unsubscribe></Text>
+                <Section class="p-4 text-center"><Text class="m-0 text-xs text-stone-600">"The shop · " <Unsubscribe>"Unsubscribe"</Unsubscribe></Text></Section>
             </Container>
         </Body>
     }
@@ -71,7 +71,7 @@ pub fn letter(children: Children) -> Html {
 pub fn point(sign: &str, title: &str, children: Children) -> Html {
     html! {
         <Row class="mb-4">
-            <Column class="w-[44px]"><Text html_only class="m-0 w-8 rounded-full bg-stone-100 text-center">{sign}</Text></Column>
+            <Column class="w-[44px]"><Section html_only class="w-8 rounded-full bg-stone-100 text-center"><Text class="m-0">{sign}</Text></Section></Column>
             <Column>
                 <Text class="m-0 font-semibold">{title}</Text>
                 <Text class="m-0 text-sm leading-6 text-stone-600">{children}</Text>

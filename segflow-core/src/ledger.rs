@@ -124,6 +124,8 @@ pub enum Outcome {
     },
     /// Certainly not accepted, and never will be.
     Refused(String),
+    /// The same, and it says something of the address: that it is not there, or takes nothing now.
+    Bounced { bounce: Bounce, why: String },
     /// The body was written and no answer came.
     Ambiguous(String),
     /// The same, but the provider knows this message again by its key: asked once more, the same one makes nothing double.
@@ -136,6 +138,7 @@ impl Outcome {
         match self {
             Outcome::Accepted { .. } => "",
             Outcome::Unable { why, .. }
+            | Outcome::Bounced { why, .. }
             | Outcome::Retry(why)
             | Outcome::Refused(why)
             | Outcome::Ambiguous(why)
@@ -176,6 +179,7 @@ pub fn after(outcome: &Outcome, message: &str, attempt: u32, guarantee: Guarante
     match outcome {
         Outcome::Accepted { .. } => end(Status::Sent, None),
         Outcome::Refused(why) => end(Status::Refused, Some(short(why))),
+        Outcome::Bounced { why, .. } => end(Status::Bounced, Some(short(why))),
         Outcome::Retry(why) => again(why),
         // However long it lasts: it is nothing that the message could be refused for. A provider that is in trouble for longer is left
         // alone by its breaker; the message only has to be there when it is well again.
@@ -238,9 +242,7 @@ impl Told {
                     What::Bounced { .. } => Told::BOUNCED,
                     What::Complained => Told::COMPLAINED | Told::DELIVERED,
                     // Whoever does something with a message has got it.
-                    What::Delivered | What::Opened { .. } | What::Clicked { .. } | What::Wants { .. } => {
-                        Told::DELIVERED
-                    }
+                    What::Delivered | What::Opened(_) | What::Clicked { .. } | What::Wants { .. } => Told::DELIVERED,
                     // What a program answers may be that it could not deliver it.
                     What::Replied(reply) => {
                         if reply.is_automatic {
@@ -343,7 +345,7 @@ mod tests {
         let (delivered, complained) = (What::Delivered, What::Complained);
         let (hard, soft, policy) = (bounced(Bounce::Hard), bounced(Bounce::Soft), bounced(Bounce::Policy));
         let refused = What::Refused { why: String::new() };
-        let opened = What::Opened { by: crate::notice::By::Robot, agent: None };
+        let opened = What::Opened(crate::reader::Reader::opening(Some("curl/8".into())));
         let reply = |is_automatic| {
             let (id, subject, text) = (String::new(), String::new(), String::new());
             What::Replied(crate::notice::Reply { id, is_automatic, subject, text })

@@ -37,6 +37,8 @@ pub mod policy;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod project;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod reader;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod route;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod step;

@@ -292,7 +292,7 @@ impl Memory {
         }
         for &index in &needs.sql {
             let id = &self.project.manifest.segments[index].id;
-            work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)));
+            work.sql.insert(id.clone(), self.sql.get(id).is_some_and(|members| members.contains(user)).into());
         }
         Some((work, needs))
     }
@@ -432,7 +432,12 @@ impl Memory {
             ledger::Origin::Campaign { campaign, .. } => Some(campaign.clone()),
             ledger::Origin::Transaction { .. } => None,
         };
-        let Some(campaign) = campaign_of(row) else { return policy::Decision::Send };
+        let campaign = match &row.message.origin {
+            ledger::Origin::Campaign { campaign, .. } => campaign.clone(),
+            ledger::Origin::Transaction { transaction, .. } => {
+                return policy::of_transaction(&self.project, transaction, row.message.created_at, now);
+            }
+        };
         let tried = || self.messages.values().filter_map(|row| row.tried_at.map(|at| (row, at)));
         let counts =
             |other: &Row| other.status.is_handed_over() && other.user == row.user && campaign_of(other).is_some();

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::ids;
 use crate::ledger::Origin;
 use crate::merge::Object;
+use crate::reader::{By, Reader};
 
 /// Something told of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +36,10 @@ pub enum What {
     Refused {
         why: String,
     },
-    Opened {
-        by: By,
-        agent: Option<String>,
-    },
+    Opened(Reader),
     Clicked {
         link: String,
-        by: By,
-        agent: Option<String>,
+        reader: Reader,
     },
     /// Its reader has told the provider whether to be written to: at all, or about what the message was about.
     Wants {
@@ -72,7 +69,7 @@ impl What {
             What::Bounced { .. } => "bounced",
             What::Complained => "complained",
             What::Refused { .. } => "refused",
-            What::Opened { .. } => "opened",
+            What::Opened(_) => "opened",
             What::Clicked { .. } => "clicked",
             What::Wants { wants: true, .. } => "subscribed",
             What::Wants { wants: false, .. } => "unsubscribed",
@@ -84,7 +81,7 @@ impl What {
     pub fn kind(&self) -> Option<&'static str> {
         match self {
             What::Bounced { bounce, .. } => Some(bounce.name()),
-            What::Opened { by, .. } | What::Clicked { by, .. } => Some(by.name()),
+            What::Opened(reader) | What::Clicked { reader, .. } => Some(reader.by.name()),
             What::Replied(reply) => Some(if reply.is_automatic { "automatic" } else { By::Person.name() }),
             _ => None,
         }
@@ -101,10 +98,10 @@ impl What {
         }
     }
 
-    /// The program by which it was done.
-    pub fn agent(&self) -> Option<&str> {
+    /// By whom it was done, of what readers do.
+    pub fn reader(&self) -> Option<&Reader> {
         match self {
-            What::Opened { agent, .. } | What::Clicked { agent, .. } => agent.as_deref(),
+            What::Opened(reader) | What::Clicked { reader, .. } => Some(reader),
             _ => None,
         }
     }
@@ -126,26 +123,6 @@ pub fn about(message: &str, template: &str, origin: &Origin) -> Object {
         }
     }
     told
-}
-
-/// Who opened something or followed a link, as far as that can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    Person,
-    /// A mail program that fetches everything before anybody looks at it.
-    Prefetch,
-    /// Something that looks through mail.
-    Robot,
-}
-
-impl By {
-    pub fn name(self) -> &'static str {
-        match self {
-            By::Person => "person",
-            By::Prefetch => "prefetch",
-            By::Robot => "robot",
-        }
-    }
 }
 
 /// What a bounce says of the address.
@@ -171,12 +148,15 @@ impl Bounce {
     /// What a mail server's answer says by its enhanced status code (RFC 3463), wherever in the text that is; `None` if it says nothing
     /// certain.
     pub fn told(text: &str) -> Option<Bounce> {
-        let (class, subject, detail) = code(text)?;
+        let (class, subject, detail) = enhanced(text)?;
         match (class, subject, detail) {
             // The sender's own address, a message too large, content, permissions: all of that is ours.
             (_, 1, 7 | 8) | (_, 2 | 3, 3 | 4) | (_, 6 | 7, _) => Some(Bounce::Policy),
             (4, _, _) => Some(Bounce::Soft),
-            (5, 1, _) | (5, 2, 1) => Some(Bounce::Hard),
+            // The last: the domain takes no mail.
+            (5, 1, _) | (5, 2, 1) | (5, 4, 4) => Some(Bounce::Hard),
+            // No answer, by the book; but what Exchange says of somebody whom it does not know.
+            (5, 4, 1) if text.to_ascii_lowercase().contains("recipient address rejected") => Some(Bounce::Hard),
             (5, 2..=4, _) => Some(Bounce::Soft),
             _ => None,
         }
@@ -193,7 +173,7 @@ impl Bounce {
 }
 
 /// The first enhanced status code in a text: `5.1.1`.
-fn code(text: &str) -> Option<(u8, u16, u16)> {
+pub fn enhanced(text: &str) -> Option<(u8, u16, u16)> {
     let mut words = text.split(|c: char| !c.is_ascii_digit() && c != '.');
     words.find_map(|word| {
         let mut parts = word.trim_matches('.').split('.');
@@ -224,7 +204,7 @@ mod tests {
             ("5.1.1234 5.. ..5.1 5.é.1", None),
             ("", None),
         ] {
-            assert_eq!(code(text), found, "{text}");
+            assert_eq!(enhanced(text), found, "{text}");
         }
     }
 
@@ -240,6 +220,9 @@ mod tests {
             ("5.2.3", Some(Bounce::Policy)),
             ("5.3.4", Some(Bounce::Policy)),
             ("5.4.1", Some(Bounce::Soft)),
+            ("550 5.4.1 Recipient address rejected: Access denied.", Some(Bounce::Hard)),
+            ("5.4.4", Some(Bounce::Hard)),
+            ("5.4.7", Some(Bounce::Soft)),
             ("4.2.2", Some(Bounce::Soft)),
             ("4.4.7", Some(Bounce::Soft)),
             ("4.7.0", Some(Bounce::Policy)),

@@ -1,5 +1,5 @@
 //! When a message of a campaign may be sent: sending windows, a limit by the day, caps on how much one user gets, and an age after which it
-//! is of no use. What was sent already is given; transactions know none of this.
+//! is of no use. What was sent already is given; of all this transactions know the age alone.
 
 use segflow_protocol::{Beyond, Cap, Daily, Local, Window};
 
@@ -39,10 +39,10 @@ pub enum Decision {
 pub fn decide(project: &Project, about: About<'_>, before: Before<'_>, now: i64) -> Decision {
     let campaign = project.campaign(about.campaign);
     let max_age = campaign.and_then(|campaign| campaign.max_age);
-    let expires = max_age.map_or(i64::MAX, |age| about.created_at.saturating_add(age));
-    if let Some(age) = max_age.filter(|_| now >= expires) {
-        return Decision::Drop(format!("too late to be sent: it is older than {}", span(age)));
+    if let Some(why) = too_old(max_age, about.created_at, now) {
+        return Decision::Drop(why);
     }
+    let expires = max_age.map_or(i64::MAX, |age| about.created_at.saturating_add(age));
     let windows: Vec<&Window> =
         project.manifest.windows.iter().chain(campaign.into_iter().flat_map(|campaign| &campaign.windows)).collect();
     let opens = |at: i64| opens(&windows, about.zone, at);
@@ -70,6 +70,20 @@ pub fn decide(project: &Project, about: About<'_>, before: Before<'_>, now: i64)
         );
     }
     Decision::Send
+}
+
+/// What becomes of a transaction's message that was decided then.
+pub fn of_transaction(project: &Project, transaction: &str, created_at: i64, now: i64) -> Decision {
+    let transaction = project.manifest.transactions.iter().find(|declared| declared.id == transaction);
+    match too_old(transaction.and_then(|transaction| transaction.max_age), created_at, now) {
+        Some(why) => Decision::Drop(why),
+        None => Decision::Send,
+    }
+}
+
+fn too_old(max_age: Option<i64>, created_at: i64, now: i64) -> Option<String> {
+    let age = max_age.filter(|age| now >= created_at.saturating_add(*age))?;
+    Some(format!("too late to be sent: it is older than {}", span(age)))
 }
 
 /// How far back the caps of a project look, in ms; `None`: it has none.

@@ -373,6 +373,9 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     }
     for transaction in &manifest.transactions {
         let place = format!("transaction {}", transaction.id);
+        if transaction.max_age.is_some_and(|age| age <= 0) {
+            say("bad_limit", place.clone(), "`.max_age(…)` of nothing would let nothing through".into());
+        }
         match manifest.templates.iter().find(|t| t.id == transaction.template) {
             None => say("unknown_template", place, unknown("template", &transaction.template, &templates)),
             Some(t) if t.arguments.len() != 1 || t.arguments[0].name != transaction.argument => say(

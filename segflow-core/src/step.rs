@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 mod campaigns;
+mod causes;
 mod conversions;
+mod explain;
 mod turns;
 
 pub use turns::answerable;
@@ -22,6 +24,8 @@ use crate::ledger::{Message, Origin};
 use crate::merge::{Object, Path};
 use crate::project::{Project, Touch};
 use crate::{PluginError, Plugins, ids};
+
+pub use explain::{asked, explain};
 
 /// Events older than this trigger no transaction: an order of last week needs no confirmation now. 24 h in ms.
 pub const MAX_AGE: i64 = 86_400_000;
@@ -51,6 +55,18 @@ pub struct Fact {
     pub hops: u32,
     /// Counts for segments and triggers nothing.
     pub historical: bool,
+}
+
+impl Fact {
+    /// What segments can read of it.
+    pub fn touches(&self) -> Option<Touch<'_>> {
+        match &self.what {
+            What::Attributes { changed } => Some(Touch::Attributes(changed.as_deref())),
+            What::Event { name, .. } => Some(Touch::Event(name)),
+            What::Verdict { segment, .. } => Some(Touch::Segment(segment)),
+            What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -105,8 +121,25 @@ pub struct Work {
     pub history: Vec<Loaded>,
     /// By name of a split or experiment, arms that are chosen already.
     pub arms: BTreeMap<String, String>,
-    /// By segment, the verdicts of raw SQL that [`needs`] asked for.
-    pub sql: BTreeMap<String, bool>,
+    /// By segment, what raw SQL that [`needs`] asked for has answered.
+    pub sql: BTreeMap<String, Answered>,
+}
+
+/// What came of asking raw SQL about a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// `None`: it could not be had, and the membership stays as it is.
+    pub holds: Option<bool>,
+    /// When it must be asked again without a new fact.
+    pub again: Option<i64>,
+    /// Why it could not be had.
+    pub failed: Option<String>,
+}
+
+impl From<bool> for Answered {
+    fn from(holds: bool) -> Answered {
+        Answered { holds: Some(holds), ..Answered::default() }
+    }
 }
 
 /// What must be loaded before a step.
@@ -121,14 +154,7 @@ pub struct Needs {
 /// Which segments a user's news can touch, and what their evaluation reads.
 pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
     let mut touches = project.touches_since(work.user.evaluated);
-    for fact in &work.facts {
-        touches.push(match &fact.what {
-            What::Attributes { changed } => Touch::Attributes(changed.as_deref()),
-            What::Event { name, .. } => Touch::Event(name),
-            What::Verdict { segment, .. } => Touch::Segment(segment),
-            What::Answer { .. } | What::Enter { .. } | What::Leave { .. } => continue,
-        });
-    }
+    touches.extend(work.facts.iter().filter_map(Fact::touches));
     touches.extend(work.flips.iter().filter(|(_, at)| **at <= now).map(|(id, _)| Touch::Segment(id)));
     let segments = project.touched(&touches);
     let mut needs = Needs::default();
@@ -159,6 +185,8 @@ pub struct Decision {
     pub left: Vec<String>,
     /// Segments and their next flips; `None` removes one.
     pub flips: Vec<(String, Option<i64>)>,
+    /// Raw SQL segments that could not be asked about the user, with the reason; `None` for one that can be again.
+    pub failed: Vec<(String, Option<String>)>,
     /// New ones (version 0) and changed ones (the version they were read at).
     pub enrollments: Vec<Enrollment>,
     pub messages: Vec<Message>,
@@ -296,15 +324,6 @@ pub fn preview(project: &Project, work: Work, needs: &Needs, now: i64) -> Previe
     Preview { members: step.work.members, entering, leaving }
 }
 
-/// Why a user is in a segment of expressions, or is not: evaluated now, by what was loaded. `None`: there is no such segment.
-pub fn explain(project: &Project, work: Work, segment: &str, now: i64) -> Option<(eval::Explained, eval::Verdict)> {
-    let segment = project.manifest.segments.iter().find(|s| s.id == segment)?;
-    let Rule::Expr(expr) = &segment.rule else { return None };
-    let step = Step::new(project, work, now);
-    let view = View { step: &step };
-    Some((eval::explain(expr, &view), eval::evaluate(expr, &view)))
-}
-
 struct Step<'a> {
     project: &'a Project,
     work: Work,
@@ -325,7 +344,7 @@ impl<'a> Step<'a> {
             if let What::Verdict { segment, holds, rule, .. } = &fact.what
                 && project.rule_of(segment) == Some(*rule)
             {
-                work.sql.insert(segment.clone(), *holds);
+                work.sql.insert(segment.clone(), (*holds).into());
             }
         }
         let decision = Decision {
@@ -389,9 +408,13 @@ impl<'a> Step<'a> {
                 Rule::Expr(expr) => eval::evaluate(expr, &View { step: self }),
                 Rule::Sql(_) => {
                     // A verdict that could not be had leaves the membership as it is.
-                    let holds = self.work.sql.get(&segment.id).copied();
-                    let holds = holds.unwrap_or_else(|| self.work.members.contains(&segment.id));
-                    eval::Verdict { holds, flip: None }
+                    let answered = self.work.sql.remove(&segment.id).unwrap_or_default();
+                    let holds = answered.holds.unwrap_or_else(|| self.work.members.contains(&segment.id));
+                    // Whoever it could not be asked about is due for it, so only those who are may have a failure to their name.
+                    if answered.failed.is_some() || self.work.flips.contains_key(&segment.id) {
+                        self.decision.failed.push((segment.id.clone(), answered.failed));
+                    }
+                    eval::Verdict { holds, flip: answered.again }
                 }
             };
             if verdict.holds && self.work.members.insert(segment.id.clone()) {

@@ -10,7 +10,7 @@ const folder = 'node_modules/tailwindcss/';
 const theme = fs.readFileSync(folder + 'theme.css', 'utf8');
 const version = JSON.parse(fs.readFileSync(folder + 'package.json', 'utf8')).version;
 
-const colors = ['black', 'white', 'transparent', '[#eaeaea]', '[#ABC]'];
+const colors = ['black', 'white', 'transparent', 'inherit', '[#eaeaea]', '[#ABC]'];
 for (const m of theme.matchAll(/--color-([a-z]+-\d+):/g)) colors.push(m[1]);
 const steps = ['0', 'px', '0.5', '1', '1.5', '2', '3', '4', '5', '7', '10', '13', '24', '96', '[12px]', '[1.5rem]', '[10%]'];
 const widths = ['3xs', '2xs', 'xs', 'sm', 'md', 'lg', 'xl', '2xl', '3xl', '4xl', '5xl', '6xl', '7xl', 'full', 'auto', '1/2', '1/3', '3/4'];
@@ -43,6 +43,9 @@ for (let i = 0; i < 1500; i++) {
   const near = single.filter(name => name !== first && start(name)[0] === start(first)[0] && (roll(3) === 0 || start(name) === start(first)));
   all.push([first, near[roll(near.length)], single[roll(single.length)]].join(' '));
 }
+
+// And those that depend on something: the rule around is part of what they mean.
+each(['hover:', 'dark:', 'sm:', 'md:', 'lg:', 'xl:', 'max-sm:', 'max-md:', 'max-lg:', 'max-xl:', 'min-[480px]:', 'max-[480px]:', 'dark:hover:', 'sm:dark:', 'sm:max-md:'].map(v => v + 'p'), ['4']);
 
 const vars = {};
 for (const m of theme.replace(/\/\*[^]*?\*\//g, '').matchAll(/(--[\w-]+):\s*([^;]+);/g)) vars[m[1]] = m[2].replace(/\s+/g, ' ').trim();
@@ -87,5 +90,10 @@ for (const names of all) {
   for (const [p, v] of decls) if (!p.startsWith('--')) for (const l of longhands(p)) { delete out[l]; out[l] = value(v, own); }
   // Where the size of the text is known, the height of its lines is too.
   if (/^[\d.]+$/.test(out['line-height'] ?? '') && out['font-size'] && !own['--tw-leading']?.match(/^[\d.]+$/)) out['line-height'] = round(out['line-height'] * parseFloat(out['font-size'])) + 'px';
-  console.log(names + '\t' + Object.entries(out).sort(([a], [b]) => a < b ? -1 : 1).map(([p, v]) => `${p}:${v}`).join(';'));
+  // The questions as we ask them, those about widths first: from a width on is `min-width`, below it one px less.
+  const px = w => w.endsWith('rem') ? parseFloat(w) * 16 : parseFloat(w);
+  const asked = [...css.matchAll(/@media ([^{]+) \{/g)].map(m => m[1]).filter(q => q !== '(hover: hover)').map(q =>
+    q.replace(/width >= ([\d.]+\w+)/, (_, w) => `min-width:${px(w)}px`).replace(/width < ([\d.]+\w+)/, (_, w) => `max-width:${px(w) - 1}px`).replace(': ', ':'));
+  const when = (asked.length ? '@media ' + asked.sort((a, b) => a.includes('scheme') - b.includes('scheme') || b.includes('min-') - a.includes('min-')).join(' and ') + ' ' : '') + (/[^\\]:hover/.test(css) ? ':hover ' : '');
+  console.log(names + '\t' + when + Object.entries(out).sort(([a], [b]) => a < b ? -1 : 1).map(([p, v]) => `${p}:${v}`).join(';'));
 }

@@ -27,7 +27,7 @@ pub use manifest::{
     Type,
 };
 pub use policy::{Beyond, Cap, Daily, Window};
-pub use samples::{Sample, Samples};
+pub use samples::{Sample, Samples, UNDEFINED};
 pub use texts::Texts;
 pub use turn::{
     Ask, Completion, Divergence, Effect, End, Json, Local, Pending, Render, Rendered, Request, Response, Task, Turn,

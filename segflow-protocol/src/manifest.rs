@@ -303,6 +303,9 @@ pub struct Transaction {
     /// The argument of the template that the event fills.
     pub argument: String,
     pub guarantee: Guarantee,
+    /// How old a message may get before it is of no use, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

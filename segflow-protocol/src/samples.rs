@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// How an email is refused whose file uses a name that is not there.
+pub const UNDEFINED: &str = "a value that is not there is used";
+
 /// The samples of all emails, by the email's id. Each has one at least.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Samples {

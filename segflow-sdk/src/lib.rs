@@ -227,6 +227,6 @@ pub mod __private {
     #[rustfmt::skip]
     pub mod elements {
         macro_rules! names { ($($name:ident)*) => { $(pub struct $name;)* }; }
-        names! { Body Container Section Row Column Text Heading Button Link Img Hr Markdown CodeBlock Unsubscribe Preferences OpenInBrowser Raw }
+        names! { Body Font Container Section Row Column Text Heading Button Link Img Hr Markdown CodeBlock Unsubscribe Preferences OpenInBrowser Raw }
     }
 }

@@ -97,6 +97,10 @@ pub struct Opened {
     pub template: String,
     pub campaign: Option<String>,
     pub transaction: Option<String>,
+    /// `phone`, `tablet` or `desktop`, where the mail program says it.
+    pub device: Option<String>,
+    /// Two capital letters, where the provider or the proxy says it.
+    pub country: Option<String>,
 }
 
 /// A user has followed a link in a message: once for each link of each message, and not when a program did.
@@ -109,6 +113,9 @@ pub struct Clicked {
     pub transaction: Option<String>,
     /// Where it leads.
     pub link: String,
+    /// As of [`Opened`].
+    pub device: Option<String>,
+    pub country: Option<String>,
 }
 
 /// A user has answered a message: once for each answer, and not when a program did (out of office, a bounce). The project says where

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use segflow_protocol::{self as protocol, Guarantee, Problem};
 
 use crate::email::{Message, of_constructor, type_id_of};
-use crate::{Attributes, Event};
+use crate::{Attributes, Duration, Event};
 
 /// An email that answers an event.
 ///
@@ -17,6 +17,7 @@ pub struct Transaction {
     event: &'static str,
     email: TypeId,
     guarantee: Guarantee,
+    max_age: Option<Duration>,
 }
 
 impl Transaction {
@@ -25,12 +26,31 @@ impl Transaction {
         id: impl Into<String>,
         email: F,
     ) -> Transaction {
-        Transaction { id: id.into(), event: E::NAME, email: type_id_of(&email), guarantee: Guarantee::AtLeastOnce }
+        let (id, email) = (id.into(), type_id_of(&email));
+        Transaction { id, event: E::NAME, email, guarantee: Guarantee::AtLeastOnce, max_age: None }
     }
 
     /// When it is unknown whether the provider took a message, it is not sent again.
     pub fn at_most_once(mut self) -> Transaction {
         self.guarantee = Guarantee::AtMostOnce;
+        self
+    }
+
+    /// A message that could not be sent for so long is of no use any more, and is dropped with that as its reason: a link to reset a password, after
+    /// a provider was down for the night.
+    ///
+    /// ```
+    /// # use segflow::prelude::*;
+    /// # #[derive(Attributes, Serialize, Deserialize)] struct Shopper { email: String }
+    /// # #[derive(Event, Serialize, Deserialize)] struct ResetAsked { link: String }
+    /// #[email("reset")]
+    /// fn reset(_user: &Shopper, asked: &ResetAsked) -> Email {
+    ///     html! { <Subject>"A new password"</Subject> <Link href={&asked.link}>"Choose one"</Link> }
+    /// }
+    /// let transaction = Transaction::new("reset", reset).max_age(hours(1));
+    /// ```
+    pub fn max_age(mut self, age: Duration) -> Transaction {
+        self.max_age = Some(age);
         self
     }
 
@@ -49,6 +69,7 @@ impl Transaction {
             template: email.id.to_string(),
             argument: email.arguments[0].0.to_string(),
             guarantee: self.guarantee,
+            max_age: self.max_age.map(Duration::as_millis),
         })
     }
 }

@@ -79,6 +79,10 @@ fn written(value: &str) -> String {
             <Img src={format!("https://shop.example/{value}")} alt="" width=10/>
             <Field label={value} to={value}/>
             <CodeBlock>{value}</CodeBlock>
+            <Container class="max-w-md"><Heading level=2>{value}</Heading></Container>
+            <ul><li>{value}</li></ul>
+            <ol><li><Text>{value}</Text></li></ol>
+            <Row><Column class="w-20">{value}</Column><Column>{value}</Column></Row>
         </Section>
     };
     let mut out = String::new();
@@ -140,6 +144,44 @@ fn no_value_opens_a_tag_an_attribute_or_a_scheme() {
     }
 }
 
+#[email("whole")]
+fn whole(user: &Named) -> Email {
+    let name = &user.name;
+    html! {
+        <Subject>"For " {name}</Subject>
+        <Preview>{name} " in a list"</Preview>
+        <Container>
+            <Heading>"Of " {name}</Heading>
+            <Text>"Before " {name} " after, " <Link href="https://shop.example">"to " {name} "!"</Link></Text>
+            <ul><li>"one " {name} "."</li><li>"two"</li></ul>
+            <ol><li>"first " {name} "."</li></ol>
+            <Row><Column>"left " {name}</Column><Column>"right"</Column></Row>
+            <Hr/>
+            <CodeBlock>"code " {name} "."</CodeBlock>
+        </Container>
+    }
+}
+
+#[test]
+fn no_value_opens_anything_around_an_email_or_makes_a_mark_in_its_text() {
+    const WORD: &str = "XYZZY";
+    let rendered = |value: &str| rendered("whole", value, None).expect("it renders");
+    let plain = rendered(WORD);
+    let head = |html: &str| skeleton(html.split_once("<title>").expect("it has one").1).0;
+    let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
+    let mut dice = Dice(13);
+    for _ in 0..3_000 {
+        let value = dice.value();
+        let Rendered { subject, html, text } = rendered(&value);
+        let without_lines = |html: &str| head(html).into_iter().filter(|tag| tag != "br").collect::<Vec<_>>();
+        assert_eq!(without_lines(&html), without_lines(&plain.html), "{value:?}\n{html}");
+        assert!(!subject.contains(char::is_control), "{value:?}: {subject:?}");
+        // The words of the value stand where the word stood, and nothing else has moved.
+        let shown: String = value.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        assert_eq!(words(&text), words(&plain.text.replace(WORD, &shown)), "{value:?}\n{text}");
+    }
+}
+
 #[derive(Attributes, Serialize, Deserialize)]
 struct Named {
     email: String,
@@ -151,13 +193,18 @@ fn from_a_file(user: &Named, names: &[String], link: Option<String>) -> Email {
     template!("tests/emails/hostile.mjml", user, names, link)
 }
 
+#[email("from-html")]
+fn from_html(user: &Named, names: &[String], link: Option<String>) -> Email {
+    template!("tests/emails/hostile.html", user, names, link)
+}
+
 async fn nothing(_: Flow<Named>) {}
 
-fn rendered(value: &str, link: Option<&str>) -> Result<Rendered, String> {
+fn rendered(template: &str, value: &str, link: Option<&str>) -> Result<Rendered, String> {
     let project = Project::new("p").campaign(Campaign::new("c", nothing).enters(Segment::everyone("all")));
     let user = Named { email: "a@b.example".into(), name: value.into() };
     let render = Render {
-        template: "from-a-file".into(),
+        template: template.into(),
         user: Json::of(&user).expect("JSON"),
         args: Json::of(&serde_json::json!({ "names": [value, "b"], "link": link })).expect("JSON"),
     };
@@ -170,23 +217,30 @@ fn rendered(value: &str, link: Option<&str>) -> Result<Rendered, String> {
 
 #[test]
 fn no_value_opens_anything_in_a_file() {
-    let expected = skeleton(&body(&rendered("plain", None).expect("it renders").html)).0;
-    let mut dice = Dice(11);
-    for _ in 0..3_000 {
-        let value = dice.value();
-        let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
-        let (tags, addresses) = skeleton(&body(&html));
-        assert_eq!(tags, expected, "{value:?}\n{html}");
-        assert!(
-            addresses.iter().all(|address| address.starts_with("https://shop.example/")),
-            "{value:?}: {addresses:?}"
-        );
-        let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
-        assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");
+    for template in ["from-a-file", "from-html"] {
+        let rendered = |value: &str, link: Option<&str>| rendered(template, value, link);
+        let expected = skeleton(&body(&rendered("plain", None).expect("it renders").html)).0;
+        let mut dice = Dice(11);
+        for _ in 0..3_000 {
+            let value = dice.value();
+            let Rendered { subject, html, text } = rendered(&value, None).expect("it renders");
+            let (tags, addresses) = skeleton(&body(&html));
+            assert_eq!(tags, expected, "{value:?}\n{html}");
+            let safe =
+                |address: &String| address.trim().is_empty() || address.trim().starts_with("https://shop.example/");
+            assert!(addresses.iter().all(safe), "{value:?}: {addresses:?}");
+            let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+            assert!(!control(&html) && !control(&text) && !subject.contains(char::is_control), "{value:?}");
+        }
+        for hostile in ["javascript:alert(1)", " JavaScript:x", "", "//x.example", "data:text/html,x"] {
+            let why = rendered("a", Some(hostile)).expect_err(hostile);
+            assert!(why.contains(&format!("the address `{}` does not begin with https:", hostile.trim())), "{why}");
+        }
+        let good = rendered("a", Some("https://a.example")).expect("it renders").html;
+        assert!(good.contains("href=\"https://a.example\""), "{good}");
     }
-    let why = rendered("a", Some("javascript:alert(1)")).expect_err("it is not sent");
+    let why = rendered("from-a-file", "a", Some("javascript:alert(1)")).expect_err("it is not sent");
     assert!(why.contains("hostile.mjml:19: the address `javascript:alert(1)` does not begin with https:"), "{why}");
-    assert!(rendered("a", Some("https://a.example")).expect("it renders").html.contains("href=\"https://a.example\""));
 }
 
 /// Without what Outlook alone reads, which is in comments.

@@ -51,6 +51,11 @@ fn impossible(_user: &Shopper, kind: Kind) -> Email {
     html! { <Subject>{size}</Subject> <Text>"-"</Text> }
 }
 
+#[email("misspelt")]
+fn misspelt(user: &Shopper) -> Email {
+    template!("tests/emails/misspelt.html", user)
+}
+
 fn ada() -> Shopper {
     Shopper { first_name: "Ada B.".into(), email: "ada@shop.example".into(), vip: true, time_zone: None }
 }
@@ -111,4 +116,14 @@ fn what_cannot_be_made_up_says_what_to_do() {
     let samples = samples(&Project::new("shop"));
     let problem = samples.emails["impossible"][0].problem.as_deref().expect("a problem");
     assert!(problem.contains("`kind`") && problem.contains("sample(kind = …)"), "{problem}");
+}
+
+#[test]
+fn a_name_that_is_not_there_is_said_with_its_line() {
+    let project = Project::new("shop");
+    let sample = &samples(&project).emails["misspelt"][0];
+    let (user, args) = (Json(sample.user.to_string()), Json("{}".into()));
+    let answer = respond(&project, Request::Render(Render { template: "misspelt".into(), user, args }));
+    let why = "template `misspelt`: tests/emails/misspelt.html:4: a value that is not there is used: `person.name`";
+    assert_eq!(answer, Response::Refused(why.into()));
 }

@@ -57,6 +57,8 @@ pub struct Config {
     pub grace: Duration,
     /// How people reach this server: `https://mail.shop.example`. What emails lead to begins with it.
     pub public_url: Option<String>,
+    /// The header in which a proxy before this server says from which country somebody comes, as `CF-IPCountry` does.
+    pub country_header: Option<String>,
     /// Called in place of Amazon SNS, which certificates and subscriptions lie with: a fake of it, for tests.
     pub sns_url: Option<String>,
     /// Whether webhooks may go to addresses that are not of the public internet, and endpoints be called without encryption. In
@@ -66,6 +68,9 @@ pub struct Config {
     pub resolver: Option<SocketAddr>,
     /// All workspaces are held when it starts: nothing is sent until somebody releases them.
     pub hold: bool,
+    /// A file in which this machine notes how far it has seen the database come, so that one that was restored from a back-up is held when a server
+    /// starts on it. Not in the database, and nothing that is restored with it.
+    pub seen: Option<PathBuf>,
     /// Added to every commit, for measuring what a slower disk would do.
     pub commit_delay: Duration,
 }
@@ -92,10 +97,12 @@ impl Config {
             lease: Duration::from_secs(10),
             grace: crate::delivery::smtp::CALL,
             public_url: None,
+            country_header: None,
             sns_url: None,
             private_webhooks: false,
             resolver: None,
             hold: false,
+            seen: None,
             commit_delay: Duration::ZERO,
         }
     }

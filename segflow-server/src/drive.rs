@@ -23,6 +23,8 @@ pub struct Trial {
     pub workspace: String,
     pub to: String,
     pub content: Rendered,
+    /// It goes out as one of a campaign does.
+    pub campaign: bool,
     pub answer: oneshot::Sender<Result<Tried>>,
 }
 
@@ -70,10 +72,10 @@ impl Drive {
     }
 
     /// Has an email sent by the provider of a workspace, and says what became of it.
-    pub async fn try_email(&self, workspace: &str, to: String, content: Rendered) -> Result<Tried> {
+    pub async fn try_email(&self, workspace: &str, to: String, content: Rendered, campaign: bool) -> Result<Tried> {
         let (answer, receiver) = oneshot::channel();
         let gone = || Error::Away("the server is stopping".into());
-        let trial = Trial { workspace: workspace.into(), to, content, answer };
+        let trial = Trial { workspace: workspace.into(), to, content, campaign, answer };
         self.trials.send(trial).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())?
     }

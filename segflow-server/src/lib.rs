@@ -34,9 +34,11 @@ mod public;
 mod ready;
 mod replies;
 pub mod secrets;
+mod seen;
 mod segments;
 mod server;
 
 pub use config::{Config, Mode};
+pub use links::unsigned;
 pub use live::LiveEvent;
 pub use server::Server;

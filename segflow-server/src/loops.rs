@@ -134,7 +134,9 @@ impl Loops {
             let this = self.clone();
             tokio::spawn(async move {
                 // Nobody is left to hear it when the caller has gone; it is sent all the same.
-                let _ = trial.answer.send(this.delivery.try_out(&trial.workspace, trial.to, trial.content).await);
+                let _ = trial
+                    .answer
+                    .send(this.delivery.try_out(&trial.workspace, trial.to, trial.content, trial.campaign).await);
             });
         }
     }
@@ -244,11 +246,11 @@ impl Loops {
 
     /// Keeps the leases, takes what is free, gives back what is too much.
     async fn heartbeat(self: Arc<Self>) -> Result<()> {
-        if self.ownership.is_alone() {
+        let Some(pace) = self.ownership.pace() else {
             self.stop.cancelled().await;
             return Ok(());
-        }
-        let mut pace = tokio::time::interval(self.ownership.pace());
+        };
+        let mut pace = tokio::time::interval(pace);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut generations = BTreeMap::new();
         // Resolves when nothing is under way any more for the buckets that are leaving. The leases are renewed meanwhile.
@@ -282,7 +284,7 @@ impl Loops {
     /// `generations` are those that were last seen, by workspace: other servers push too, and only some of the users who are behind then
     /// are theirs.
     async fn beat(&self, generations: &mut BTreeMap<String, i64>) -> Result<Beaten> {
-        let beaten = self.ownership.beat(&self.store.db).await?;
+        let beaten = self.ownership.beat(&self.store.db, self.clock.now()).await?;
         if beaten == Beaten::More {
             // The former owner may have left some of its users behind.
             generations.clear();
@@ -303,14 +305,14 @@ impl Loops {
 
     /// Accounts for what dead servers were sending. Apart from the heartbeat, which must not wait for locks on messages.
     async fn account(self: Arc<Self>) -> Result<()> {
-        if self.ownership.is_alone() {
+        let (false, Some(pace)) = (self.ownership.is_alone(), self.ownership.pace()) else {
             self.stop.cancelled().await;
             return Ok(());
-        }
+        };
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(self.ownership.pace()) => {}
+                () = tokio::time::sleep(pace) => {}
             }
             match ledger::recover(&self.store.db, self.grace, self.clock.now()).await {
                 Ok(0) => {}

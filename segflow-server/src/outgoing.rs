@@ -18,6 +18,8 @@ pub fn client(configure: impl Fn(ClientBuilder) -> ClientBuilder) -> anyhow::Res
             Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_secs(10))
+                // Load balancers close what has been idle for a minute: a call that begins at that moment would be lost.
+                .pool_idle_timeout(Duration::from_secs(30))
                 .no_proxy()
                 .user_agent(concat!("segflow/", env!("CARGO_PKG_VERSION"))),
         )

@@ -8,6 +8,7 @@ use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use crate::clock::monotonic;
+use crate::seen::{self, Seen};
 use crate::store::db::Db;
 use crate::store::{Error, Result, fence};
 
@@ -19,6 +20,8 @@ pub struct Ownership {
     lease: Duration,
     /// No other server can be alive on this database.
     alone: bool,
+    /// Where it is noted how far the database has come.
+    seen: Option<Seen>,
     state: RwLock<State>,
 }
 
@@ -47,28 +50,37 @@ pub enum Beaten {
     Rejoined,
 }
 
+/// A new incarnation. Of a database that was restored nothing is sent before somebody has looked at it.
+async fn join(db: &Db, seen: Option<&Seen>, now: i64) -> Result<String> {
+    if let Some(seen) = seen {
+        seen.hold_restored(db, now).await?;
+    }
+    fence::join(db).await
+}
+
 impl Ownership {
-    pub async fn join(db: &Db, lease: Duration, alone: bool) -> Result<Ownership> {
-        let state = RwLock::new(State::of(fence::join(db).await?));
-        let ownership = Ownership { lease, alone, state };
-        ownership.beat(db).await?;
+    pub async fn join(db: &Db, lease: Duration, alone: bool, seen: Option<Seen>, now: i64) -> Result<Ownership> {
+        let state = RwLock::new(State::of(join(db, seen.as_ref(), now).await?));
+        let ownership = Ownership { lease, alone, seen, state };
+        ownership.beat(db, now).await?;
         Ok(ownership)
     }
 
     /// Renews the lease, takes buckets that are free, and says which are to be given back. The time it counts from is the time before
     /// the database was asked. Not to be called while [`Ownership::give`] is going on.
-    pub async fn beat(&self, db: &Db) -> Result<Beaten> {
+    pub async fn beat(&self, db: &Db, now: i64) -> Result<Beaten> {
         let incarnation = self.state.read().expect("no panic while held").incarnation.clone();
         let asked = monotonic();
         let leased = match fence::renew(db, &incarnation, self.lease, self.alone).await {
             Err(Error::Fenced) if !self.alone => {
-                let joined = State::of(fence::join(db).await?);
+                let joined = State::of(join(db, self.seen.as_ref(), now).await?);
                 tracing::warn!(dead = incarnation, joined.incarnation, "another server has taken over; joined again");
                 *self.state.write().expect("no panic while held") = joined;
                 return Ok(Beaten::Rejoined);
             }
             leased => leased?,
         };
+        self.note(leased.now);
         let mut state = self.state.write().expect("no panic while held");
         let mut buckets = &leased.buckets - &state.leaving;
         if state.leaving.is_empty() {
@@ -118,14 +130,23 @@ impl Ownership {
         self.alone || monotonic() < state.until
     }
 
-    /// No other server can be alive, so there is nothing to renew.
+    fn note(&self, now: i64) {
+        if let Some(seen) = &self.seen {
+            seen.note(now);
+        }
+    }
+
+    /// No other server can be alive, so there is nobody to account for.
     pub fn is_alone(&self) -> bool {
         self.alone
     }
 
-    /// How long between two beats.
-    pub fn pace(&self) -> Duration {
-        PACE.min(self.lease / 3)
+    /// How long between two beats; `None` if there is nobody to be told of them.
+    pub fn pace(&self) -> Option<Duration> {
+        match self.alone {
+            true => self.seen.as_ref().map(|_| seen::PACE),
+            false => Some(PACE.min(self.lease / 3)),
+        }
     }
 
     /// Gives everything back at the end, when no tick will come any more.
@@ -136,7 +157,8 @@ impl Ownership {
             state.incarnation.clone()
         };
         match fence::leave(db, &incarnation).await {
-            Ok(()) | Err(Error::Fenced) => {}
+            Ok(now) => self.note(now),
+            Err(Error::Fenced) => {}
             Err(error) => tracing::warn!(%error, "the leases were not given back; they run out by themselves"),
         }
     }

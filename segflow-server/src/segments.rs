@@ -81,7 +81,7 @@ impl Segments {
                 (Some(how), done)
             }
             Ok(None) => {
-                runs::put_off(db, &run, now).await?;
+                runs::put_off(db, &run, None, now).await?;
                 return Ok(Went::On);
             }
             Err(error) => (None, Err(error)),
@@ -99,7 +99,7 @@ impl Segments {
             Err(error) if ends_here(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(workspace = run.workspace, segment = run.segment, %error, "a segment could not be gone through");
-                runs::put_off(db, &run, now).await?;
+                runs::put_off(db, &run, Some(error.to_string()), now).await?;
             }
         }
         Ok(Went::On)

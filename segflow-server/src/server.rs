@@ -32,6 +32,7 @@ use crate::ownership::Ownership;
 use crate::plugin::Host;
 use crate::ready::Ready;
 use crate::secrets::Secrets;
+use crate::seen::Seen;
 use crate::segments::Segments;
 use crate::store::{Store, clock as stored, deployments, hold, keys, ledger};
 use crate::webhooks::Webhooks;
@@ -82,7 +83,9 @@ impl Server {
 
         // The lock says that no other server lives on this file, so nothing of an earlier one can still be going on.
         let alone = lock.is_some();
-        let ownership = Arc::new(Ownership::join(&store.db, config.lease, alone).await?);
+        let ownership = Arc::new(
+            Ownership::join(&store.db, config.lease, alone, config.seen.clone().map(Seen::at), clock.now()).await?,
+        );
         let grace = if alone { Duration::ZERO } else { config.grace };
         let lost = ledger::recover(&store.db, grace, clock.now()).await?;
         if lost > 0 {
@@ -126,6 +129,7 @@ impl Server {
             config.capture.clone(),
             captures,
             ready_to_send.clone(),
+            wake.clone(),
         )?);
         let private_webhooks = config.private_webhooks || !production;
         let webhooks = Arc::new(Webhooks::new(
@@ -176,6 +180,7 @@ impl Server {
             notices: Arc::new(Notices::new(config.sns_url.clone())?),
             production,
             private_webhooks,
+            country_header: config.country_header.clone(),
             captures,
             metrics: prometheus(),
             ready: ready.clone(),

@@ -9,6 +9,8 @@ both![
     what_happens_now_counts_beside_history,
     five_thousand_items_and_no_more,
     the_same_batch_again_changes_nothing,
+    attributes_have_a_limit_also_of_somebody_new,
+    somebody_new_is_not_enrolled_by_their_past,
 ];
 
 async fn each_item_has_its_result(db: Database) {
@@ -137,4 +139,32 @@ async fn the_same_batch_again_changes_nothing(db: Database) {
         app.settle().await;
     }
     assert_eq!(app.messages("ada").await.len(), 2);
+}
+
+/// One by one they would fit.
+async fn attributes_have_a_limit_also_of_somebody_new(db: Database) {
+    let app = App::start(&db).await;
+    let add =
+        |user: &str, key: &str| json!({"type": "identify", "user_id": user, "attributes": {key: "x".repeat(40_000)}});
+    let batch =
+        json!([add("ada", "a"), add("ada", "b"), add("bob", "a"), {"type": "track", "user_id": "ada", "name": "seen"}]);
+    let results = app.post("/v1/batch", json!({ "batch": batch })).await.ok()["results"].clone();
+    let statuses: Vec<u64> = results.as_array().expect("results").iter().filter_map(|r| r["status"].as_u64()).collect();
+    assert_eq!(statuses, [200, 422, 200, 202], "{results}");
+    assert_eq!(results[1]["code"], "attributes_too_large");
+    let attributes = app.get("/v1/users/ada").await.ok()["attributes"].clone();
+    assert_eq!(attributes.as_object().expect("an object").keys().collect::<Vec<_>>(), ["a"]);
+    app.settle().await;
+}
+
+async fn somebody_new_is_not_enrolled_by_their_past(db: Database) {
+    let app = App::storefront(&db).await;
+    let bought = json!({"type": "track", "user_id": "ada", "name": "purchase", "attributes": {"value": 2000, "order_id": "1"}, "historical": true});
+    let batch = json!([{"type": "identify", "user_id": "ada", "attributes": {"username": "Ada", "email": "ada@x.example"}}, bought]);
+    app.post("/v1/batch", json!({ "batch": batch })).await.ok();
+    app.settle().await;
+    assert!(app.segments("ada").await.contains(&"big-spenders".to_string()), "it counts");
+    let enrollments = app.enrollments("ada").await;
+    let campaigns: Vec<&Value> = enrollments.iter().map(|e| &e["campaign"]).collect();
+    assert_eq!(campaigns, ["welcome-campaign"]);
 }

@@ -10,9 +10,15 @@ use crate::harness::dns::NameServer;
 use crate::harness::program::Segflow;
 use crate::harness::smtp::Smtp;
 use crate::harness::vendors::{Fake, Vendor, postmark, resend, sendgrid, ses};
+use crate::harness::web::Web;
 use crate::harness::*;
 
-both![a_development_server_is_well, a_production_server_is_looked_over, providers_are_asked_without_sending];
+both![
+    a_development_server_is_well,
+    a_production_server_is_looked_over,
+    what_has_to_be_public_is_tried,
+    providers_are_asked_without_sending,
+];
 
 /// What was found: state and words, by what it is about.
 async fn found(app: &App) -> BTreeMap<String, (String, String)> {
@@ -60,6 +66,37 @@ async fn a_production_server_is_looked_over(db: Database) {
     let told = Segflow::to(&app).run(&["doctor"]).await;
     assert_eq!(told.code, 1, "something is bad: {told:?}");
     assert!(told.stdout.lines().all(|line| line.chars().count() <= 80), "{}", told.stdout);
+}
+
+/// Only what emails lead to and what providers call has to be public: a proxy may keep all else to itself.
+async fn what_has_to_be_public_is_tried(db: Database) {
+    let nobody = NameServer::start(&[]).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let public_url = Some(format!("http://{}", listener.local_addr().expect("an address")));
+    let secrets = BTreeMap::from([("POSTMARK_TOKEN".to_string(), postmark::TOKEN.to_string())]);
+    let config = Config { secrets, resolver: Some(nobody.address), dev_sends: true, public_url, ..production(&db) };
+    let app = App::at(&db, config.clone(), listener).await;
+    app.push(plugins::letters("heard")).await;
+    let own = found(&app).await;
+    assert_eq!(own["address"].0, "warning", "{own:?}");
+    assert!(own["address"].1.contains("not encrypted"), "{own:?}");
+    let items = app.get("/v1/doctor").await.ok()["items"].as_array().cloned().expect("a list");
+    let webhooks: Vec<&Value> = items.iter().filter(|item| item["about"] == "webhooks").collect();
+    let (missing, reached): (Vec<&Value>, Vec<&Value>) = webhooks.into_iter().partition(|item| item["state"] == "bad");
+    assert!(
+        missing.iter().any(|item| item["says"].as_str().unwrap().contains("POSTMARK_HOOK is not set")),
+        "{items:?}"
+    );
+    assert_eq!(reached.len(), 1, "{items:?}");
+    app.stop().await;
+
+    let elsewhere = Web::start(vec![(404, "nothing here")]).await;
+    let app = App::with(&db, Config { public_url: Some(elsewhere.url("")), ..config }).await;
+    let found = found(&app).await;
+    for about in ["address", "webhooks"] {
+        assert_eq!(found[about].0, "bad", "{found:?}");
+        assert!(found[about].1.contains("answers 404"), "{found:?}");
+    }
 }
 
 async fn providers_are_asked_without_sending(db: Database) {

@@ -9,6 +9,7 @@ both![
     a_test_that_is_not_taken_says_why,
     without_a_project_there_is_nothing_to_send_by,
     an_email_that_says_something_else_is_a_change,
+    an_email_that_cannot_be_rendered_is_not_pushed,
     files_arrive_as_html_and_text,
 ];
 
@@ -28,6 +29,10 @@ async fn a_test_goes_out_by_the_provider_and_leaves_no_trace(db: Database) {
     let mail = smtp.accepted()[0].clone();
     assert_eq!((mail.from.as_str(), mail.to.as_str()), ("mailer@segflow.example", "me@x.example"));
     assert!(mail.raw.contains("multipart/alternative") && mail.raw.contains("text/plain"), "{}", mail.raw);
+    assert!(!mail.raw.contains("List-Unsubscribe"), "a transaction sends it: {}", mail.raw);
+    segflow.run(&["emails", "send", "first", "--to", "me@x.example", "--project", project]).await.ok();
+    let mail = smtp.accepted()[1].clone();
+    assert!(mail.raw.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"), "a campaign: {}", mail.raw);
     assert!(app.items("/v1/messages").await.is_empty(), "no message");
     assert!(app.items("/v1/users").await.is_empty(), "no user");
     let unknown = segflow.run(&["emails", "send", "none", "--to", "me@x.example", "--project", project]).await;
@@ -70,6 +75,16 @@ async fn an_email_that_says_something_else_is_a_change(db: Database) {
     let changes = plan["changes"].as_array().expect("changes");
     let of = |id: &str| changes.iter().find(|c| c["kind"] == "template" && c["id"] == id).map(|c| c["change"].clone());
     assert_eq!((of("hello"), of("goodbye"), of("receipt")), (Some(json!("~")), Some(json!("~")), Some(json!("="))));
+}
+
+async fn an_email_that_cannot_be_rendered_is_not_pushed(db: Database) {
+    let app = App::start(&db).await;
+    // A loop's own variable: no type of the project says what it has.
+    let refused = app.deploy("", plugins::variant("misspelt")).await.problem(422, "invalid_project");
+    let why = "`hello` cannot be rendered with a made-up `user`: emails/line.html:4: a value that is not there is used: `person.nmae`";
+    let problems = json!([{ "code": "not_rendered", "message": why, "place": "template hello" }]);
+    assert_eq!(refused["problems"], problems, "{refused}");
+    assert!(app.items("/v1/deployments").await.is_empty());
 }
 
 async fn files_arrive_as_html_and_text(db: Database) {
@@ -121,6 +136,16 @@ fn checks_are_for_ci() {
         let read = |name: &str| std::fs::read_to_string(out.join(name)).expect(name);
         assert!(read("welcome-email.html").starts_with("<!doctype html>"));
         assert!(read("order-confirmed.txt").contains("Order A-1042"));
+        // The project has the way out, in its postal address.
+        let components = plugins::root().join("examples/components");
+        let shown = segflow.run(&["emails", components.to_str().expect("UTF-8"), "--check"]).await.ok();
+        assert!(shown.stdout.contains(" emails, 0 errors"), "{shown:?}");
+        // A new project, with the versions that this clone has, so that nothing is downloaded.
+        let shop = folder.path().join("shop");
+        segflow.run(&["init", shop.to_str().expect("UTF-8")]).await.ok();
+        std::fs::copy(plugins::root().join("Cargo.lock"), shop.join("Cargo.lock")).expect("a lock file");
+        let new = segflow.run(&["emails", shop.to_str().expect("UTF-8"), "--check"]).await.ok();
+        assert!(new.stdout.contains("3 emails, 0 errors, 0 warnings"), "{new:?}");
         // Emails of a campaign without a way out of it.
         let mailer = plugins::root().join("tests/plugins/mailer");
         let bad = segflow.run(&["--json", "emails", mailer.to_str().expect("UTF-8"), "--check"]).await;

@@ -41,6 +41,7 @@ fn project(generation: i64) -> Project {
         template: "receipt".into(),
         argument: "event".into(),
         guarantee: Guarantee::AtLeastOnce,
+        max_age: None,
     };
     let manifest = Manifest { transactions: vec![transaction], ..Manifest::default() };
     Project::new("dep", generation, manifest, Default::default(), 0)

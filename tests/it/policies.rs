@@ -18,6 +18,7 @@ both![
     what_nobody_took_does_not_count_for_a_cap,
     a_day_has_so_many_messages_and_the_others_wait_for_the_next,
     a_message_that_is_too_old_is_not_sent,
+    a_transaction_that_is_too_old_is_not_sent,
     a_release_forgets_no_policy,
     policies_that_can_never_be_kept_are_refused,
 ];
@@ -326,6 +327,40 @@ async fn a_message_that_is_too_old_is_not_sent(db: Database) {
     app.advance("6h").await;
     assert_eq!(told(&app, "bob", "two").await, is("cancelled", why, ""));
     assert_eq!(app.enrollments("bob").await[1]["status"], "done", "its flow has gone on");
+}
+
+async fn a_transaction_that_is_too_old_is_not_sent(db: Database) {
+    let transaction = |id: &str, max_age: Option<i64>| json!({ "id": id, "event": id, "template": id, "argument": "event", "guarantee": "at_least_once", "max_age": max_age });
+    let template = |id: &str| json!({ "id": id, "arguments": [{ "name": "event", "type": "&Event" }], "content": "1" });
+    let of_project = json!({
+        "events": [{ "name": "reset", "fields": [] }, { "name": "receipt", "fields": [] }],
+        "templates": [made::template("hi"), template("reset"), template("receipt")],
+        "transactions": [transaction("reset", Some(DAY / 24)), transaction("receipt", None)],
+    });
+    let app = start(&db, START, of_project, json!({})).await;
+    add(&app, "ada", None).await;
+    app.put("/v1/hold", json!({})).await.ok();
+    app.emit("ada", "reset", json!({})).await;
+    app.emit("ada", "receipt", json!({})).await;
+    app.advance("59m").await;
+    app.emit("ada", "reset", json!({})).await;
+    app.advance("1m").await;
+    app.delete("/v1/hold").await.ok();
+    app.settle().await;
+    let mut found = vec![];
+    for message in app.messages("ada").await {
+        found.push((message["template"].clone(), message["status"].clone(), message["reason"].clone()));
+    }
+    let why = json!("too late to be sent: it is older than 1 hour");
+    found.sort_by_key(|(template, status, _)| format!("{template}{status}"));
+    assert_eq!(
+        found,
+        [
+            (json!("receipt"), json!("sent"), Value::Null),
+            (json!("reset"), json!("cancelled"), why),
+            (json!("reset"), json!("sent"), Value::Null),
+        ]
+    );
 }
 
 async fn a_release_forgets_no_policy(db: Database) {

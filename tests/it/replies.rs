@@ -405,10 +405,27 @@ async fn a_mailbox_is_read(db: Database) {
     let outcome = app.message(&ada).await["outcomes"][0].clone();
     assert_eq!((&outcome["provider"], &outcome["kind"]), (&json!("imap"), &json!("person")));
     assert_eq!(app.message(&bob).await["outcomes"][0]["kind"], "automatic");
+    // What comes back tells which message it was, and that is no answer.
+    let gone = message(&app, "gone", "plain").await;
+    let returned = format!(
+        "From: MAILER-DAEMON@mx.segflow.example\r\nMIME-Version: 1.0\r\nMessage-ID: <back@mx.segflow.example>\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n--b\r\n\r\nSorry.\r\n\
+         --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.segflow.example\r\n\r\n\
+         Final-Recipient: rfc822; gone@x.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\
+         Diagnostic-Code: smtp; 550 5.1.1 User unknown\r\n\r\n\
+         --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{}@segflow.example>\r\n\r\n--b--\r\n",
+        id(&gone)
+    );
+    imap.deliver("INBOX", &returned).await;
+    app.settle().await;
+    let gone = app.message(&gone).await;
+    assert_eq!((&gone["status"], &gone["reason"]), (&json!("bounced"), &json!("550 5.1.1 User unknown")), "{gone}");
+    assert_eq!(app.get("/v1/suppressions/gone@x.example").await.ok()["blocked"], "bounce");
+    assert!(replied(&app, "gone").await.is_empty());
     // Nothing has been changed in it, and nothing is read twice, also not by the next server, nor what comes by another way as well.
-    let flags = imap.say(&["EXAMINE INBOX", "FETCH 5:7 (FLAGS)"]).await;
+    let flags = imap.say(&["EXAMINE INBOX", "FETCH 5:8 (FLAGS)"]).await;
     let fetched: Vec<&str> = flags.lines().filter(|line| line.starts_with("* ") && line.contains(" FETCH ")).collect();
-    assert!(fetched.len() == 3 && fetched.iter().all(|line| !line.contains("Seen")), "{flags}");
+    assert!(fetched.len() == 4 && fetched.iter().all(|line| !line.contains("Seen")), "{flags}");
     let app = app.restart().await;
     app.settle().await;
     let to = format!("<{}@segflow.example>", id(&ada));

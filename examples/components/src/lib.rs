@@ -1,5 +1,5 @@
 //! Every component of emails, one email each: `segflow emails examples/components` shows them side by side with what they become, and
-//! the pictures in docs/emails.md are of them (`docs/pictures/components.mjs`).
+//! the pictures in docs/emails.md are of them (`tests/vendors/six/docs.mjs`).
 
 use segflow::prelude::*;
 
@@ -23,6 +23,8 @@ pub fn components() -> Project<Reader> {
         .from("Components <hello@shop.example>")
         .campaign(Campaign::new("all", all).enters(Segment::everyone("everyone")))
         .provider(Capture)
+        // With the way out, which most of them do without.
+        .postal("Components\n1 High Street")
         .sample_user(Reader { name: "Ada".into(), email: "ada@shop.example".into() })
 }
 

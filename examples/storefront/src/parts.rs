@@ -55,9 +55,9 @@ pub fn point(sign: &str, title: &str, children: Children) -> Html {
     html! {
         <Row class="mb-4">
             <Column class="w-[44px]">
-                <Text html_only class="m-0 w-8 rounded-full bg-paper dark:bg-night text-center text-sm leading-8 font-semibold text-moss dark:text-emerald-300">
-                    {sign}
-                </Text>
+                <Section html_only class="w-8 rounded-full bg-paper dark:bg-night text-center">
+                    <Text class="m-0 text-sm leading-8 font-semibold text-moss dark:text-emerald-300">{sign}</Text>
+                </Section>
             </Column>
             <Column>
                 <Text class="m-0 text-base leading-6 font-semibold text-ink dark:text-paper">{title}</Text>

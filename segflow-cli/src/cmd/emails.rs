@@ -223,7 +223,8 @@ impl Send {
             bail!("`{}` cannot be sent: {why}", email.id);
         };
         printer.note(place(&api, &me.workspace));
-        let message = json!({ "to": self.to, "subject": subject, "html": html, "text": text });
+        let message =
+            json!({ "to": self.to, "subject": subject, "html": html, "text": text, "campaign": !email.transactional });
         let answer = api.try_email(&message).await?;
         let provider = answer["provider"].as_str().unwrap_or("the provider");
         let (name, to) = (email.name(), &self.to);

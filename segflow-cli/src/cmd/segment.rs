@@ -100,6 +100,10 @@ impl Segment {
             wrapped("  ", &format!("{}{more}", sample.join(", ")), &mut lines);
         }
         show(printer, &lines);
+        let about = format!("segment {} cannot be asked about ", self.id);
+        for warning in planned.warnings.iter().filter(|warning| warning.starts_with(&about)) {
+            printer.warning(visible(warning));
+        }
         printer.document(&serde_json::json!({"id": self.id, "users": users, "sample": sample}));
         Ok(())
     }
@@ -131,6 +135,11 @@ fn shown(segment: &Value) -> Vec<String> {
     }
     say("next run", text(&segment["next_run"]));
     say("size", size(&segment["sizes"], segment["users"].as_u64().unwrap_or(0)));
+    let failing = &segment["failing"];
+    if let Some(error) = failing["error"].as_str() {
+        let whom = failing["users"].as_u64().map_or("everybody".into(), people);
+        say("failing", format!("for {whom}, who stay as they are: {} (at {})", visible(error), text(&failing["at"])));
+    }
     if let Some(behind @ 1..) = segment["behind"].as_u64() {
         say("behind", format!("{} not held against the newest push yet", people(behind)));
     }
@@ -249,6 +258,16 @@ mod tests {
                 "  reads      events login, purchase · segment big · the clock",
                 "  size       ▁▁▂▄█ · 1,102 → 1,284 since 2026-01-01T09:00:00Z",
                 "  behind     12,000 users not held against the newest push yet",
+            ]
+        );
+        let failing = json!({"users": 2, "at": "2026-01-01T09:00:00Z", "error": "it ran longer than 5 s"});
+        let segment = json!({"id": "slow", "users": 0, "says": "", "reads": {}, "failing": failing});
+        assert_eq!(
+            shown(&segment),
+            [
+                "slow: 0 users",
+                "  failing    for 2 users, who stay as they are: it ran longer than 5 s (at",
+                "             2026-01-01T09:00:00Z)",
             ]
         );
         assert_eq!([period(3_600), period(7_200), period(90)], ["hour", "2 hours", "90 seconds"]);

@@ -57,9 +57,16 @@ pub struct Serve {
     /// How people reach this server; the links in emails begin with it. https, for mail programs that unsubscribe with one click
     #[arg(long, env = "SEGFLOW_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// The header in which your proxy says from which country a reader comes, as CF-IPCountry; without one, countries are not known
+    #[arg(long, env = "SEGFLOW_COUNTRY_HEADER", value_name = "NAME")]
+    country_header: Option<String>,
     /// Let webhooks call addresses that are not of the public internet, and endpoints without encryption
     #[arg(long, env = "SEGFLOW_ALLOW_PRIVATE_WEBHOOKS", value_parser = clap::builder::FalseyValueParser::new())]
     allow_private_webhooks: bool,
+    /// The folder in which this machine remembers how far the database has come, so that one that was restored is held
+    /// [default: beside an SQLite file; else segflow in XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, env = "SEGFLOW_STATE", value_name = "FOLDER")]
+    state: Option<PathBuf>,
     /// Hold all sending before anything is sent, for a restored database or a copy: `segflow release` ends it
     #[arg(long, env = "SEGFLOW_HOLD", value_parser = clap::builder::FalseyValueParser::new())]
     hold: bool,
@@ -94,7 +101,9 @@ impl Serve {
         config.lease = self.lease.map_or(config.lease, Duration::from_secs);
         config.grace = self.grace.map_or(config.grace, Duration::from_secs);
         config.private_webhooks = self.allow_private_webhooks;
+        config.country_header = self.country_header.filter(|name| !name.is_empty());
         config.hold = self.hold;
+        config.seen = seen(&config.db, self.state);
         // No option: what stands on a command line is read by everybody on the machine.
         config.secret_keys = std::env::var("SEGFLOW_SECRET_KEY").ok().filter(|keys| !keys.trim().is_empty());
         let server = tokio::select! {
@@ -142,4 +151,20 @@ impl File {
             std::fs::read_to_string(path).with_context(|| format!("--config: {} cannot be read", path.display()))?;
         toml::from_str(&text).with_context(|| format!("--config: {} is not right", path.display()))
     }
+}
+/// Where it is noted how far a database has come; `None` if this machine has no place for it.
+fn seen(database: &str, folder: Option<PathBuf>) -> Option<PathBuf> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    if let (Some(file), None) = (database.strip_prefix("sqlite://"), &folder) {
+        return Some(format!("{file}-seen").into());
+    }
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    let folder = folder.or_else(|| {
+        let state = std::env::var_os("XDG_STATE_HOME").filter(|state| !state.is_empty()).map(PathBuf::from);
+        Some(state.or_else(home)?.join("segflow"))
+    })?;
+    // By where it is, without who asks for it: a changed password is no other database.
+    let place = database.rsplit_once('@').map_or(database, |(_, place)| place);
+    let name: String = place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect();
+    Some(folder.join(format!("{name}.seen")))
 }

@@ -14,6 +14,10 @@ pub const CLIPPED_AT: usize = 102 << 10;
 /// Phones show about 40 characters of a subject, mail programs about 60.
 const LONG_SUBJECT: usize = 60;
 
+/// What the server fills in: the links by which a reader gets out, and the others.
+const WAYS_OUT: [&str; 2] = ["segflow:unsubscribe", "segflow:preferences"];
+const OTHERS: [&str; 2] = ["segflow:browser", "segflow:confirm"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -102,34 +106,49 @@ impl Check<'_> {
 
     fn elements(&mut self, document: &Element, transactional: bool) {
         let mut unsubscribe = false;
-        document.each(&mut |element| match element.name.as_str() {
-            "img" if element.attribute("alt").is_none() => {
-                let src = shortened(element.attribute("src").unwrap_or("without src"));
-                self.error(
-                    "missing_alt",
-                    format!("the picture {src} has no `alt`: half of all readers see no pictures"),
-                );
-            }
-            "a" => {
-                let href = element.attribute("href").unwrap_or_default().trim();
-                let words = element.text();
-                let says = |text: &str| text.to_lowercase().contains("unsubscribe");
-                unsubscribe |= href.starts_with("segflow:preferences") || says(href) || says(&words);
-                if href.is_empty() || href == "#" {
-                    self.warning("dead_link", format!("the link “{}” leads nowhere", shortened(words.trim())));
+        document.each(&mut |element| {
+            self.drawn(element);
+            match element.name.as_str() {
+                "img" if element.attribute("alt").is_none() => {
+                    let src = shortened(element.attribute("src").unwrap_or("without src"));
+                    self.error(
+                        "missing_alt",
+                        format!("the picture {src} has no `alt`: half of all readers see no pictures"),
+                    );
                 }
+                "a" => {
+                    let href = element.attribute("href").unwrap_or_default().trim();
+                    let words = element.text();
+                    let (servers, says) = (href.starts_with("segflow:"), href.to_lowercase().contains("unsubscribe"));
+                    unsubscribe |= WAYS_OUT.contains(&href) || says && !servers;
+                    let known = WAYS_OUT.contains(&href) || OTHERS.contains(&href);
+                    if href.is_empty() || href == "#" || servers && !known {
+                        self.warning("dead_link", format!("the link “{}” leads nowhere", shortened(words.trim())));
+                    }
+                }
+                name @ ("script" | "iframe" | "object" | "embed" | "form" | "video" | "audio") => {
+                    self.error("dropped_element", format!("`<{name}>`: mail programs drop it, or the whole mail"));
+                }
+                "html" if element.attribute("lang").is_none_or(str::is_empty) => {
+                    self.warning("no_lang", "`<html>` has no `lang`: screen readers guess how to pronounce it");
+                }
+                _ => {}
             }
-            name @ ("script" | "iframe" | "object" | "embed" | "form" | "video" | "audio") => {
-                self.error("dropped_element", format!("`<{name}>`: mail programs drop it, or the whole mail"));
-            }
-            "html" if element.attribute("lang").is_none_or(str::is_empty) => {
-                self.warning("no_lang", "`<html>` has no `lang`: screen readers guess how to pronounce it");
-            }
-            _ => {}
         });
         if !transactional && !unsubscribe {
             let what = "no link to unsubscribe, which an email of a campaign must have: `<Unsubscribe>\"Unsubscribe\"</Unsubscribe>`";
             self.error("no_unsubscribe", what);
+        }
+    }
+
+    fn drawn(&mut self, element: &Element) {
+        let words = matches!(element.name.as_str(), "p" | "a" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6");
+        if let Some(what) = undrawn(element).filter(|_| words) {
+            let (name, words) = (&element.name, shortened(element.text().trim()));
+            self.warning(
+                "not_drawn",
+                format!("{what} on <{name}> “{words}” is not drawn by Outlook on Windows: put it into a <Section>"),
+            );
         }
     }
 
@@ -181,6 +200,22 @@ impl Check<'_> {
     }
 }
 
+/// What caniemail says that Outlook on Windows draws on cells of tables alone. A button has said it to Outlook in its cell.
+fn undrawn(element: &Element) -> Option<&'static str> {
+    let style = element.attribute("style").unwrap_or_default();
+    if style.contains("mso-padding-alt") {
+        return None;
+    }
+    let declared = style.split(';').filter_map(|declaration| declaration.split_once(':'));
+    declared.map(|(property, value)| (property.trim(), value.trim())).find_map(|(property, value)| match property {
+        "width" if value.ends_with("px") => Some("width"),
+        padding if padding.starts_with("padding") && value.split(' ').any(|side| !side.starts_with('0')) => {
+            Some("padding")
+        }
+        _ => None,
+    })
+}
+
 /// As sizes are said: `9.4 KB`.
 pub fn kilobytes(bytes: usize) -> String {
     format!("{:.1} KB", bytes as f64 / 1024.0)
@@ -225,20 +260,39 @@ mod tests {
         for (from, to, code) in [
             ("alt=''", "", "missing_alt"),
             ("segflow:unsubscribe'>Unsubscribe", "https://x.example'>Other", "no_unsubscribe"),
-            ("segflow:unsubscribe", "#", "dead_link"),
             ("display:none", "display:block", "no_preview"),
             (" lang=en", "", "no_lang"),
             ("<p>", "<p style='color:#999999'>", "contrast"),
             ("<p>", "<script>1</script><p>", "dropped_element"),
+            ("<p>", "<p style='margin:0;padding:0 4px'>", "not_drawn"),
+            ("<p>", "<p style='width: 32px'>", "not_drawn"),
         ] {
             let html = GOOD.replace(from, to);
             assert_ne!(html, GOOD);
             assert_eq!(codes(&html), [code], "{html}");
         }
+        // What counts is where the link leads, not what it says.
+        for nowhere in ["#", "", "segflow:unsubscribed"] {
+            assert_eq!(
+                codes(&GOOD.replace("segflow:unsubscribe", nowhere)),
+                ["dead_link", "no_unsubscribe"],
+                "{nowhere}"
+            );
+        }
+        assert!(codes(&GOOD.replace("segflow:", "https://x.example/")).is_empty(), "a page of one's own");
         let of = |subject: &str, text: &str| look(subject, GOOD, text, false).findings.remove(0).code;
         assert_eq!(of("", "text"), "no_subject");
         assert_eq!(of(&"long ".repeat(13), "text"), "long_subject");
         assert_eq!(of("A subject", " \n"), "no_text");
+    }
+
+    #[test]
+    fn a_button_has_its_padding_in_outlook_too() {
+        for drawn in ["<p style='padding:0'>", "<p style='width:100%'>", "<td style='padding:4px'>"] {
+            assert_eq!(codes(&GOOD.replace("<p>", drawn)), Vec::<&str>::new(), "{drawn}");
+        }
+        let button = "<a style='padding:4px;color:#101828;mso-padding-alt:0' href='https://x.example'>Buy</a><p>";
+        assert_eq!(codes(&GOOD.replace("<p>", button)), Vec::<&str>::new());
     }
 
     #[test]

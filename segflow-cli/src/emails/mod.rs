@@ -38,10 +38,13 @@ pub struct Shown {
     /// Whether events alone cause it: such an email needs no way to unsubscribe.
     pub transactional: bool,
     pub from: Option<String>,
+    pub reply_to: Option<String>,
     pub to: Option<String>,
     /// What stands after the subject in a list of mails.
     pub preview: Option<String>,
     pub content: Option<Content>,
+    /// Those that the server adds. An address that only it can sign ends with `…`.
+    pub headers: Vec<(&'static str, String)>,
     pub user: Value,
     pub args: Value,
     /// What nobody declared a sample of.
@@ -118,16 +121,20 @@ impl Shown {
             sample: sample.name,
             transactional,
             from: manifest.from.clone(),
+            reply_to: manifest.reply_to.clone(),
             to: address.map(str::to_owned),
             preview: None,
             content: None,
+            headers: vec![],
             user: sample.user,
             args: Value::Object(sample.args),
             made_up: sample.made_up,
             findings: vec![],
         };
         match sample.problem.map_or_else(|| render(plugin, &shown), |why| Err(("no_sample", why))) {
-            Ok(Rendered { subject, html, text }) => {
+            Ok(mut rendered) => {
+                shown.headers = segflow_server::unsigned(&mut rendered, manifest, !transactional);
+                let Rendered { subject, html, text } = rendered;
                 let looked = check::look(&subject, &html, &text, transactional);
                 (shown.preview, shown.findings) = (looked.preview, looked.findings);
                 shown.content = Some(Content { subject, html, text });

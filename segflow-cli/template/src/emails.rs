@@ -57,15 +57,17 @@ fn letter(children: Children) -> Html {
     html! {
         <Body class="bg-slate-100 px-3 py-10 text-slate-900 dark:bg-slate-950 dark:text-slate-100 max-sm:py-5">
             <Container class="max-w-[560px]">
-                <Text class="m-0 px-2 pb-4 text-lg font-semibold tracking-tight" html_only>"__NAME__"</Text>
+                <Section class="px-2 pb-4" html_only><Text class="m-0 text-lg font-semibold tracking-tight">"__NAME__"</Text></Section>
                 <Section class="rounded-2xl border border-slate-200 bg-white p-10 dark:border-slate-800 dark:bg-slate-900 max-sm:p-6">
                     {children}
                 </Section>
-                <Text class="m-0 px-2 pt-5 text-xs leading-5 text-slate-600 dark:text-slate-400">
-                    "You get this because you have an account with us. "
-                    <Unsubscribe class="text-slate-600 dark:text-slate-400">"Unsubscribe"</Unsubscribe><br/>
-                    "__NAME__ · your street, your town"
-                </Text>
+                <Section class="px-2 pt-5">
+                    <Text class="m-0 text-xs leading-5 text-slate-600 dark:text-slate-400">
+                        "You get this because you have an account with us. "
+                        <Unsubscribe class="text-slate-600 dark:text-slate-400">"Unsubscribe"</Unsubscribe><br/>
+                        "__NAME__ · your street, your town"
+                    </Text>
+                </Section>
             </Container>
         </Body>
     }

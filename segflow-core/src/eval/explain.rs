@@ -105,6 +105,8 @@ fn joint(all: bool) -> String {
 /// An expression in one line.
 pub fn rule(expr: &Expr) -> String {
     match expr {
+        Expr::All(parts) if parts.is_empty() => "all of nothing".into(),
+        Expr::Any(parts) if parts.is_empty() => "one of nothing".into(),
         Expr::All(parts) => joined(parts.iter().map(|part| inner(part, rule(part))), " and "),
         Expr::Any(parts) => joined(parts.iter().map(|part| inner(part, rule(part))), " or "),
         Expr::Not(part) => format!("not ({})", rule(part)),

@@ -61,6 +61,11 @@ fn values() -> Vec<(&'static str, Vec<Row>)> {
                 (huge, Test::Eq(json!(9_007_199_254_740_992_i64)), false),
                 (json!(u64::MAX), Test::Gt(json!(i64::MIN)), true),
                 (json!(1e300), Test::Gt(json!(u64::MAX)), true),
+                (json!(1e3), Test::Eq(json!(1000)), true),
+                (json!(1e-3), Test::Eq(json!(0.001)), true),
+                (json!(1.5e300), Test::Lt(json!(1.6e300)), true),
+                (json!(5), Test::OneOf(vec![json!(4), json!(5.0)]), true),
+                (json!(5), Test::OneOf(vec![json!("5")]), false),
                 (json!(12), Test::Contains(json!(2)), false),
             ],
         ),
@@ -78,6 +83,9 @@ fn values() -> Vec<(&'static str, Vec<Row>)> {
                 (json!("🦊"), Test::Eq(json!("🦊")), true),
                 (json!("straße"), Test::Contains(json!("aß")), true),
                 (json!("a,b"), Test::Contains(json!(",")), true),
+                (json!("Gold"), Test::Contains(json!("gold")), false),
+                (json!("a1"), Test::Contains(json!(1)), false),
+                (json!("a"), Test::Contains(json!("")), true),
                 (json!("2026-01-31"), Test::Lt(json!("2026-02-01")), true),
                 (json!("2026-01-31T09:00:00Z"), Test::Ge(json!("2026-01-31")), true),
                 (json!("2026-1-31"), Test::Lt(json!("2026-02-01")), false),
@@ -92,6 +100,10 @@ fn values() -> Vec<(&'static str, Vec<Row>)> {
                 (json!([1, 2]), Test::Contains(json!(2.0)), true),
                 (json!([[1]]), Test::Contains(json!(1)), false),
                 (json!([null]), Test::Contains(json!(null)), true),
+                (json!(["Gold"]), Test::Contains(json!("gold")), false),
+                (json!(["1"]), Test::Contains(json!(1)), false),
+                (json!({"a": 1}), Test::Contains(json!("a")), false),
+                (json!([{"a": 1}]), Test::Contains(json!({"a": 1.0})), true),
                 (json!([1, 2]), Test::Eq(json!([1.0, 2])), true),
                 (json!([1, 2]), Test::Eq(json!([2, 1])), false),
                 (json!({"a": 1, "b": 2}), Test::Eq(json!({"b": 2, "a": 1})), true),
@@ -136,6 +148,7 @@ fn events() -> Vec<(Purchases, Expr, bool, Option<i64>)> {
     let fresh = |or_never| when(Which::Last, TimeTest::Within(30 * DAY), or_never);
     let over_five = Cond::At { path: value(), is: Test::Gt(json!(5)) };
     let big = Events { filter: Some(over_five), ..purchases(None) };
+    let aging = || vec![(json!(10), 6 * DAY), (json!(5), 3 * DAY), (json!(100), 8 * DAY)];
     let mixed = || vec![(json!(10), DAY), (json!("20"), DAY), (json!(0.5), DAY), (Value::Null, DAY)];
     vec![
         (vec![], count(None, Test::Eq(json!(0))), true, None),
@@ -164,6 +177,32 @@ fn events() -> Vec<(Purchases, Expr, bool, Option<i64>)> {
         (vec![(json!(1), 29 * DAY)], fresh(false), true, Some(DAY)),
         (vec![(json!(1), 30 * DAY)], fresh(false), false, None),
         (vec![(json!(1), -DAY)], old(true), true, Some(DAY)),
+        (
+            vec![(json!(1), 40 * DAY), (json!(1), DAY)],
+            when(Which::First, TimeTest::OlderThan(30 * DAY), false),
+            true,
+            None,
+        ),
+        (
+            vec![(json!(1), 40 * DAY), (json!(1), DAY)],
+            when(Which::First, TimeTest::Within(30 * DAY), false),
+            false,
+            None,
+        ),
+        (
+            vec![(json!(1), 29 * DAY), (json!(1), DAY)],
+            when(Which::First, TimeTest::Within(30 * DAY), false),
+            true,
+            Some(DAY),
+        ),
+        (vec![], when(Which::First, TimeTest::Within(30 * DAY), true), true, None),
+        // What leaves the window takes its value along.
+        (aging(), measured(purchases(Some(7 * DAY)), Measure::Sum(value()), Test::Ge(json!(15))), true, Some(DAY)),
+        (aging(), measured(purchases(Some(7 * DAY)), Measure::Max(value()), Test::Ge(json!(10))), true, Some(DAY)),
+        (aging(), measured(purchases(Some(7 * DAY)), Measure::Min(value()), Test::Le(json!(5))), true, Some(DAY)),
+        (aging(), measured(purchases(Some(7 * DAY)), Measure::Min(value()), Test::Exists), true, Some(DAY)),
+        (aging(), Expr::All(vec![]), true, None),
+        (aging(), Expr::Any(vec![]), false, None),
     ]
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use segflow_protocol::{Campaign, Manifest};
+use segflow_protocol::{Campaign, Guarantee, Manifest, Transaction};
 
 use super::*;
 
@@ -109,6 +109,24 @@ fn too_old_is_too_late_even_while_it_waits() {
     let expires = created_at + 2 * HOUR;
     assert_eq!(at(created_at + HOUR), Decision::Wait(expires, "waits for its sending window".into()));
     assert_eq!(at(expires), Decision::Drop("too late to be sent: it is older than 2 hours".into()));
+}
+
+#[test]
+fn a_transaction_may_be_too_old_and_knows_nothing_else() {
+    let mut project = project(vec![hours(9, 17)], vec![cap(1, DAY, Beyond::Drop)], campaign(vec![]));
+    let transaction = |id: &str, max_age| Transaction {
+        id: id.into(),
+        event: "asked".into(),
+        template: "reset".into(),
+        argument: "asked".into(),
+        guarantee: Guarantee::AtLeastOnce,
+        max_age,
+    };
+    project.manifest.transactions = vec![transaction("reset", Some(HOUR)), transaction("receipt", None)];
+    let at = |id: &str, now: i64| of_transaction(&project, id, 0, now);
+    assert_eq!((at("reset", 0), at("reset", HOUR - 1)), (Decision::Send, Decision::Send));
+    assert_eq!(at("reset", HOUR), Decision::Drop("too late to be sent: it is older than 1 hour".into()));
+    assert_eq!((at("receipt", 99 * DAY), at("gone", 99 * DAY)), (Decision::Send, Decision::Send));
 }
 
 fn cap(messages: u32, per: i64, beyond: Beyond) -> Cap {

@@ -49,6 +49,7 @@ fn transaction(id: &str, template: &str) -> Transaction {
         template: template.into(),
         argument: "order".into(),
         guarantee: Guarantee::AtLeastOnce,
+        max_age: None,
     }
 }
 

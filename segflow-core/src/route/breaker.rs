@@ -158,7 +158,7 @@ impl Health {
 /// One message that is taken or refused says that the provider is well, whatever it says of the others in the call.
 fn sign(call: &[Outcome]) -> Option<Sign> {
     let one = |outcome: &Outcome| match outcome {
-        Outcome::Accepted { .. } | Outcome::Refused(_) | Outcome::Retry(_) => Sign::Well,
+        Outcome::Accepted { .. } | Outcome::Refused(_) | Outcome::Bounced { .. } | Outcome::Retry(_) => Sign::Well,
         Outcome::Unable { pause: Some(pause), .. } if *pause <= BUSY => Sign::Busy(*pause),
         Outcome::Unable { why, pause: Some(pause) } => Sign::Down { why: why.clone(), pause: *pause },
         Outcome::Unable { why, pause: None } | Outcome::Ambiguous(why) | Outcome::Repeatable(why) => {

@@ -3,6 +3,7 @@
 use segflow_protocol::{Campaign, InFlight, Mode, Reentry, Trigger};
 use serde_json::Value;
 
+use super::causes::{Cause, Causes};
 use super::{Fact, Step, Stop, What};
 use crate::enrollment::{Enrollment, Status};
 use crate::merge::Object;
@@ -126,14 +127,11 @@ impl Step<'_> {
         let fresh = self.work.user.evaluated < self.project.generation;
         let keyed = |c: &Campaign| matches!(c.reentry, Some(Reentry::PerKey(_)));
         let moved = !self.decision.entered.is_empty() || !self.decision.left.is_empty() || fresh;
-        // Facts of the past enrol nobody; entries count if there is any other fact, or none at all (time, a push), or time besides.
-        let historical = !self.work.facts.is_empty()
-            && self.work.facts.iter().all(|f| f.historical)
-            && !self.work.flips.values().any(|at| *at <= self.now);
-        for campaign in &self.project.manifest.campaigns {
-            if moved || keyed(campaign) {
-                self.campaign(campaign, historical);
-            }
+        let looked_at = self.project.manifest.campaigns.iter().filter(|campaign| moved || keyed(campaign));
+        let looked_at: Vec<&Campaign> = looked_at.collect();
+        if !looked_at.is_empty() {
+            let causes = self.causes();
+            looked_at.into_iter().for_each(|campaign| self.campaign(campaign, &causes));
         }
         if fresh {
             for index in 0..self.work.enrollments.len() {
@@ -144,7 +142,7 @@ impl Step<'_> {
         }
     }
 
-    fn campaign(&mut self, campaign: &Campaign, historical: bool) {
+    fn campaign(&mut self, campaign: &Campaign, causes: &Causes<'_>) {
         let user = &self.work.user;
         let past = self.work.past.get(&campaign.id).cloned().unwrap_or_default();
         let after = belongs(campaign, |id| self.work.members.contains(id));
@@ -165,9 +163,13 @@ impl Step<'_> {
                 }
             }
         }
-        // Someone of the past that a new campaign finds there has not come by that fact alone.
-        let known = self.work.user.seq > 0;
-        let historical = historical && !(is_new && known);
+        // Somebody who was there all the time is found by a new campaign, whatever else is heard of them.
+        let found_there = is_new && self.work.user.seq > 0;
+        let cause = causes.of(campaign, is_new, &self.before, &self.work.members);
+        let (by_past, by_push) = match cause {
+            Some(cause) => (cause == Cause::Past, cause == Cause::Push),
+            None => (causes.all_past && !found_there, found_there),
+        };
         // Nor has somebody whom a segment of the campaign's finds there as it is asked about for the first time.
         let found = |fact: &super::Fact| match &fact.what {
             What::Verdict { segment, holds: true, first: true, .. } => {
@@ -175,8 +177,8 @@ impl Step<'_> {
             }
             _ => false,
         };
-        let is_there = (is_new && known) || self.work.facts.iter().any(found);
-        if !after || historical || (is_there && campaign.newcomers_only) {
+        let is_there = by_push || self.work.facts.iter().any(found);
+        if !after || by_past || (is_there && campaign.newcomers_only) {
             return;
         }
         let in_it = self.work.enrollments.iter().any(live);

@@ -17,6 +17,7 @@ use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
 
 mod order;
+mod past;
 
 const DAY: i64 = 86_400_000;
 const NOW: i64 = 1_000 * DAY;
@@ -94,6 +95,7 @@ fn transaction(id: &str) -> Transaction {
         template: "receipt".into(),
         argument: "order".into(),
         guarantee: Guarantee::AtLeastOnce,
+        max_age: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::{Enrollment, Status};
 use segflow_core::merge::Object;
-use segflow_core::project::{Project, belongs};
+use segflow_core::project::{Project, Touch, belongs};
 use segflow_core::protocol::{Campaign, Cond, InFlight, Mode, Reentry, Test, Trigger};
 use segflow_core::step::{Decision, MarkKind, What, Work};
 use serde_json::Value;
@@ -175,17 +175,53 @@ impl Movement<'_> {
         }
     }
 
+    /// Whether only facts of the past have brought the user here, and whether a push has.
+    fn comes_by(&self, campaign: &Campaign, is_new: bool, found_there: bool) -> (bool, bool) {
+        let facts = &self.work.facts;
+        let is_due = |at: &i64| *at <= self.at;
+        let only_history =
+            !facts.is_empty() && facts.iter().all(|f| f.historical) && !self.work.flips.values().any(is_due);
+        let has_to_do = |touch: Touch<'_>, id: &str| {
+            let touched = self.project.touched(&[touch]);
+            touched.iter().any(|index| self.project.manifest.segments[*index].id == id)
+        };
+        let told = |id: &str, historical: bool| {
+            facts.iter().filter(|f| f.historical == historical).any(|f| f.touches().is_some_and(|t| has_to_do(t, id)))
+        };
+        let timed = |id: &str| self.work.flips.iter().any(|(of, at)| is_due(at) && has_to_do(Touch::Segment(of), id));
+        let is_known = self.work.user.seq > 0;
+        let came = campaign.segments.iter().filter(|id| !self.work.members.contains(*id) && self.members.contains(*id));
+        let went = campaign.exclude_segments.iter();
+        let went = went.filter(|id| self.work.members.contains(*id) && !self.members.contains(*id));
+        let mut changed = came.chain(went).peekable();
+        if changed.peek().is_none() {
+            return (only_history && !found_there, found_there);
+        }
+        let (mut past, mut news) = (false, false);
+        for id in changed {
+            let (is_news, is_past) = (told(id, false) || timed(id), told(id, true));
+            let touches = self.project.touches_since(self.work.user.evaluated);
+            let by_push = is_known
+                && touches.into_iter().any(|touch| match touch {
+                    // What has changed is not known.
+                    Touch::All => is_new || !(is_news || is_past),
+                    touch => has_to_do(touch, id),
+                });
+            if !by_push {
+                let by_past = !is_news && (is_past || only_history);
+                (past, news) = (past || by_past, news || !by_past);
+            }
+        }
+        (past, !past && !news)
+    }
+
     /// Whether the user enters because of the segments, and for which key.
     fn enters(&self, campaign: &Campaign, earlier: &[&Enrollment], in_it: bool) -> Option<Option<String>> {
         let is_new = self.project.since[&campaign.id] > self.work.user.evaluated;
         let is_known = self.work.user.seq > 0;
         let found_there = is_new && is_known;
-        let facts = &self.work.facts;
-        let only_history = !facts.is_empty()
-            && facts.iter().all(|f| f.historical)
-            && self.work.flips.values().all(|at| *at > self.at)
-            && !found_there;
-        let shut_out = only_history || (found_there && campaign.newcomers_only);
+        let (by_past, by_push) = self.comes_by(campaign, is_new, found_there);
+        let shut_out = by_past || (by_push && campaign.newcomers_only);
         if !self.is_looked_at(campaign) || !self.belongs(campaign) || shut_out {
             return None;
         }

@@ -60,6 +60,7 @@ pub fn source(rng: &mut Rng, plain: bool, start: i64, before: Option<&Source>) -
         template: "receipt".into(),
         argument: "event".into(),
         guarantee: if rng.chance(70) { Guarantee::AtLeastOnce } else { Guarantee::AtMostOnce },
+        max_age: None,
     };
     let template = |id: &str, arguments: Vec<Argument>| Template { id: id.into(), arguments, content: String::new() };
     let mut templates: Vec<Template> = MAILS.iter().map(|id| template(id, vec![])).collect();

@@ -68,6 +68,12 @@ impl Classes {
         Classes { base, conditional: Vec::new() }
     }
 
+    /// The same of a table: it stays one where it is shown.
+    pub fn of_table(self) -> Classes {
+        let conditional = self.conditional.into_iter().map(|(condition, all)| (condition, all.of_table())).collect();
+        Classes { base: self.base.of_table(), conditional }
+    }
+
     fn declarations(&mut self, condition: Condition) -> &mut Declarations {
         if condition == Condition::default() {
             return &mut self.base;
@@ -131,6 +137,7 @@ fn condition(name: &str) -> Result<(Condition, &str), String> {
         if let Some((side, px)) = variant.strip_suffix("px]").and_then(|width| width.split_once("-[")) {
             let px = px.parse().map_err(|_| format!("`{variant}:` needs a whole number of px"))?;
             match side {
+                "max" if px == 0 => return Err(format!("no screen is narrower than `{variant}:`")),
                 "max" => condition.below = Some(std::cmp::Reverse(px)),
                 _ => condition.from = Some(px),
             }
@@ -166,13 +173,18 @@ fn utility(name: &str, theme: &Theme) -> Result<Utility, String> {
     if name.starts_with('!') || name.ends_with('!') {
         return Err("there is no need for `!`: what is inline wins, and what depends on something beats it".into());
     }
-    if name.starts_with('-') {
-        return Err("mail clients drop negative margins; give the neighbour less".into());
+    if name.starts_with('-') || name.contains("[-") {
+        return Err("mail clients drop negative margins and sizes; give the neighbour less".into());
     }
     if let Some((plain, _)) = name.split_once('/').filter(|(plain, _)| table::utility(plain, theme).is_some()) {
         return Err(format!(
             "Outlook ignores opacity; mix the colour and say it as `[#rrggbb]`, or `{plain}` as it is"
         ));
+    }
+    if let Some((_, length)) = name.split_once("-[")
+        && length.strip_suffix(']').and_then(value::length).is_some()
+    {
+        return Err("here stand px or rem: what is relative, mail clients count in different ways".into());
     }
     if name.contains('[') {
         return Err("in brackets stand px, rem, em, % or `#rrggbb`, and nothing that mail clients do not know".into());

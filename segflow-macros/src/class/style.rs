@@ -7,7 +7,7 @@ pub struct Declarations(Vec<(String, String)>);
 /// Where a declaration goes when an element of ours becomes several of HTML: a table, its cell, a link in the cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Widths and margins: the table around.
+    /// Widths, margins, and whether it is shown: the table around.
     Frame,
     /// Background, border, corners: the cell.
     Box,
@@ -23,7 +23,7 @@ const CORNERS: [&str; 4] = ["top-left", "top-right", "bottom-right", "bottom-lef
 impl Part {
     fn of(property: &str) -> Part {
         match property {
-            "width" | "max-width" | "min-width" => Part::Frame,
+            "width" | "max-width" | "min-width" | "display" => Part::Frame,
             margin if margin.starts_with("margin") => Part::Frame,
             "background-color" | "overflow" => Part::Box,
             "border-collapse" => Part::Frame,
@@ -72,6 +72,18 @@ impl Declarations {
 
     pub fn and(mut self, later: &Declarations) -> Declarations {
         later.0.iter().for_each(|(property, value)| self.set(property, value));
+        self
+    }
+
+    /// The same of a table: it stays one where it is shown.
+    pub fn of_table(mut self) -> Declarations {
+        for (_, value) in self.0.iter_mut().filter(|(property, _)| property == "display") {
+            match value.as_str() {
+                "block" => *value = "table".into(),
+                "inline-block" | "inline" => *value = "inline-table".into(),
+                _ => {}
+            }
+        }
         self
     }
 

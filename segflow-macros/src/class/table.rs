@@ -145,7 +145,7 @@ pub fn utility(name: &str, theme: &Theme) -> Option<Utility> {
 
 fn color(name: &str, theme: &Theme) -> Option<String> {
     if let Some(color) = theme.colors.get(name) {
-        return Some(color.clone());
+        return Some(value::six_digits(color));
     }
     match name {
         "black" => Some("#000000".into()),
@@ -194,7 +194,7 @@ fn leading(rest: &str) -> Option<Utility> {
 }
 
 fn tracking(rest: &str) -> Option<Utility> {
-    match value::length(value::arbitrary(rest)?)? {
+    match value::signed(value::arbitrary(rest)?)? {
         Value::Percent(_) => None,
         length => one("letter-spacing", length.css()),
     }
@@ -326,7 +326,7 @@ pub fn names(theme: &Theme) -> Vec<String> {
     names.extend(theme.fonts.keys().map(|font| format!("font-{font}")));
     names.extend(TEXT.iter().map(|(size, ..)| format!("text-{size}")));
     names.extend(STEPS.iter().filter(|step| **step != "px").map(|step| format!("leading-{step}")));
-    let mut colors: Vec<String> = ["black", "white", "transparent"].map(String::from).into();
+    let mut colors: Vec<String> = ["black", "white", "transparent", "inherit"].map(String::from).into();
     colors.extend(theme.colors.keys().cloned());
     for (color, _) in palette::PALETTE {
         colors.extend(palette::STEPS.iter().map(|step| format!("{color}-{step}")));

@@ -23,6 +23,7 @@ fn names_become_px_and_hex() {
         inline("bg-black text-white rounded px-5 py-3"),
         "padding:12px 20px;border-radius:4px;background-color:#000000;color:#ffffff"
     );
+    assert_eq!(inline("tracking-[-0.5px]"), "letter-spacing:-0.5px");
     assert_eq!(inline("break-words underline"), "word-wrap:break-word;text-decoration:underline");
     assert_eq!(inline("border-t border-gray-200"), "border-top:1px solid #e5e7eb");
     assert_eq!(
@@ -71,7 +72,22 @@ fn mistakes_say_what_to_do() {
     assert!(mistake("flex").contains("`<Row>`"));
     assert!(mistake("grid-cols-2").contains("`<Row>`"));
     assert!(mistake("absolute").contains("positions"));
-    assert!(mistake("-mt-4").contains("negative"));
+    for negative in [
+        "-mt-4",
+        "mt-[-16px]",
+        "p-[-4px]",
+        "w-[-5px]",
+        "text-[-3px]",
+        "border-[-1px]",
+        "rounded-[-1px]",
+        "leading-[-2px]",
+    ] {
+        assert!(mistake(negative).contains("negative"), "{negative}: {}", mistake(negative));
+    }
+    for relative in ["text-[1.5em]", "border-[1em]", "border-t-[10%]", "tracking-[10%]", "text-[120%]"] {
+        assert!(mistake(relative).contains("here stand px or rem"), "{relative}: {}", mistake(relative));
+    }
+    assert!(mistake("max-[0px]:p-2").contains("narrower"));
     assert!(mistake("bg-black/50").contains("opacity"));
     assert!(mistake("p-[3vw]").contains("brackets"));
     assert!(mistake("darc:p-2").contains("`dark:`"));
@@ -80,9 +96,10 @@ fn mistakes_say_what_to_do() {
 
 #[test]
 fn a_theme_adds_names() {
-    let theme = Theme::read("[package.metadata.segflow.theme]\ncolors = { brand = \"#0f766e\" }\nspacing = { card = \"28px\" }\nradius = { card = \"10px\" }\nfonts = { head = \"Georgia, serif\" }").expect("good");
+    let theme = Theme::read("[package.metadata.segflow.theme]\ncolors = { brand = \"#0f766e\", pale = \"#AbC\" }\nspacing = { card = \"28px\" }\nradius = { card = \"10px\" }\nfonts = { head = \"Georgia, serif\" }").expect("good");
     let style = resolve("bg-brand p-card rounded-card font-head", &theme).expect("known").base.inline();
     assert_eq!(style, "padding:28px;border-radius:10px;background-color:#0f766e;font-family:Georgia, serif");
+    assert_eq!(resolve("text-pale", &theme).expect("known").base.inline(), "color:#aabbcc", "Outlook reads six digits");
 }
 
 #[test]
@@ -93,16 +110,33 @@ fn everything_that_is_suggested_exists() {
     }
 }
 
+/// The classes and their meanings, or reasons, of a file.
+fn lines(file: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
+}
+
+const TAILWIND: &str = include_str!("tailwind.txt");
+
+/// As the file says it: what it depends on, and every declaration by itself.
+fn meaning(classes: &Classes) -> String {
+    match &classes.conditional[..] {
+        [(condition, all)] => {
+            let rule = condition.rule("", "");
+            let media = rule.strip_prefix("@media ").and_then(|rest| rest.split_once('{'));
+            let media = media.map_or(String::new(), |(media, _)| format!("@media {media} "));
+            format!("{media}{}{}", if condition.hover { ":hover " } else { "" }, all.sorted())
+        }
+        _ => classes.base.sorted(),
+    }
+}
+
 #[test]
 fn classes_mean_what_tailwind_says() {
-    let lines = |file: &'static str| {
-        file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
-    };
     let mut meant: Vec<&str> = lines(include_str!("differences.txt")).map(|(names, _)| names).collect();
     let mut differences = vec![];
-    for (names, expected) in lines(include_str!("tailwind.txt")) {
+    for (names, expected) in lines(TAILWIND) {
         let found = match resolve(names, &Theme::default()) {
-            Ok(classes) => classes.base.sorted(),
+            Ok(classes) => meaning(&classes),
             Err(mistakes) => mistakes.join(" "),
         };
         if found != expected && meant.extract_if(.., |known| *known == names).next().is_none() {
@@ -111,4 +145,29 @@ fn classes_mean_what_tailwind_says() {
     }
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
     assert!(meant.is_empty(), "the same as Tailwind, or not compared: {meant:?}");
+}
+
+#[test]
+fn every_class_is_held_against_tailwind() {
+    let theme = Theme::default();
+    let compared: Vec<&str> = lines(TAILWIND).map(|(names, _)| names).filter(|names| !names.contains(' ')).collect();
+    // One of a family stands for all: those that set the same and are sorted by the same.
+    let family = |name: &str| {
+        let utility = super::table::utility(name, &theme)?;
+        let properties: Vec<&str> = utility.declarations.iter().map(|(property, _)| *property).collect();
+        Some((utility.sorts_as, properties))
+    };
+    let families: Vec<_> = compared.iter().filter_map(|name| family(name)).collect();
+    let alone =
+        super::table::names(&theme).into_iter().filter(|name| !family(name).is_some_and(|of| families.contains(&of)));
+    assert_eq!(alone.collect::<Vec<_>>(), Vec::<String>::new(), "no one of their family is compared");
+    let words = super::table::WORDS.iter().map(|(word, ..)| *word).filter(|word| !compared.contains(word));
+    assert_eq!(words.collect::<Vec<_>>(), Vec::<&str>::new(), "they are words of their own");
+    let variants = ["hover", "dark"]
+        .into_iter()
+        .map(String::from)
+        .chain(super::WIDTHS.iter().flat_map(|(width, _)| [width.to_string(), format!("max-{width}")]));
+    for variant in variants.chain(["min-[480px]".to_string(), "max-[480px]".to_string()]) {
+        assert!(compared.iter().any(|name| name.starts_with(&format!("{variant}:"))), "{variant}");
+    }
 }

@@ -23,8 +23,13 @@ pub fn arbitrary(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
 }
 
-/// `12px`, `50%`, `0.1em`; `1.5rem` becomes px, which every client reads.
+/// `12px`, `50%`, `0.1em`; `1.5rem` becomes px, which every client reads. Nothing is less than nothing.
 pub fn length(text: &str) -> Option<Value> {
+    signed(text).filter(|_| !text.starts_with('-'))
+}
+
+/// The same where it may be negative.
+pub fn signed(text: &str) -> Option<Value> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().ok()?;

@@ -5,19 +5,13 @@ use std::ops::Range;
 
 use super::jinja::{Kind, Tag, inside, tags};
 use super::place::{Mistake, line_and_column};
+use super::reader::{Cover, Reader};
 
 /// Two signs for numbers of the Maya: letters for CSS, printable for whoever writes attributes.
 const OPEN: &str = "\u{1d2e0}";
 const CLOSE: &str = "\u{1d2e1}";
 const COMMENT: &str = "<!--segflow:";
 const ATTRIBUTE: &str = " segflow-hidden-";
-
-/// Elements in which a comment would be words.
-const WORDS: [&str; 8] =
-    ["title", "mj-title", "mj-preview", "style", "mj-style", "script", "textarea", "mj-attributes"];
-/// Attributes that hold an address, and the filter that looks at it.
-const ADDRESSES: [(&str, &str); 4] =
-    [("href", "__link"), ("src", "__image"), ("background", "__image"), ("background-url", "__image")];
 
 const LOST: &str = "this is computed or dropped while the file is made into HTML, so it cannot be decided when it is sent; it may stand in \
     texts, addresses and colours, and around whole elements";
@@ -34,6 +28,8 @@ pub struct Guarded<'a> {
     hidden: Vec<Hidden>,
     /// Where runs of the source are in the text: there and here.
     runs: Vec<(usize, usize)>,
+    /// What could get out of its place.
+    pub mistakes: Vec<Mistake>,
 }
 
 struct Hidden {
@@ -41,64 +37,42 @@ struct Hidden {
     filter: Option<&'static str>,
 }
 
-/// Which part of HTML the reader is in.
-enum Place {
-    Text,
-    /// The name of the element.
-    Words(String),
-    Comment,
-    /// The name of the element.
-    Tag(String),
-    /// The names of element and attribute, the quote around the value, whether it has just begun.
-    Value(String, String, char, bool),
-}
-
 impl<'a> Guarded<'a> {
     /// `part` of a file.
     pub fn new(source: &'a str, part: &Range<usize>) -> Guarded<'a> {
-        let mut guarded = Guarded { source, text: String::with_capacity(part.len()), hidden: vec![], runs: vec![] };
-        let mut place = Place::Text;
+        let text = String::with_capacity(part.len());
+        let mut guarded = Guarded { source, text, hidden: vec![], runs: vec![], mistakes: vec![] };
+        let mut reader = Reader::new(source);
         let mut at = part.start;
         for tag in tags(&source[part.clone()]) {
             let tag = Tag { kind: tag.kind, at: part.start + tag.at.start..part.start + tag.at.end };
-            guarded.run(at, &source[at..tag.at.start]);
-            place = place.after(&source[at..tag.at.start]);
+            guarded.run(at..tag.at.start);
+            reader.html(at..tag.at.start);
             at = tag.at.end;
-            // `class=b{% endif %}`: the value ends there.
-            place = match place {
-                Place::Value(element, _, ' ', false) if tag.kind == Kind::Block => Place::Tag(element),
-                place => place,
-            };
-            guarded.hide(tag, &place);
-            if let Place::Value(.., begins) = &mut place {
-                *begins = false;
-            }
+            let (cover, filter) = reader.tag(&tag);
+            guarded.hide(tag, &cover, filter);
         }
-        guarded.run(at, &source[at..part.end]);
+        guarded.run(at..part.end);
+        reader.html(at..part.end);
+        guarded.mistakes = reader.mistakes;
         guarded
     }
 
-    fn run(&mut self, at: usize, text: &str) {
-        self.runs.push((self.text.len(), at));
-        self.text.push_str(text);
+    fn run(&mut self, at: Range<usize>) {
+        self.runs.push((self.text.len(), at.start));
+        self.text.push_str(&self.source[at]);
     }
 
-    fn hide(&mut self, tag: Tag, place: &Place) {
+    fn hide(&mut self, tag: Tag, cover: &Cover, filter: Option<&'static str>) {
         if tag.kind == Kind::Comment {
             return;
         }
         let number = self.hidden.len();
-        let filter = match place {
-            Place::Value(_, name, _, true) if tag.kind == Kind::Value => {
-                ADDRESSES.iter().find(|(attribute, _)| attribute == name).map(|(_, filter)| *filter)
-            }
-            _ => None,
-        };
         self.runs.push((self.text.len(), tag.at.start));
-        self.text.push_str(&match place {
-            Place::Text => format!("{COMMENT}{number}-->"),
-            Place::Tag(_) => format!("{ATTRIBUTE}{number} "),
-            _ => format!("{OPEN}{number}{CLOSE}"),
+        self.text.push_str(&match cover {
+            Cover::Comment => format!("{COMMENT}{number}-->"),
+            Cover::Attribute => format!("{ATTRIBUTE}{number} "),
+            Cover::Number => format!("{OPEN}{number}{CLOSE}"),
         });
         self.hidden.push(Hidden { tag, filter });
     }
@@ -176,76 +150,6 @@ pub struct Restored {
     pub text: String,
     /// Lines of it at which a tag begins, and those of the file: so a mistake that comes to light when it is rendered has its place.
     pub lines: Vec<(u32, u32)>,
-}
-
-impl Place {
-    /// The place after some more HTML.
-    fn after(self, html: &str) -> Place {
-        let mut place = self;
-        let mut rest = html;
-        while !rest.is_empty() {
-            (place, rest) = place.step(rest);
-        }
-        place
-    }
-
-    fn step(self, rest: &str) -> (Place, &str) {
-        let cut = |at: Option<usize>, length: usize| at.map_or("", |at| &rest[at + length..]);
-        match self {
-            Place::Text => match rest.find('<') {
-                None => (Place::Text, ""),
-                Some(at) if rest[at..].starts_with("<!--") => (Place::Comment, &rest[at + 4..]),
-                Some(at) => {
-                    let name = &rest[at + 1..];
-                    let length =
-                        name.find(|c: char| c.is_whitespace() || c == '>' || (c == '/' && !name.starts_with('/')));
-                    let (name, rest) = name.split_at(length.unwrap_or(name.len()));
-                    let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-                    if is_tag { (Place::Tag(name.to_lowercase()), rest) } else { (Place::Text, rest) }
-                }
-            },
-            Place::Words(element) => {
-                let end = rest.to_ascii_lowercase().find(&format!("</{element}"));
-                match end {
-                    None => (Place::Words(element), ""),
-                    Some(at) => (Place::Text, &rest[at..]),
-                }
-            }
-            Place::Comment => {
-                let end = rest.find("-->");
-                (if end.is_some() { Place::Text } else { Place::Comment }, cut(end, 3))
-            }
-            Place::Tag(element) => {
-                let trimmed = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
-                if let Some(after) = trimmed.strip_prefix('>') {
-                    let words = WORDS.contains(&element.as_str()) && !rest.starts_with("/>");
-                    return (if words { Place::Words(element) } else { Place::Text }, after);
-                }
-                let length =
-                    trimmed.find(|c: char| c.is_whitespace() || matches!(c, '=' | '>' | '/')).unwrap_or(trimmed.len());
-                let (name, after) = trimmed.split_at(length);
-                let Some(value) = after.trim_start().strip_prefix('=') else {
-                    // A sign that stands for nothing is passed over.
-                    let after = if length == 0 { after.get(1..).unwrap_or_default() } else { after };
-                    return (Place::Tag(element), after);
-                };
-                let value = value.trim_start();
-                match value.chars().next() {
-                    Some(quote @ ('"' | '\'')) => {
-                        (Place::Value(element, name.to_lowercase(), quote, true), &value[1..])
-                    }
-                    _ => (Place::Value(element, name.to_lowercase(), ' ', true), value),
-                }
-            }
-            Place::Value(element, name, quote, begins) => {
-                let ends = |c: char| if quote == ' ' { c.is_whitespace() || c == '>' } else { c == quote };
-                match rest.find(ends) {
-                    None => (Place::Value(element, name, quote, begins && rest.is_empty()), ""),
-                    Some(at) => (Place::Tag(element), &rest[at + usize::from(quote != ' ')..]),
-                }
-            }
-        }
-    }
 }
 
 /// The next hidden tag: what stands before it, its number, what stands after it.

@@ -1,8 +1,8 @@
 //! `template!`: an email from a file, made ready while the project is compiled.
 //!
-//! [`parts`] takes the file apart, [`jinja`] finds what is only known when it is sent and checks it, [`guard`] hides that from what makes HTML
-//! of MJML ([`mjml`]) and moves sheets of styles into the elements ([`sheet`]), [`plain`] writes the text. So a plugin carries finished HTML
-//! and the engine for Jinja, and neither of the others.
+//! [`parts`] takes the file apart, [`jinja`] finds what is only known when it is sent and checks it, [`reader`] knows where that stands and
+//! what it could do there, [`guard`] hides it from what makes HTML of MJML ([`mjml`]) and moves sheets of styles into the elements ([`sheet`]),
+//! [`plain`] writes the text. So a plugin carries finished HTML and the engine for Jinja, and neither of the others.
 
 mod input;
 
@@ -22,6 +22,8 @@ mod parts;
 mod place;
 #[cfg(feature = "files")]
 mod plain;
+#[cfg(feature = "files")]
+mod reader;
 #[cfg(feature = "files")]
 mod ready;
 #[cfg(feature = "files")]

@@ -91,7 +91,10 @@ impl Ready {
 }
 
 fn html<'a>(source: &'a str, parts: &Parts) -> Result<(Guarded<'a>, String), Vec<Mistake>> {
-    let guarded = Guarded::new(source, &parts.html);
+    let mut guarded = Guarded::new(source, &parts.html);
+    if !guarded.mistakes.is_empty() {
+        return Err(std::mem::take(&mut guarded.mistakes));
+    }
     let html = if mjml::is(&source[parts.html.clone()]) {
         let (html, sheets) = mjml::html(&guarded)?;
         // They have been looked at.

@@ -151,8 +151,10 @@ fn lines_lead_back_to_the_file() {
 #[test]
 fn mistakes_are_underlined() {
     assert_eq!(
-        wrong("<mjml>\n<mj-body><mj-title>x</mj-title>\n  <mj-buton href=\"x\">Hi</mj-buton>\n</mj-body></mjml>"),
-        "emails/x.mjml:3:4: there is no `<mj-buton>`; did you mean `<mj-button>`?\n  |\n3 |   <mj-buton href=\"x\">Hi</mj-buton>\n  |    ^^^^^^^^"
+        wrong(
+            "<mjml>\n<mj-body><mj-title>x</mj-title>\n  <mj-buton href=\"https://x\">Hi</mj-buton>\n</mj-body></mjml>"
+        ),
+        "emails/x.mjml:3:4: there is no `<mj-buton>`; did you mean `<mj-button>`?\n  |\n3 |   <mj-buton href=\"https://x\">Hi</mj-buton>\n  |    ^^^^^^^^"
     );
     assert_eq!(
         wrong("subject: Hi {{ usr.name }}\n---\n<p>{{ user.name|upcase }}"),
@@ -194,4 +196,79 @@ fn mistakes_are_underlined() {
     assert!(link.starts_with("emails/x.mjml:4:1: a mail has one file"), "{link}");
     let sheet = body("</mj-body><mj-head><mj-style>a { color: var(--x) }</mj-style></mj-head><mj-body>");
     assert!(first(&sheet).starts_with("emails/x.mjml:5:41: mail clients know no variables"), "{}", first(&sheet));
+}
+
+#[test]
+fn what_begins_an_address_is_looked_at_on_every_way() {
+    let link = "\n(user)|__link";
+    for (file, expected) in [
+        ("<a href=\"{# x #}{{ user }}\">", format!("<a href=\"{{{{{link}}}}}\">")),
+        ("<a href='\n {{ user }}'>", format!("<a href='\n {{{{{link}}}}}'>")),
+        ("<a HREF = \"{{ user }}{{ items }}\">", format!("<a HREF = \"{{{{{link}}}}}{{{{\nitems}}}}\">")),
+        ("<a href=\"https://{{ user }}\">", "<a href=\"https://{{\nuser}}\">".to_string()),
+        (
+            "<a href=\"{% if user %}{{ user }}{% elif items %}https://x{% else %}{{ user }}{% endif %}/{{ items }}\">",
+            format!(
+                "<a href=\"{{%\nif user%}}{{{{{link}}}}}{{%\nelif items%}}https://x{{%\nelse%}}{{{{{link}}}}}{{%\nendif%}}/{{{{\nitems}}}}\">"
+            ),
+        ),
+        (
+            "<!--[if mso]><v:rect href=\"{{ user }}\"><![endif]-->",
+            format!("<!--[if mso]><v:rect href=\"{{{{{link}}}}}\"><![endif]-->"),
+        ),
+    ] {
+        assert_eq!(ready(&format!("subject: Hi\n---\n{file}")).html, expected, "{file}");
+    }
+    let navbar = "<mjml><mj-head><mj-title>x</mj-title></mj-head><mj-body><mj-section><mj-column><mj-navbar base-url=\"{{ user }}\">\
+        <mj-navbar-link href=\"/a\">A</mj-navbar-link></mj-navbar></mj-column></mj-section></mj-body></mjml>";
+    assert!(ready(navbar).html.contains("href=\"{{\n(user)|__link}}/a\""), "{}", ready(navbar).html);
+    let defaults = "<mjml><mj-head><mj-title>x</mj-title><mj-attributes><mj-button href=\"{{ user }}\"/></mj-attributes></mj-head>\
+        <mj-body><mj-section><mj-column><mj-button>A</mj-button></mj-column></mj-section></mj-body></mjml>";
+    assert!(ready(defaults).html.contains("href=\"{{\n(user)|__link}}\""), "{}", ready(defaults).html);
+}
+
+#[test]
+fn what_could_get_out_of_its_place_does_not_compile() {
+    for (file, what) in [
+        ("<a href=\"javascript:alert(1)\">", "`javascript:alert(1)` cannot be sent: an address begins with https:"),
+        ("<a href=' JavaScript:{{ user }}'>", "`JavaScript:` cannot be sent"),
+        ("<a href=javascript:x>", "`javascript:x` cannot be sent"),
+        (
+            "<img src=\"data:text/html,x\">",
+            "`data:text/html,x` cannot be sent: an address begins with https:, http:, cid:",
+        ),
+        ("<a href=\"ht{{ user }}\">", "`ht` leads nowhere in a mail"),
+        ("<a href=\"/orders\">", "`/orders` leads nowhere in a mail"),
+        ("<a href=\"segflow:unsubscribed\">", "did you mean `segflow:unsubscribe`?"),
+        ("<!--[if mso]><v:rect href=\"vbscript:x\"><![endif]-->", "`vbscript:x` cannot be sent"),
+        (
+            "<a href=\"{% if user %}{{ user }}{% endif %}{{ items }}\">",
+            "it is not certain with what this address begins",
+        ),
+        ("<a href=\"{% for i in items %}{{ i }}{% endfor %}/x\">", "it is not certain with what this address begins"),
+        ("<a href=\"{% raw %}java{% endraw %}script:x\">", "it is not certain with what this address begins"),
+        ("<a hr{# #}ef=\"{{ user }}\">", "what begins and ends tags"),
+        ("<a href{% if user %}{% endif %}=\"{{ user }}\">", "this `=` has no name before it"),
+        ("<a hr{% if user -%}ef=\"{{ user }}\"{% endif %}>", "leave out the `-`"),
+        ("<!-- -{# #}-><a href=\"{{ user }}\"> -->", "what begins and ends tags"),
+        ("<!-- {{ user }}><a href=\"{{ user }}\"> -->", "what begins and ends tags"),
+        ("<title>x</tit{# #}le>", "what begins and ends tags"),
+        ("{% raw %}<a href=\"{% endraw %}{{ user }}\">", "in `{% raw %}` stand words"),
+        ("<a title=\"{% raw %}\" href=\"{% endraw %}{{ user }}\">", "in `{% raw %}` stand words"),
+        ("<a href=\"{% set x %}https:{% endset %}{{ user }}\">", "an address begins with `https:` and so on"),
+        ("<a title={{ user }} href=https://x>", "put the value into quotes"),
+        ("<a title=x{{ user }}>", "put the value into quotes"),
+        ("<a title={% if user %}x{% endif %}>", "put the value into quotes"),
+        ("<a {{ user }}>", "a value between attributes"),
+        ("<h{{ user }}>", "a value between attributes"),
+        ("<{{ user }}>", "what begins and ends tags"),
+        ("< {{- user }}>", "what begins and ends tags"),
+        ("<{% if user %}a{% endif %} href=\"{{ user }}\">", "what begins and ends tags"),
+        ("{% if user %}<!--{% endif %}<a href=\"{{ user }}\">-->", "this stands in another place than its beginning"),
+        ("<a {% if user %}title=\"{% else %}href=\"{% endif %}{{ user }}\">", "this stands in another place"),
+        ("<a title=\"{% if user %}x\"{% else %}\" href=\"{% endif %}{{ user }}\">", "this stands in another place"),
+    ] {
+        let said = wrong(&format!("subject: Hi\n---\n{file}"));
+        assert!(said.lines().next().unwrap_or_default().contains(what), "{file}\n{said}");
+    }
 }

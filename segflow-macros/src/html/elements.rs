@@ -30,7 +30,7 @@ pub struct Kind {
 }
 
 const HREF: (&str, &str) = ("href", "where it leads");
-const LINK: &str = "color:#155dfc;text-decoration-line:underline";
+pub const LINK: &str = "color:#155dfc;text-decoration-line:underline";
 const MUTED: &str = "color:#6a7282;text-decoration-line:underline";
 const BUTTON: &str = "font-size:16px;line-height:24px;text-decoration-line:none;text-align:center";
 
@@ -45,6 +45,12 @@ const fn inline(name: &'static str, style: &'static str) -> Kind {
 pub const KINDS: &[Kind] = &[
     Kind { holds: Holds::Words, ..block("Subject", &[], "") },
     Kind { holds: Holds::Words, ..block("Preview", &[], "") },
+    Kind {
+        attributes: &["name", "src", "weight", "style", "fallback"],
+        required: &[("name", "what classes and the theme call it"), ("src", "where its file is, `https://….woff2`")],
+        holds: Holds::Nothing,
+        ..block("Font", &[], "")
+    },
     block("Body", &["lang", "dir"], ""),
     block("Container", &[], "max-width:600px;margin:0 auto"),
     block("Section", &[], ""),
@@ -67,13 +73,13 @@ pub const KINDS: &[Kind] = &[
         holds: Holds::Nothing,
         ..block("Hr", &[], "margin:24px 0;width:100%;border-width:1px 0 0;border-color:#e5e7eb")
     },
-    Kind { holds: Holds::Words, ..block("Markdown", &[], "") },
+    Kind { holds: Holds::Words, ..block("Markdown", &["links"], "font-size:16px;line-height:24px") },
     Kind {
         holds: Holds::Words,
         ..block(
             "CodeBlock",
             &[],
-            "margin:0 0 16px;padding:16px;background-color:#f3f4f6;border-radius:6px;font-size:14px;line-height:20px",
+            "margin:0 0 16px;padding:16px;background-color:#f3f4f6;color:#101828;border-radius:6px;font-size:14px;line-height:20px",
         )
     },
     inline("Unsubscribe", MUTED),
@@ -105,8 +111,14 @@ pub const KINDS: &[Kind] = &[
     Kind { holds: Holds::Anything, ..block("li", &[], "font-size:16px;line-height:24px") },
 ];
 
-/// What every component takes besides its own.
+/// Those that lead somewhere.
+pub const LINKS: [&str; 5] = ["Link", "Button", "Unsubscribe", "Preferences", "OpenInBrowser"];
+
+/// What every component takes besides its own, or nearly.
 pub const EVERYWHERE: [&str; 2] = ["class", "html_only"];
+
+/// These have no looks: what is in them is words elsewhere, or somebody else's.
+pub const WITHOUT_LOOKS: [&str; 5] = ["Subject", "Preview", "Font", "Raw", "br"];
 
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)

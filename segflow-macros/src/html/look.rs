@@ -29,6 +29,14 @@ impl Look {
         }
     }
 
+    /// The same of a table: it stays one where it is shown.
+    pub fn of_table(self) -> Look {
+        match self {
+            Look::Known(classes) => Look::Known(classes.of_table()),
+            chosen => chosen,
+        }
+    }
+
     pub fn is_plain(&self) -> bool {
         matches!(self, Look::Known(classes) if classes.base.is_empty() && classes.rules(&ALL).is_none())
     }

@@ -3,7 +3,7 @@
 //! [`node`] reads the markup, [`write`] turns it into code with the components of [`own`] and [`page`], whose list is in [`elements`]. The code writes
 //! HTML and plain text into two strings of a `segflow::Html`: what is known is one constant between two values, styles included.
 
-mod address;
+pub mod address;
 mod elements;
 mod look;
 mod node;
@@ -48,7 +48,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
     }
     let is_email = has_subject(&nodes);
     let mut writer = Writer::new(looks, is_email, mistakes);
-    writer.nodes(&nodes, Holds::Anything, "html!");
+    writer.nodes(&nodes, root(&nodes, is_email), "html!");
     let tracked = writer.looks.tracked();
     let mistakes = errors(&writer.mistakes);
     let (html, text) = writer.out.sizes;
@@ -79,6 +79,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
     let (subject, preview) = (hidden("__subject"), hidden("__preview"));
     let classes = Classes::plain(Declarations::read(&default_body));
     let (outer, inner) = page::body_attributes(&classes);
+    let font = page::outlook(&classes);
     quote! {{
         #tracked
         #mistakes
@@ -88,7 +89,7 @@ fn markup_into(markup: TokenStream, into: Option<TokenTree>) -> TokenStream {
         let #w = &mut #own;
         #code
         const BODY: ::segflow::__private::Body =
-            ::segflow::__private::Body { lang: "en", dir: "ltr", outer: #outer, inner: #inner };
+            ::segflow::__private::Body { lang: "en", dir: "ltr", font: #font, outer: #outer, inner: #inner };
         ::segflow::Email::of(&#subject, &#preview, #own, BODY)
     }}
 }
@@ -118,6 +119,25 @@ fn has_subject(nodes: &[Node]) -> bool {
         Node::Match(node) => node.arms.iter().any(|(.., nodes)| has_subject(nodes)),
         Node::For(node) => has_subject(&node.each),
         Node::Text(_) | Node::Expr(_) => false,
+    })
+}
+
+/// What a piece of an email is made of, as its first element says: columns for a row, items for a list, or anything.
+fn root(nodes: &[Node], is_email: bool) -> Holds {
+    match first(nodes).filter(|_| !is_email).as_deref() {
+        Some("Column") => Holds::Columns,
+        Some("li") => Holds::Items,
+        _ => Holds::Anything,
+    }
+}
+
+fn first(nodes: &[Node]) -> Option<String> {
+    nodes.iter().find_map(|node| match node {
+        Node::Element(element) => Some(element.word().unwrap_or_default()),
+        Node::If(node) => first(&node.then).or_else(|| first(node.otherwise.as_deref()?)),
+        Node::Match(node) => node.arms.iter().find_map(|(.., nodes)| first(nodes)),
+        Node::For(node) => first(&node.each),
+        Node::Text(_) | Node::Expr(_) => None,
     })
 }
 

@@ -1,15 +1,17 @@
 //! What each component of ours becomes. Tables where Outlook needs them, everything else as plain as it gets.
 
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
 use super::address;
-use super::elements::Kind;
+use super::elements::{Kind, LINK};
 use super::look::{ALL, Look, padding};
 use super::node::{Attribute, Element, Value};
 use super::out::{escaped, hidden, readable};
 use super::write::Writer;
-use crate::class::style::Part;
+use crate::class::Classes;
+use crate::class::style::{Declarations, Part};
 use crate::class::table::MONO;
 
 const TABLE: &str = "<table role=\"presentation\" border=\"0\" cellpadding=\"0\" cellspacing=\"0\"";
@@ -25,6 +27,7 @@ impl Writer {
     pub fn own(&mut self, element: &Element, kind: &'static Kind) {
         match kind.name {
             "Subject" | "Preview" => self.head(element, kind),
+            "Font" => self.font(element),
             "Body" => self.body(element, kind),
             "Container" => self.container(element, kind),
             "Section" => self.section(element, kind),
@@ -79,7 +82,7 @@ impl Writer {
     }
 
     fn container(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         // Outlook knows no `max-width`: it gets a table of that width around.
         let width = look.get("max-width").and_then(|width| width.strip_suffix("px")).unwrap_or("600").to_string();
         self.out.both(
@@ -95,9 +98,10 @@ impl Writer {
     }
 
     fn section(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         let align = if look.get("margin-left") == Some("auto") { " align=\"center\"" } else { "" };
-        self.out.both(&format!("{TABLE}{align} width=\"100%\""), "\u{1}");
+        let width = look.get("width").map(|width| width.trim_end_matches("px")).filter(|width| is_number(width));
+        self.out.both(&format!("{TABLE}{align} width=\"{}\"", width.unwrap_or("100%")), "\u{1}");
         look.write(&mut self.out, &[Part::Frame], "", "");
         self.cell(element, kind, &look);
         self.out.both(END, "\u{1}");
@@ -113,7 +117,7 @@ impl Writer {
     }
 
     fn row(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         self.out.both(&format!("{TABLE} width=\"100%\""), "\u{c}");
         look.write(&mut self.out, &ALL, "", "");
         self.out.html("><tbody><tr>");
@@ -124,12 +128,7 @@ impl Writer {
     fn column(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "");
         self.out.both("<td", "\u{e}");
-        let known = look.get("width").map(|width| width.trim_end_matches("px").to_string());
-        match (attribute(element, "width"), known) {
-            (Some(width), _) => self.size("width", width),
-            (None, Some(width)) if width != "auto" => self.out.html(&format!(" width=\"{width}\"")),
-            _ => {}
-        }
+        self.width(element, &look);
         look.write_align(&mut self.out);
         let valign = look.get("vertical-align").unwrap_or("top").to_string();
         self.out.html(&format!(" valign=\"{valign}\""));
@@ -157,7 +156,7 @@ impl Writer {
 
     /// A cell with the colour, and in it a link with the padding: Outlook gives links none, so the cell says it for Outlook alone.
     fn button(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         let full = look.get("width").is_some();
         self.out.both(TABLE, "\u{1}");
         look.write(
@@ -218,7 +217,7 @@ impl Writer {
             (None, Some((_, Value::Expr(expr)))) => {
                 let name = self.variable(expr);
                 self.out.both("<a href=\"", "\u{3}");
-                self.out.call(quote! { #w.href(#name); });
+                self.out.call(quote_spanned! { expr.span()=> #w.href(#name); });
                 self.out.html("\"");
                 self.rest_of_anchor(element, kind, look, parts, own);
                 self.out.both("</a>", "\u{4}");
@@ -236,7 +235,9 @@ impl Writer {
         self.out.html(" target=\"_blank\"");
         look.write(&mut self.out, parts, own.0, own.1);
         self.out.html(">");
+        let around = self.link.replace(kind.name);
         self.nodes(&element.children, kind.holds, kind.name);
+        self.link = around;
     }
 
     fn img(&mut self, element: &Element, kind: &Kind) {
@@ -252,7 +253,7 @@ impl Writer {
                 }
                 self.out.html(&escaped(&value));
             }
-            Some(Value::Expr(expr)) => self.out.call(quote! { #w.src(&(#expr)); }),
+            Some(Value::Expr(expr)) => self.out.call(quote_spanned! { expr.span()=> #w.src(&(#expr)); }),
             None => {}
         }
         self.out.html("\" alt=\"");
@@ -260,7 +261,7 @@ impl Writer {
             Some((_, Some(Value::Literal(text)))) => self.out.both(&escaped(&text.value()), &readable(&text.value())),
             Some((_, Some(Value::Expr(expr)))) => {
                 let name = self.variable(expr);
-                self.out.call(quote! { #w.attribute(#name); #w.href_text(#name); });
+                self.out.call(quote_spanned! { expr.span()=> #w.attribute(#name); #w.href_text(#name); });
             }
             Some((name, None)) => {
                 self.mistake(name.span(), "`alt` needs a text: `alt=\"\"` if the picture says nothing")
@@ -268,14 +269,23 @@ impl Writer {
             None => {}
         }
         self.out.html("\"");
-        for name in ["width", "height"] {
-            if let Some(size) = attribute(element, name) {
-                self.size(name, size);
-            }
+        self.width(element, &look);
+        if let Some(height) = attribute(element, "height") {
+            self.size("height", height);
         }
         let own = if look.get("height").is_some() { "" } else { "height:auto" };
         look.write(&mut self.out, &ALL, own, "");
         self.out.both(">", mark);
+    }
+
+    /// `width="…"`, as it is said or as the class says: Outlook reads the attribute alone.
+    fn width(&mut self, element: &Element, look: &Look) {
+        let known = look.get("width").map(|width| width.trim_end_matches("px"));
+        match (attribute(element, "width"), known) {
+            (Some(width), _) => self.size("width", width),
+            (None, Some(width)) if is_number(width) => self.out.html(&format!(" width=\"{width}\"")),
+            _ => {}
+        }
     }
 
     /// A width or height in px, or a literal in per cent.
@@ -294,7 +304,7 @@ impl Writer {
             }
             Some(Value::Expr(expr)) => {
                 self.out.html(&format!(" {name}=\""));
-                self.out.call(quote! { #w.number(#expr); });
+                self.out.call(quote_spanned! { expr.span()=> #w.number(#expr); });
                 self.out.html("\"");
             }
             None => self.mistake(attribute.name.span(), format!("`{name}` needs a number: `{name}=600`")),
@@ -312,36 +322,49 @@ impl Writer {
 
     fn markdown(&mut self, element: &Element, kind: &Kind) {
         let look = self.look(element, kind, "");
-        if !look.is_plain() {
-            self.out.html("<div");
-            look.write(&mut self.out, &ALL, "", "");
-            self.out.html(">");
-        }
-        self.collected(element, kind, "markdown");
-        if !look.is_plain() {
-            self.out.html("</div>");
-        }
+        self.out.html("<div");
+        look.write(&mut self.out, &ALL, "", "");
+        self.out.html(">");
+        // What links look like: `<Link>`s, unless it is said.
+        let own = Classes::plain(Declarations::read(LINK));
+        let links = match attribute(element, "links").map(|links| (&links.name, &links.value)) {
+            Some((_, Some(Value::Literal(names)))) => {
+                let mut classes = self.looks.classes(names, &mut self.mistakes);
+                classes.base = own.base.and(&classes.base);
+                classes
+            }
+            Some((name, _)) => {
+                return self.mistake(name.span(), "`links` are classes in quotes: `links=\"text-brand\"`");
+            }
+            None => own,
+        };
+        let rules = links.rules(&ALL);
+        rules.iter().for_each(|(_, rules)| self.out.rule(rules.clone()));
+        let class = rules.map_or(String::new(), |(name, _)| format!(" class=\"{name}\""));
+        self.collected(element, kind, "markdown", Some(format!("{class} style=\"{}\"", links.base.inline())));
+        self.out.html("</div>");
     }
 
     fn code(&mut self, element: &Element, kind: &Kind) {
-        let look = self.look(element, kind, "");
+        let look = self.look(element, kind, "").of_table();
         self.out.html(&format!("{TABLE} width=\"100%\""));
         look.write(&mut self.out, &[Part::Frame], "", "");
         self.out.html(CELL);
         look.write(&mut self.out, &INSIDE, "", &format!("font-family:{MONO};word-break:break-word"));
         self.out.html("><code>");
-        self.collected(element, kind, "code");
+        self.collected(element, kind, "code", None);
         self.out.html(&format!("</code>{END}"));
     }
 
-    /// The words of the element as one string, handed to a method.
-    fn collected(&mut self, element: &Element, kind: &Kind, method: &str) {
+    /// The words of the element as one string, handed to a method, with what else it needs.
+    fn collected(&mut self, element: &Element, kind: &Kind, method: &str, with: Option<String>) {
         let (w, words, method) = (hidden("__w"), hidden("__words"), quote::format_ident!("{method}"));
+        let with = with.into_iter();
         let code = self.words(&element.children, &words, kind.name);
         self.out.call(quote! {{
             let mut #words = ::std::string::String::new();
             #code
-            #w.#method(#words);
+            #w.#method(#words #(, #with)*);
         }});
     }
 
@@ -355,4 +378,9 @@ impl Writer {
         let (html, text) = (given("html"), given("text"));
         self.out.call(quote! { #w.add(::segflow::Html::raw(#html, #text)); });
     }
+}
+
+/// What an attribute takes: px without their unit, or per cent.
+fn is_number(width: &str) -> bool {
+    width.trim_end_matches('%').bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, LitStr};
 
-use super::elements::{EVERYWHERE, Holds, Kind, kind, unknown};
+use super::elements::{EVERYWHERE, Holds, Kind, LINKS, WITHOUT_LOOKS, kind, unknown};
 use super::look::Looks;
 use super::node::{Attribute, Element, For, If, Match, Node, Value, written};
 use super::out::{Out, escaped, hidden, readable};
@@ -21,12 +21,14 @@ pub struct Writer {
     pub is_email: bool,
     /// The element that is being written stands in a line of words.
     pub in_line: bool,
+    /// The link that is open.
+    pub link: Option<&'static str>,
     hrefs: usize,
 }
 
 impl Writer {
     pub fn new(looks: Looks, is_email: bool, mistakes: Vec<Error>) -> Writer {
-        Writer { looks, out: Out::default(), mistakes, depth: 0, is_email, in_line: false, hrefs: 0 }
+        Writer { looks, out: Out::default(), mistakes, depth: 0, is_email, in_line: false, link: None, hrefs: 0 }
     }
 
     pub fn mistake(&mut self, span: proc_macro2::Span, what: impl Into<String>) {
@@ -150,10 +152,13 @@ impl Writer {
         };
         if !fits {
             self.mistake(element.span(), misplaced(&format!("`<{}>`", kind.name), holds, parent));
-        } else if kind.name == "Column" && parent != "Row" {
+        } else if kind.name == "Column" && holds != Holds::Columns {
             self.mistake(element.span(), "a `<Column>` stands in a `<Row>`");
         } else if kind.name == "li" && holds != Holds::Items {
             self.mistake(element.span(), "a `<li>` stands in a `<ul>` or `<ol>`");
+        }
+        if let Some(open) = self.link.filter(|_| LINKS.contains(&kind.name)) {
+            self.mistake(element.span(), format!("a link has no other in it, and `<{open}>` is open here"));
         }
         self.check_attributes(element, kind);
         let html_only = element.attributes.iter().any(|attribute| attribute.name == "html_only");
@@ -182,7 +187,16 @@ impl Writer {
         for attribute in &element.attributes {
             let name = attribute.name.to_string();
             let takes = || kind.attributes.iter().chain(&EVERYWHERE).copied();
-            if !takes().any(|known| known == name) {
+            if name == "class" && WITHOUT_LOOKS.contains(&kind.name) {
+                let what = match kind.name {
+                    "Raw" => "; put it into a `<Section class=\"…\">`",
+                    _ => "",
+                };
+                self.mistake(
+                    attribute.name.span(),
+                    format!("`<{}>` has no looks and takes no `class`{what}", kind.name),
+                );
+            } else if !takes().any(|known| known == name) {
                 let hint = match name.as_str() {
                     "style" => "; looks are said by `class`".to_string(),
                     _ => nearest(&name, takes()).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
@@ -269,7 +283,8 @@ impl Writer {
     /// A variable for a value that is used twice.
     pub fn variable(&mut self, expr: &Expr) -> Ident {
         self.hrefs += 1;
-        let name = quote::format_ident!("__value_{}", self.hrefs, span = proc_macro2::Span::mixed_site());
+        let span = proc_macro2::Span::mixed_site().located_at(expr.span());
+        let name = quote::format_ident!("__value_{}", self.hrefs, span = span);
         self.out.call(quote_spanned! { expr.span()=> let #name = &(#expr); });
         name
     }
@@ -290,6 +305,12 @@ fn misplaced(what: &str, holds: Holds, parent: &str) -> String {
         Holds::Nothing => format!("nothing stands in `<{parent}>`"),
         Holds::Words => format!("in `<{parent}>` stand words and `{{…}}`, and no {what}"),
         Holds::Inline => format!("in `<{parent}>` stand words, links and pictures; {what} stands beside it"),
+        Holds::Columns if parent == "html!" => {
+            format!("beside a `<Column>` stand others; put the {} in one", what.trim_matches('`'))
+        }
+        Holds::Items if parent == "html!" => {
+            format!("beside a `<li>` stand others; put the {} in one", what.trim_matches('`'))
+        }
         Holds::Columns => format!("in `<Row>` stand `<Column>`s; put the {} in one", what.trim_matches('`')),
         Holds::Items => format!("in `<{parent}>` stand `<li>`s; put the {} in one", what.trim_matches('`')),
         Holds::Anything => format!("{what} cannot stand here"),

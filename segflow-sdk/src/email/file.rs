@@ -1,7 +1,7 @@
 //! Emails from files. The macro made HTML and text of them (`segflow-macros/src/file/`); what is only known now is filled in by minijinja.
 
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
-use segflow_protocol::Rendered;
+use segflow_protocol::{Rendered, UNDEFINED};
 use serde_json::Value as Json;
 
 use super::html::{plain, show, url};
@@ -32,7 +32,7 @@ impl TemplateFile {
         let environment = environment();
         let part = |name: &str, source: &str| {
             let rendered = environment.render_named_str(name, source, context.clone());
-            rendered.map_err(|error| self.reason(name, &error))
+            rendered.map_err(|error| self.reason(name, source, &error))
         };
         let (subject, html) = (part(SUBJECT, self.subject)?, part(HTML, self.html)?);
         let text = match self.written {
@@ -43,13 +43,19 @@ impl TemplateFile {
     }
 
     /// With the line of the file, where it is known.
-    fn reason(&self, part: &str, error: &Error) -> String {
+    fn reason(&self, part: &str, source: &str, error: &Error) -> String {
+        let here = error.line().unwrap_or_default() as u32;
         let what = match (error.kind(), error.detail()) {
-            (ErrorKind::UndefinedError, None) => "a value that is not there is used".to_string(),
+            // A tag begins a line of its own, so the line is the tag.
+            (ErrorKind::UndefinedError, _) => match source.lines().nth(here.saturating_sub(1) as usize) {
+                Some(tag) if part == HTML => {
+                    format!("{UNDEFINED}: `{}`", tag.split(['}', '%']).next().unwrap_or_default().trim())
+                }
+                _ => UNDEFINED.to_string(),
+            },
             (_, Some(detail)) => detail.to_string(),
             (kind, None) => kind.to_string(),
         };
-        let here = error.line().unwrap_or_default() as u32;
         let line = self.lines.iter().rfind(|(line, _)| *line <= here).filter(|_| part == HTML);
         match line {
             Some((_, line)) => format!("{}:{line}: {what}", self.path),

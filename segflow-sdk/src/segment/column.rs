@@ -10,9 +10,16 @@ use segflow_protocol::{Cond, Test};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Attributes;
+
+/// How many fields one in the other a path can have.
+const DEEPEST: usize = 8;
+
 /// A field of a user or an event, in a condition. `O` is whose it is, `T` the type of the value.
 pub struct Column<O, T> {
-    name: &'static str,
+    /// Names, one in the other, and how many there are.
+    path: [&'static str; DEEPEST],
+    depth: usize,
     types: PhantomData<fn() -> (O, T)>,
 }
 
@@ -90,11 +97,25 @@ impl<T> Container for Vec<T> {
 impl<O, T> Column<O, T> {
     #[doc(hidden)]
     pub const fn named(name: &'static str) -> Column<O, T> {
-        Column { name, types: PhantomData }
+        let mut path = [""; DEEPEST];
+        path[0] = name;
+        Column { path, depth: 1, types: PhantomData }
+    }
+
+    /// A field of a struct that is in this one: `u.address.field(|a| a.zip).eq("01234")`. That struct has `#[derive(Attributes)]`, too.
+    pub fn field<V>(self, field: impl FnOnce(T::Columns) -> Column<T, V>) -> Column<O, V>
+    where
+        T: Attributes,
+    {
+        let Column { mut path, depth, .. } = self;
+        let inner = field(T::COLUMNS);
+        assert!(depth + inner.depth <= DEEPEST, "a path has at most {DEEPEST} fields");
+        path[depth..depth + inner.depth].copy_from_slice(&inner.path[..inner.depth]);
+        Column { path, depth: depth + inner.depth, types: PhantomData }
     }
 
     pub(crate) fn path(self) -> Vec<String> {
-        vec![self.name.to_string()]
+        self.path[..self.depth].iter().map(|name| name.to_string()).collect()
     }
 
     fn is(self, test: Test) -> Condition<O> {
@@ -203,5 +224,43 @@ impl<O> Not for Condition<O> {
 
     fn not(self) -> Condition<O> {
         Condition::of(Cond::Not(Box::new(self.cond)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::prelude::*;
+
+    #[derive(Attributes, Serialize, Deserialize)]
+    struct Person {
+        address: Option<Address>,
+    }
+
+    #[derive(Attributes, Serialize, Deserialize)]
+    struct Address {
+        #[serde(rename = "postCode")]
+        zip: String,
+        place: Place,
+    }
+
+    #[derive(Attributes, Serialize, Deserialize)]
+    struct Place {
+        floor: i64,
+    }
+
+    #[test]
+    fn fields_one_in_the_other() {
+        let cond = |condition: crate::Condition<Person>| serde_json::to_value(condition.cond).expect("plain data");
+        let columns = <Person as crate::Attributes>::COLUMNS;
+        assert_eq!(
+            cond(columns.address.field(|a| a.zip).eq("01234")),
+            json!({"at": {"path": ["address", "postCode"], "is": {"eq": "01234"}}})
+        );
+        assert_eq!(
+            cond(columns.address.field(|a| a.place.field(|p| p.floor)).ge(3)),
+            cond(columns.address.field(|a| a.place).field(|p| p.floor).ge(3))
+        );
     }
 }

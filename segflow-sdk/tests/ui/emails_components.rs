@@ -18,9 +18,7 @@ fn wrong() -> Html {
         <PriceLine name="Mug" prise=12 price=12/>
         <PriceLine price=12/>
         <PriceLine name="Mug" price=12>"No children"</PriceLine>
-        <PriceLin name="Mug"/>
         {Money(12)}
-        if wrong_name { "a" }
     }
 }
 

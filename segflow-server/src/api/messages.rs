@@ -6,6 +6,7 @@ use axum::{Json, Router};
 use segflow_core::ledger::Status;
 use segflow_core::merge::Object;
 use segflow_core::project::declared;
+use segflow_core::reader::Device;
 use segflow_protocol::{Json as Raw, Render, Rendered};
 use serde_json::{Value, json};
 
@@ -152,6 +153,8 @@ fn told_json(told: &Told) -> Value {
         "provider": told.provider,
         "detail": told.detail,
         "agent": told.agent,
+        "device": told.agent.as_deref().and_then(Device::of).map(Device::name),
+        "country": told.country,
     })
 }
 

@@ -70,6 +70,8 @@ pub struct Api {
     pub production: bool,
     /// Whether webhooks may go to addresses that are not of the public internet, and without encryption.
     pub private_webhooks: bool,
+    /// The header in which a proxy says from which country somebody comes.
+    pub country_header: Option<String>,
     /// Whether no mail leaves.
     pub captures: bool,
     pub metrics: PrometheusHandle,

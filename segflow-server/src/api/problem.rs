@@ -46,6 +46,7 @@ pub enum Code {
     ProviderFailed,
     WrongSignature,
     InvalidUrl,
+    SegmentFailed,
 }
 
 impl Code {
@@ -85,6 +86,7 @@ impl Code {
             Code::ProviderFailed => ("provider_failed", 502, "The provider did not take the email"),
             Code::WrongSignature => ("wrong_signature", 401, "It does not come from whom it says"),
             Code::InvalidUrl => ("invalid_url", 422, "A URL is not valid"),
+            Code::SegmentFailed => ("segment_failed", 409, "The segment cannot be answered now"),
         }
     }
 }

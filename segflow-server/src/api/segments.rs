@@ -17,7 +17,7 @@ use super::auth::By;
 use super::page::Page;
 use super::params::{Params, bad};
 use super::path::Id;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::{App, check};
 use crate::clock::rfc3339;
 use crate::store::history::{Detail, Reading};
@@ -60,6 +60,12 @@ async fn one(State(app): State<App>, by: By, Id(id): Id, params: Params) -> Resu
     answer["behind"] = behind::left(db, &by.workspace, project.generation).await?.into();
     answer["next_run"] = runs::planned(db, &by.workspace).await?.get(&id).map(|at| rfc3339(*at)).into();
     answer["sizes"] = sizes.into();
+    // Raw SQL that could not be asked about these users; it is tried again.
+    let failing = runs::failing(db, &by.workspace, &id).await?;
+    answer["failing"] = failing.map_or(
+        Value::Null,
+        |failing| json!({ "users": failing.users, "at": rfc3339(failing.at), "error": failing.error }),
+    );
     Ok(Json(answer))
 }
 
@@ -98,10 +104,7 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
     let (segment, on) = (&project.manifest.segments[index], project.depends_on(index));
     let (db, workspace, now) = (&app.store.db, &by.workspace, app.now());
     let users = BTreeSet::from([user.to_string()]);
-    let asked = match &segment.rule {
-        Rule::Expr(expr) => eval::asked(expr),
-        Rule::Sql(_) => vec![],
-    };
+    let asked = step::asked(&project, &id);
     let reading = Reading { db, project: &project, workspace, now, detail: Detail::OneByOne };
     let loaded = rows::look(&reading, &users, &asked).await?;
     let (work, _) = loaded.work.into_iter().next().ok_or_else(|| Problem::not_found("user", user))?;
@@ -113,10 +116,16 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
             (verdict.holds, verdict.flip, part(&explained))
         }
         Rule::Sql(sql) => {
-            let members = match on.other_users {
-                true => segments::everyone(db, workspace, sql, now).await?,
-                false => segments::members(db, workspace, sql, &[user.to_string()], now).await?,
+            let asked = match on.other_users {
+                true => segments::everyone(db, workspace, sql, now).await,
+                false => segments::members(db, workspace, sql, &[user.to_string()], now).await,
             };
+            let members = asked.map_err(|error| match error.is_away() {
+                true => error.into(),
+                false => {
+                    Problem::new(Code::SegmentFailed, format!("the SQL of segment `{id}` cannot be answered: {error}"))
+                }
+            })?;
             let holds = members.contains(user);
             let next = runs::planned(db, workspace).await?.get(&id).copied();
             let because = if holds { "the query selects this user" } else { "the query does not select this user" };

@@ -3,6 +3,7 @@
 //! A message is claimed (`sending` is committed) only with a connection slot in hand, so a crash leaves at most as many unknown
 //! outcomes as there are slots. No transaction is held over a call.
 
+mod bounces;
 pub mod capture;
 mod endpoint;
 mod http;
@@ -19,6 +20,7 @@ mod sendgrid;
 mod ses;
 pub mod sigv4;
 pub mod smtp;
+mod smtp_answer;
 mod told;
 mod way;
 
@@ -33,6 +35,7 @@ use segflow_core::ledger::Outcome;
 use segflow_core::project::{Project, declared};
 use segflow_core::protocol::{Json, Manifest, Render, Rendered, Stream};
 use segflow_core::route::Lane;
+use tokio::sync::Notify;
 
 use crate::clock::{Clock, monotonic, system_now};
 use crate::deploy::Deploy;
@@ -83,6 +86,8 @@ pub struct Delivery {
     reporter: Reporter,
     /// What was decided here.
     ready: Arc<Ready>,
+    /// Wakes whoever decides.
+    wake: Arc<Notify>,
     in_flight: Arc<InFlight>,
     turnstile: tokio::sync::Mutex<Turn>,
     /// Held while providers are asked about messages that they perhaps have.
@@ -165,11 +170,13 @@ impl Delivery {
         capture: Arc<Capture>,
         capture_all: bool,
         ready: Arc<Ready>,
+        wake: Arc<Notify>,
     ) -> anyhow::Result<Delivery> {
         Ok(Delivery {
             reporter: Reporter::start(store.clone(), clock.clone()),
             router: Router::new(store.clone(), secrets, Registry::new(capture)?, clock.clone(), capture_all),
             ready,
+            wake,
             store,
             deploy,
             clock,
@@ -359,7 +366,9 @@ impl Delivery {
             let leaving = Leaving { project: project.clone(), lane: lane.clone(), way, probe };
             let (this, incarnation) = (self.clone(), incarnation.to_string());
             tokio::spawn(async move {
+                let project = leaving.project.clone();
                 let reports = this.attempt(incarnation, leaving, claimed.clone()).await;
+                this.note_bounces(&project, &claimed, &reports).await;
                 for ((claimed, report), slot) in claimed.into_iter().zip(reports).zip(slots) {
                     this.conclude(claimed, report, slot).await;
                 }
@@ -420,7 +429,7 @@ impl Delivery {
             Outcome::Accepted { .. } => {
                 format!("✉ {} → {}, see /v1/messages/{}", claimed.template, report.provider, claimed.id)
             }
-            Outcome::Refused(why) => format!("✗ {} refused: {why}", claimed.template),
+            Outcome::Refused(why) | Outcome::Bounced { why, .. } => format!("✗ {} refused: {why}", claimed.template),
             Outcome::Retry(why) | Outcome::Unable { why, .. } => {
                 format!("{} is tried again later: {why}", claimed.template)
             }
@@ -428,7 +437,7 @@ impl Delivery {
         };
         let word = match &report.outcome {
             Outcome::Accepted { .. } => "accepted",
-            Outcome::Refused(_) => "refused",
+            Outcome::Refused(_) | Outcome::Bounced { .. } => "refused",
             Outcome::Retry(_) => "retry",
             Outcome::Unable { .. } => "unable",
             Outcome::Ambiguous(_) | Outcome::Repeatable(_) => "unknown",
@@ -575,11 +584,13 @@ impl Delivery {
         Ok(Prepared { email, sent, links })
     }
 
-    /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again.
-    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered) -> Result<Tried> {
+    /// Sends an email that nobody decided: a test. No ledger keeps it, so it is never sent again. One of a `campaign` takes the way of those,
+    /// with all that they have.
+    pub async fn try_out(&self, workspace: &str, to: String, mut content: Rendered, campaign: bool) -> Result<Tried> {
         let project = self.deploy.current(workspace).await?;
         let project = project.ok_or_else(|| Error::Conflict("nothing was pushed here yet: push first".into()))?;
-        let ways = self.router.ways(workspace, &project, Stream::Transactions).await?.map_err(Error::Conflict)?;
+        let stream = if campaign { Stream::Campaigns } else { Stream::Transactions };
+        let ways = self.router.ways(workspace, &project, stream).await?.map_err(Error::Conflict)?;
         let way = self.router.first(ways).ok_or_else(|| Error::Conflict("the project has no provider".into()))?;
         let from = project.manifest.from.clone();
         let from = from.ok_or_else(|| Error::Conflict("the project names no sender".into()))?;
@@ -587,10 +598,10 @@ impl Delivery {
         let slot = way.made.slots.clone().acquire_owned().await;
         let _slot = slot.map_err(|_| Error::Away("the server is stopping".into()))?;
         let signer = self.links.signer(workspace, &project.manifest).await?;
-        let headers = links::fill(&mut content, &signer, &project.manifest, &id, false);
+        let headers = links::fill(&mut content, &signer, &project.manifest, &id, campaign);
         // Somebody waits for it.
         let (id_of_test, template, reply_to) = (id.clone(), "test".into(), project.manifest.reply_to.clone());
-        let email = Email { id: id_of_test, from, reply_to, to, template, transaction: true, content, headers };
+        let email = Email { id: id_of_test, from, reply_to, to, template, transaction: !campaign, content, headers };
         let silent = || Outcome::Ambiguous("the provider said nothing about it".into());
         let outcome = way.made.provider.send(&[email]).await.pop().unwrap_or_else(silent);
         Ok(Tried { id, provider: way.key.id, outcome })

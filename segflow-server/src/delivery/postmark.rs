@@ -3,6 +3,7 @@
 use reqwest::RequestBuilder;
 use segflow_core::ledger::Outcome;
 use segflow_core::ledger::lookup::Found;
+use segflow_core::notice::Bounce;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Place, misconfigured, unable};
@@ -14,6 +15,9 @@ pub const ADDRESS: &str = "https://api.postmarkapp.com";
 
 /// The most emails in one call.
 const BATCH: usize = 500;
+
+/// The most that one call carries, in bytes of what the emails say: Postmark takes 50 MB of JSON.
+const LARGEST: usize = 30 << 20;
 
 /// After a call that was refused as a whole, emails are tried one by one for no longer than this.
 const ALONE: std::time::Duration = std::time::Duration::from_secs(30);
@@ -129,6 +133,21 @@ fn found(answer: &Answer, id: &str) -> Found {
     }
 }
 
+/// Emails as they go into calls, in their order.
+fn parts(emails: &[Email]) -> Vec<&[Email]> {
+    let size = |email: &Email| email.content.html.len() + email.content.text.len();
+    let (mut parts, mut begun, mut bytes) = (vec![], 0, 0);
+    for (i, email) in emails.iter().enumerate() {
+        bytes += size(email);
+        if bytes > LARGEST && i > begun {
+            parts.push(&emails[begun..i]);
+            (begun, bytes) = (i, size(email));
+        }
+    }
+    parts.push(&emails[begun..]);
+    parts
+}
+
 /// What Postmark says of one email.
 fn one(told: &Value) -> Outcome {
     match told["ErrorCode"].as_i64() {
@@ -145,6 +164,8 @@ fn said(code: i64, why: String) -> Outcome {
         100 => unable(why),
         // The token, the sender's signature, the stream, the account and what it may do: nothing of this is the recipient's.
         10 | 400 | 401 | 405 | 412 | 413 | 701 | 1221..=1240 => misconfigured(why),
+        // It writes to this address no more, after a bounce or a complaint.
+        406 => Outcome::Bounced { bounce: Bounce::Hard, why },
         _ => Outcome::Refused(why),
     }
 }
@@ -181,15 +202,43 @@ impl Provider for Postmark {
     }
 
     fn send<'a>(&'a self, emails: &'a [Email]) -> Outcomes<'a> {
-        Box::pin(self.deliver(emails))
+        Box::pin(async move {
+            let mut outcomes = vec![];
+            for part in parts(emails) {
+                outcomes.extend(self.deliver(part).await);
+            }
+            outcomes
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use reqwest::header::HeaderMap;
+    use segflow_core::protocol::Rendered;
 
     use super::*;
+
+    #[test]
+    fn a_call_carries_no_more_than_postmark_takes() {
+        let email = |size: usize| Email {
+            id: String::new(),
+            from: String::new(),
+            reply_to: None,
+            to: String::new(),
+            template: String::new(),
+            transaction: true,
+            content: Rendered { subject: String::new(), html: "x".repeat(size), text: String::new() },
+            headers: vec![],
+        };
+        let sizes = |sizes: &[usize]| {
+            let emails: Vec<Email> = sizes.iter().map(|size| email(size << 20)).collect();
+            parts(&emails).iter().map(|part| part.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[1, 2, 3]), [3]);
+        assert_eq!(sizes(&[20, 10, 1, 29, 1]), [2, 2, 1]);
+        assert_eq!(sizes(&[40, 40]), [1, 1], "alone, whatever Postmark says to it");
+    }
 
     #[test]
     fn only_the_message_itself_is_found() {

@@ -1,10 +1,10 @@
 //! SMTP, command by command, so that it is known whether the body had been handed over when something went wrong.
 //!
-//! Before the body everything that fails is certainly not accepted: a connection that cannot be made, a time-out, a 4xx are tried
-//! again, a 5xx is refused. From the first byte of the body on, only an answer counts: without one the outcome is ambiguous.
+//! Before the body everything that fails is certainly not accepted. From the first byte of the body on, only an answer counts: without one
+//! the outcome is ambiguous. What an answer says is in `smtp_answer.rs`.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lettre::Address;
 use lettre::message::dkim::{
@@ -23,10 +23,15 @@ use tokio::time::timeout;
 
 use super::http::{misconfigured, patience, unable};
 use super::provider::{Email, Examined, Outcomes, Provider};
+use super::smtp_answer::{Asked, answered};
+use crate::clock::monotonic;
 use crate::outgoing;
 
 /// How many connections there are at most, unless the project says so.
 const CONNECTIONS: usize = 16;
+
+/// For how long a connection is kept that nobody uses: servers close theirs after some minutes, and a few say so first.
+const KEPT: Duration = Duration::from_secs(45);
 
 /// The longest wait for one answer before the body.
 const STEP: Duration = Duration::from_secs(20);
@@ -46,7 +51,8 @@ pub struct Smtp {
     signing: Option<Signing>,
     /// At most.
     connections: usize,
-    idle: Mutex<Vec<AsyncSmtpConnection>>,
+    /// Those that may be used again, and since when they wait for it.
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,12 +146,12 @@ impl Smtp {
 
     /// A connection with the envelope given and DATA accepted.
     async fn envelope(&self, from: &Address, to: &Address, eight_bit: bool) -> Result<AsyncSmtpConnection, Outcome> {
-        let kept = self.idle.lock().expect("no panic while held").pop();
-        // A kept connection may have been closed meanwhile; that is no reason to try the message later.
-        if let Some(connection) = kept {
+        // A kept connection may have been closed meanwhile, with a 421 or without a word; that is no reason to try the message later. Whether the
+        // server takes no mail at all, a fresh one shows.
+        if let Some(connection) = self.kept() {
             match self.begin(connection, from, to, eight_bit).await {
-                Err(Begin::Broken(_)) => {}
-                Err(Begin::Answered(outcome)) => return Err(outcome),
+                Err(Begin::Broken(_) | Begin::Answered(Asked::Mail, _)) => {}
+                Err(Begin::Answered(_, outcome)) => return Err(outcome),
                 Ok(connection) => return Ok(connection),
             }
         }
@@ -153,7 +159,7 @@ impl Smtp {
         let connection =
             connecting.unwrap_or_else(|_| Err(unable("no connection to the SMTP server in time".into())))?;
         self.begin(connection, from, to, eight_bit).await.map_err(|begin| match begin {
-            Begin::Answered(outcome) => outcome,
+            Begin::Answered(_, outcome) => outcome,
             Begin::Broken(why) => unable(why),
         })
     }
@@ -170,31 +176,30 @@ impl Smtp {
         if !from.is_ascii_only() || !to.is_ascii_only() {
             if !info.supports_feature(Extension::SmtpUtfEight) {
                 self.keep(connection);
-                return Err(Begin::Answered(Outcome::Refused(
-                    "the SMTP server takes no addresses beyond ASCII".into(),
-                )));
+                let why = "the SMTP server takes no addresses beyond ASCII";
+                return Err(Begin::Answered(Asked::Rcpt, Outcome::Refused(why.into())));
             }
             options.push(MailParameter::SmtpUtfEight);
         }
         if eight_bit && info.supports_feature(Extension::EightBitMime) {
             options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        for command in [
-            Mail::new(Some(from.clone()), options).to_string(),
-            Rcpt::new(to.clone(), vec![]).to_string(),
-            Data.to_string(),
+        for (asked, command) in [
+            (Asked::Mail, Mail::new(Some(from.clone()), options).to_string()),
+            (Asked::Rcpt, Rcpt::new(to.clone(), vec![]).to_string()),
+            (Asked::Data, Data.to_string()),
         ] {
             match timeout(STEP, connection.command(command)).await {
                 Err(_) => return Err(Begin::Broken("the SMTP server did not answer in time".into())),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => match answered(&error) {
+                Ok(Err(error)) => match answered(&error, asked) {
                     None => return Err(Begin::Broken(format!("the SMTP connection broke: {error}"))),
                     Some(outcome) => {
                         // The server spoke, so it is well; the next message starts afresh.
                         if matches!(timeout(STEP, connection.command(Rset)).await, Ok(Ok(_))) {
                             self.keep(connection);
                         }
-                        return Err(Begin::Answered(outcome));
+                        return Err(Begin::Answered(asked, outcome));
                     }
                 },
             }
@@ -205,8 +210,15 @@ impl Smtp {
     fn keep(&self, connection: AsyncSmtpConnection) {
         let mut idle = self.idle.lock().expect("no panic while held");
         if idle.len() < self.connections {
-            idle.push(connection);
+            idle.push((connection, monotonic()));
         }
+    }
+
+    /// The connection that was used last, and none that has waited for too long: those are closed.
+    fn kept(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().expect("no panic while held");
+        idle.retain(|(_, since)| since.elapsed() < KEPT);
+        idle.pop().map(|(connection, _)| connection)
     }
 
     async fn deliver(&self, email: &Email) -> Outcome {
@@ -231,7 +243,7 @@ impl Smtp {
                 let said = response.first_line().map(|line| line.chars().take(200).collect());
                 Outcome::Accepted { provider_id: said }
             }
-            Ok(Err(error)) => match answered(&error) {
+            Ok(Err(error)) => match answered(&error, Asked::Body) {
                 Some(outcome) => {
                     self.keep(connection);
                     outcome
@@ -244,24 +256,10 @@ impl Smtp {
 
 /// Why an envelope was not given.
 enum Begin {
-    /// The server said so.
-    Answered(Outcome),
+    /// The server said so, when it was asked this.
+    Answered(Asked, Outcome),
     /// The connection is of no use.
     Broken(String),
-}
-
-/// What an error says if it is an answer of the server.
-fn answered(error: &Error) -> Option<Outcome> {
-    if error.is_permanent() {
-        Some(Outcome::Refused(format!("the SMTP server refused: {error}")))
-    } else if error.is_transient() {
-        let why = format!("the SMTP server asks to come again: {error}");
-        // 421 is the one 4xx that is about the server and not about a message.
-        let closing = error.status().is_some_and(|code| code.to_string() == "421");
-        Some(if closing { unable(why) } else { Outcome::Retry(why) })
-    } else {
-        None
-    }
 }
 
 trait AsciiOnly {

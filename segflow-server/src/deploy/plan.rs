@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use segflow_core::project::Project;
 use segflow_core::protocol::{InFlight, Manifest, Problem, Rule};
-use segflow_core::step::{Preview, preview};
+use segflow_core::step::{Needs, Preview, Work, preview};
 use segflow_core::{Code, Plugin, ids};
 
 use super::{
@@ -51,15 +51,16 @@ impl Deploy {
         // The same code again is nothing, unless it is to be brought to those on earlier code.
         let moves = options.in_flight.is_some_and(|policy| policy != InFlight::Pin);
         let same = before.as_ref().filter(|d| d.sha256 == sha && !moves);
-        let (manifest, plugin, no_way_out) = match same {
-            Some(d) => (d.manifest.clone(), None, BTreeSet::new()),
+        let (manifest, plugin, found) = match same {
+            Some(d) => (d.manifest.clone(), None, content::Found::default()),
             None => {
-                let (manifest, plugin, no_way_out) = self.describe(&sha, &wasm).await?;
-                (manifest, Some(plugin), no_way_out)
+                let (manifest, plugin, found) = self.describe(&sha, &wasm).await?;
+                (manifest, Some(plugin), found)
             }
         };
         if let Some(plugin) = &plugin {
-            let problems = validate::problems(db, plugin.clone(), &manifest, now).await;
+            let mut problems = validate::problems(db, plugin.clone(), &manifest, now).await;
+            problems.extend(found.problems);
             if !problems.is_empty() {
                 return Err(refused(problems));
             }
@@ -87,7 +88,8 @@ impl Deploy {
             emails_24h: None,
             warnings: validate::warnings(&manifest, |name| secrets.get(name).is_some()),
         };
-        plan.warnings.extend(validate::ways_out(&manifest, &no_way_out));
+        plan.warnings.extend(validate::ways_out(&manifest, &found.no_way_out));
+        plan.warnings.extend(found.warnings);
         if inner.inputs.production {
             plan.warnings.extend(validate::reachable(&manifest, inner.inputs.links.base(&manifest)));
         }
@@ -136,12 +138,12 @@ impl Deploy {
         Ok(plan)
     }
 
-    /// What a module declares, and its emails without a link to unsubscribe.
+    /// What a module declares, and what is found in its emails.
     async fn describe(
         &self,
         sha: &str,
         wasm: &Bytes,
-    ) -> Result<(Manifest, Arc<dyn Plugin>, BTreeSet<String>), PushError> {
+    ) -> Result<(Manifest, Arc<dyn Plugin>, content::Found), PushError> {
         let (inner, sha, wasm) = (self.inner.clone(), sha.to_string(), wasm.clone());
         let asking = tokio::task::spawn_blocking(move || {
             let module = inner.host.load(&sha, &wasm).map_err(|rejected| PushError::Refused {
@@ -150,8 +152,8 @@ impl Deploy {
                 problems: vec![Problem { code: rejected.code.into(), message: rejected.message, place: None }],
             })?;
             let mut manifest = validate::describe(module.as_ref()).map_err(|problem| refused(vec![problem]))?;
-            let no_way_out = content::add(module.as_ref(), &mut manifest);
-            Ok((manifest, module as Arc<dyn Plugin>, no_way_out))
+            let found = content::add(module.as_ref(), &mut manifest);
+            Ok((manifest, module as Arc<dyn Plugin>, found))
         });
         asking.await.map_err(|e| store::Error::Internal(format!("checking a module failed: {e}")))?
     }
@@ -167,6 +169,7 @@ impl Deploy {
     ) -> Result<(), PushError> {
         let db = &self.inner.store.db;
         let whole = compared(db, workspace, &candidate, plan, now).await?;
+        let mut failing: BTreeMap<String, (u64, String)> = BTreeMap::new();
         let also: BTreeSet<String> = whole.values().flatten().cloned().collect();
         let (mut entering, mut leaving) = (BTreeMap::new(), BTreeMap::new());
         let mut members: BTreeMap<String, Estimate> = BTreeMap::new();
@@ -178,12 +181,16 @@ impl Deploy {
             // While some are looked at, the next are searched for.
             let (previews, following) = tokio::join!(previews(&reading, &candidate, &whole, users), next(&last));
             found = following?;
-            for (user, preview) in previews? {
+            for (user, preview, failed) in previews? {
+                for (segment, why) in failed {
+                    failing.entry(segment).or_insert((0, why)).0 += 1;
+                }
                 preview.entering.into_iter().for_each(|id| *entering.entry(id).or_insert(0u64) += 1);
                 preview.leaving.into_iter().for_each(|id| *leaving.entry(id).or_insert(0u64) += 1);
                 preview.members.into_iter().for_each(|id| members.entry(id).or_default().add(&user));
             }
         }
+        could_be_asked(db, workspace, &candidate, failing, now, plan)?;
         plan.entering = entering.values().sum();
         plan.leaving = leaving.values().sum();
         for change in &mut plan.changes {
@@ -210,26 +217,69 @@ impl Deploy {
     }
 }
 
+/// Segments that a user could not be asked about, with the reasons.
+type Failed = Vec<(String, String)>;
+
+/// A segment whose query takes too long is refused: everybody's news would wait for it. One that only some users' data is too much for is
+/// not, but they are left out of the counts.
+fn could_be_asked(
+    db: &Db,
+    workspace: &str,
+    candidate: &Project,
+    failing: BTreeMap<String, (u64, String)>,
+    now: i64,
+    plan: &mut Plan,
+) -> Result<(), PushError> {
+    let mut problems = vec![];
+    for (id, (users, why)) in failing {
+        let segment = candidate.manifest.segments.iter().find(|segment| segment.id == id);
+        let takes_too_long = match segment.map(|segment| &segment.rule) {
+            Some(Rule::Sql(sql)) => db.breakers.rests(workspace, sql, now).is_some(),
+            _ => false,
+        };
+        if takes_too_long {
+            problems.push(too_much(&id, &why));
+            continue;
+        }
+        let users = if users == 1 { "1 user".to_string() } else { format!("{users} users") };
+        plan.warnings.push(format!("segment {id} cannot be asked about {users}, who stay as they are: {why}"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
+}
+
+/// A segment that the database cannot answer.
+fn too_much(segment: &str, why: &str) -> Problem {
+    Problem {
+        code: "segment_failed".into(),
+        message: format!("its SQL cannot be answered: {why}; make it read less, or take it apart into segments"),
+        place: Some(format!("segment {segment}")),
+    }
+}
+
 /// What the candidate would change for each of these users.
 async fn previews(
     reading: &Reading<'_>,
     candidate: &Arc<Project>,
     whole: &BTreeMap<String, BTreeSet<String>>,
     users: BTreeSet<String>,
-) -> store::Result<Vec<(String, Preview)>> {
+) -> store::Result<Vec<(String, Preview, Failed)>> {
     let users: Vec<String> = users.into_iter().collect();
     let mut all = vec![];
     for users in users.chunks(CHUNK) {
         let mut loaded = rows::load(reading, &users.iter().cloned().collect(), &[]).await?;
         for (work, _) in &mut loaded.work {
             let id = &work.user.id;
-            let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id)));
+            let verdicts = whole.iter().map(|(segment, members)| (segment.clone(), members.contains(id).into()));
             work.sql.extend(verdicts.collect::<Vec<_>>());
         }
         let (project, now) = (candidate.clone(), reading.now);
         let looking = tokio::task::spawn_blocking(move || {
-            let all = loaded.work.into_iter();
-            all.map(|(work, needs)| (work.user.id.clone(), preview(&project, work, &needs, now))).collect::<Vec<_>>()
+            let one = |(work, needs): (Work, Needs)| {
+                let failed = work.sql.iter().filter_map(|(id, answered)| Some((id.clone(), answered.failed.clone()?)));
+                let (user, failed) = (work.user.id.clone(), failed.collect());
+                (user, preview(&project, work, &needs, now), failed)
+            };
+            loaded.work.into_iter().map(one).collect::<Vec<_>>()
         });
         all.extend(looking.await.map_err(|e| store::Error::Internal(format!("planning failed: {e}")))?);
     }
@@ -243,15 +293,19 @@ async fn compared(
     candidate: &Project,
     plan: &Plan,
     now: i64,
-) -> store::Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut all = BTreeMap::new();
+) -> Result<BTreeMap<String, BTreeSet<String>>, PushError> {
+    let (mut all, mut problems) = (BTreeMap::new(), vec![]);
     for (index, segment) in candidate.manifest.segments.iter().enumerate() {
         let differs = plan.changes.iter().any(|c| c.kind == "segment" && c.change != '=' && c.id == segment.id);
         if let (Rule::Sql(sql), true, true) = (&segment.rule, candidate.depends_on(index).other_users, differs) {
-            all.insert(segment.id.clone(), segments::everyone(db, workspace, sql, now).await?);
+            match segments::everyone(db, workspace, sql, now).await {
+                Ok(members) => drop(all.insert(segment.id.clone(), members)),
+                Err(error) if error.is_away() => return Err(error.into()),
+                Err(error) => problems.push(too_much(&segment.id, &error.to_string())),
+            }
         }
     }
-    Ok(all)
+    if problems.is_empty() { Ok(all) } else { Err(refused(problems)) }
 }
 
 fn refused(problems: Vec<Problem>) -> PushError {

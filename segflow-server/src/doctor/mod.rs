@@ -102,13 +102,15 @@ impl Doctor {
             findings.push(Finding::new("project", State::Warning, "nothing is pushed yet: `segflow push`"));
             return Ok(findings);
         }
-        let (address, providers, mailboxes, domain) = tokio::join!(
+        let (address, webhooks, providers, mailboxes, domain) = tokio::join!(
             self.address(&project),
+            self.webhooks(workspace, &project),
             self.providers(workspace, &project),
             self.mailboxes(workspace, &project),
             self.domain(&project)
         );
         findings.push(address);
+        findings.extend(webhooks);
         findings.extend(providers?);
         findings.extend(mailboxes?);
         findings.extend(domain);
@@ -144,20 +146,15 @@ impl Doctor {
         if !self.production {
             return Finding::new(about, State::Good, base);
         }
-        let answer = match self.client.get(format!("{base}/healthz")).send().await {
+        // What it answers to everybody who opens an email, so that a proxy has to let it through.
+        let answer = match self.client.get(format!("{base}/o/doctor")).send().await {
             Ok(answer) => answer,
-            Err(error) => {
-                let says = format!(
-                    "{base} does not answer this server itself, which may be its network's doing: {}",
-                    error.without_url()
-                );
-                return Finding::new(about, State::Warning, says);
-            }
+            Err(error) => return Finding::new(about, State::Warning, silent(&base, error)),
         };
-        let status = answer.status().as_u16();
-        match (status, answer.text().await.as_deref()) {
-            (200, Ok("ok\n")) if base.starts_with("https://") => Finding::new(about, State::Good, base),
-            (200, Ok("ok\n")) => Finding::new(
+        let (status, is_ours) = (answer.status().as_u16(), is_of(&answer, "image/gif"));
+        match (status, is_ours) {
+            (200, true) if base.starts_with("https://") => Finding::new(about, State::Good, base),
+            (200, true) => Finding::new(
                 about,
                 State::Warning,
                 format!("{base} is not encrypted: mail programs want https:// for one-click unsubscribe"),
@@ -165,9 +162,50 @@ impl Doctor {
             _ => Finding::new(
                 about,
                 State::Bad,
-                format!("{base}/healthz answers {status}, and not as a Segflow server does"),
+                format!(
+                    "{base}/o/… answers {status}, and not as a Segflow server does: /u/, /p/, /v/, /confirm/, /c/ and /o/ have to lead here"
+                ),
             ),
         }
+    }
+
+    /// Whether providers reach this server with what they tell, where any of them is to.
+    async fn webhooks(&self, workspace: &str, project: &Project) -> Vec<Finding> {
+        let (base, known) = self.links.base(&project.manifest);
+        let telling: Vec<_> =
+            project.manifest.providers.iter().filter(|p| p.webhook.is_some() || p.replies.is_some()).collect();
+        if !self.production || self.captures || telling.is_empty() {
+            return vec![];
+        }
+        let about = "webhooks";
+        let mut findings = vec![];
+        let secrets = self.secrets.of(workspace).await.ok();
+        for provider in telling {
+            for name in [&provider.webhook, &provider.replies].into_iter().flatten() {
+                if secrets.as_ref().is_some_and(|secrets| secrets.get(name).is_none()) {
+                    let says =
+                        format!("secret {name} is not set on the server: what {} tells is not taken", provider.id);
+                    findings.push(Finding::new(about, State::Bad, says));
+                }
+            }
+        }
+        if !known {
+            return findings;
+        }
+        // There is no provider of this name: that is what a server of ours says, to whoever asks.
+        let answer = self.client.post(format!("{base}/webhooks/{workspace}/-")).send().await;
+        findings.push(match answer {
+            Err(error) => Finding::new(about, State::Warning, silent(&base, error)),
+            Ok(answer) if answer.status() == 404 && is_of(&answer, "application/problem+json") => {
+                Finding::new(about, State::Good, format!("{base}/webhooks/{workspace}/… leads here"))
+            }
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let says = format!("{base}/webhooks/… answers {status}, and not as a Segflow server does: providers cannot tell what becomes of messages");
+                Finding::new(about, State::Bad, says)
+            }
+        });
+        findings
     }
 
     async fn providers(&self, workspace: &str, project: &Project) -> Result<Vec<Finding>> {
@@ -239,4 +277,14 @@ impl Doctor {
         let (spf, dmarc, dkim) = tokio::join!(dns.spf(&domain), dns.dmarc(&domain), join_all(keys));
         [spf, dmarc].into_iter().chain(dkim).collect()
     }
+}
+
+fn silent(base: &str, error: reqwest::Error) -> String {
+    let why = error.without_url();
+    format!("{base} does not answer this server itself, which may be its network's doing: {why}")
+}
+
+fn is_of(answer: &reqwest::Response, kind: &str) -> bool {
+    let told = answer.headers().get(reqwest::header::CONTENT_TYPE).and_then(|told| told.to_str().ok());
+    told.is_some_and(|told| told.starts_with(kind))
 }

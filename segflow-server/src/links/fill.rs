@@ -47,7 +47,22 @@ pub fn fill(email: &mut Rendered, signer: &Signer, manifest: &Manifest, message:
     if !campaign || !signer.reachable {
         return vec![];
     }
-    let unsubscribe = addresses.at(0);
+    one_click(addresses.at(0), manifest)
+}
+
+/// Makes an email what its readers get, but for the addresses that only a server can sign: for a preview. Returns the headers that it needs.
+pub fn unsigned(email: &mut Rendered, manifest: &Manifest, campaign: bool) -> Headers {
+    if !campaign {
+        return vec![];
+    }
+    if let Some(postal) = &manifest.postal {
+        end(email, postal, &manifest.texts);
+    }
+    let base = manifest.links_at.as_deref().unwrap_or("https://…").trim_end_matches('/');
+    one_click(&format!("{base}/u/…"), manifest)
+}
+
+fn one_click(unsubscribe: &str, manifest: &Manifest) -> Headers {
     let mut ways = format!("<{unsubscribe}>");
     if let Some(address) = &manifest.unsubscribe_by_mail {
         // The token: whoever reads the mailbox finds the message by it.
@@ -59,7 +74,15 @@ pub fn fill(email: &mut Rendered, signer: &Signer, manifest: &Manifest, message:
 
 /// Whether an email, not filled in yet, has a link by which its reader can get out.
 pub fn lead_out(html: &str) -> bool {
-    ["unsubscribe", "preferences"].iter().any(|word| html.contains(&format!("{MARK}{word}")))
+    let leads =
+        |after: &&str| word(after).is_some_and(|place| matches!(WORDS[place].1, Kind::Unsubscribe | Kind::Preferences));
+    html.split(MARK).skip(1).any(|after| leads(&after))
+}
+
+/// Which of the [`WORDS`] follows a mark: all of it, not the beginning of another word.
+fn word(after: &str) -> Option<usize> {
+    let length = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(after.len());
+    WORDS.iter().position(|(word, _)| *word == &after[..length])
 }
 
 /// The text with an address in each place that is marked.
@@ -68,7 +91,7 @@ fn replaced(text: &str, addresses: &mut Addresses<'_>) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(MARK) {
         let after = &rest[at + MARK.len()..];
-        match WORDS.iter().position(|(word, _)| after.starts_with(word)) {
+        match word(after) {
             Some(place) => {
                 out.push_str(&rest[..at]);
                 out.push_str(addresses.at(place));
@@ -159,17 +182,16 @@ mod tests {
 
     #[test]
     fn marks_become_addresses_and_nothing_else_does() {
-        let marked = "<a href='segflow:unsubscribe'>a</a> segflow:preferences segflow: segflow:other segflow:browser";
+        let marked =
+            "<a href='segflow:unsubscribe'>a</a> segflow:preferences segflow: segflow:unsubscribed segflow:browser";
         let (email, _) = filled(marked, marked, &Manifest::default(), false);
         assert_eq!(email.html, email.text);
         for (kind, times) in [(Kind::Unsubscribe, 1), (Kind::Preferences, 1), (Kind::Browser, 1)] {
             assert_eq!(email.html.matches(&signer(true).link(kind, MESSAGE, 0)).count(), times);
         }
         assert!(email.html.starts_with("<a href='https://mail.shop.example/u/AQ"), "{}", email.html);
-        assert!(
-            email.html.contains("> segflow: segflow:other https")
-                || email.html.contains(" segflow: segflow:other https")
-        );
+        assert!(email.html.contains(" segflow: segflow:unsubscribed https"), "{}", email.html);
+        assert!(lead_out(marked) && !lead_out("<a href='segflow:unsubscribed'>segflow:browser</a>"));
         let plain = filled("<p>nothing</p>", "nothing", &Manifest::default(), true).0;
         assert_eq!((plain.html.as_str(), plain.text.as_str()), ("<p>nothing</p>", "nothing"));
     }
@@ -206,6 +228,19 @@ mod tests {
         let half = filled("<body><a href=\"segflow:unsubscribe\">out</a></body>", "", &shop(), true).0.html;
         assert_eq!((half.matches("/u/").count(), half.matches("High Street").count()), (1, 1));
         assert!(!filled("<body>Hello</body>", "", &shop(), false).0.html.contains("High Street"), "a transaction");
+    }
+
+    #[test]
+    fn a_preview_has_the_same_but_for_what_is_signed() {
+        let shop = Manifest { unsubscribe_by_mail: Some("stop@shop.example".into()), ..shop() };
+        let (sent, _) = filled("<body>Hello</body>", "Hello", &shop, true);
+        let mut shown = email("<body>Hello</body>", "Hello");
+        let headers = unsigned(&mut shown, &shop, true);
+        let link = signer(true).link(Kind::Unsubscribe, MESSAGE, 0);
+        assert_eq!(shown.html.replace("segflow:unsubscribe", &link), sent.html);
+        let ways = "<https://…/u/…>, <mailto:stop@shop.example?subject=unsubscribe%20…>";
+        assert_eq!(headers[0], ("List-Unsubscribe", ways.to_string()));
+        assert_eq!(unsigned(&mut email("x", "x"), &shop, false), []);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::store::tracked::{self, LinkId, Sent};
 use crate::store::{Result, Store};
 
 use click::{Click, SealedClick};
-pub use fill::{Headers, fill, lead_out};
+pub use fill::{Headers, fill, lead_out, unsigned};
 pub use token::{Kind, Token};
 use token::{Sealed, message_id};
 pub use track::{Tracked, track};

@@ -120,6 +120,8 @@ fn unescaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::links::click::Click;
     use crate::store::link_keys::LinkKey;
@@ -209,5 +211,55 @@ mod tests {
         }
         let page = signer().link(Kind::Open, MESSAGE, 0);
         assert!(crate::links::click::SealedClick::read(page.rsplit('/').next().expect("a token")).is_none());
+    }
+
+    /// HTML as nobody should write it.
+    fn tangled() -> impl Strategy<Value = String> {
+        let pieces = [
+            "<a",
+            "<A ",
+            "<area",
+            " href",
+            "=",
+            "\"",
+            "'",
+            ">",
+            "/",
+            " ",
+            "https://x.example/é?a=1&amp;b",
+            "<",
+            "&#39;",
+            "</a>",
+            "</body>",
+            "title=é",
+            "\n",
+            "javascript:x",
+            "http://",
+            "\u{0}",
+            "🏺",
+        ];
+        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_html_nothing_but_addresses_changes(html in prop_oneof![tangled(), ".*"]) {
+            let (out, addresses) = tracked(&html, (false, true));
+            let mut back = out;
+            let found = links(&html);
+            for (range, address) in &found {
+                prop_assert!(addresses.contains(address));
+                back = back.replacen(&signer().click(MESSAGE, &link_id(address)), &html[range.clone()], 1);
+            }
+            prop_assert_eq!(back, html);
+        }
+
+        #[test]
+        fn whatever_a_token_says_is_read_without_harm(text in ".{0,80}", like in "[A-Za-z0-9_-]{64}") {
+            for text in [text, like] {
+                let opened = crate::links::click::SealedClick::read(&text).and_then(|sealed| sealed.open(&[1]));
+                prop_assert_eq!(opened, None);
+            }
+        }
     }
 }

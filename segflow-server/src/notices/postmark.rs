@@ -1,19 +1,21 @@
 //! Postmark: one JSON document for each thing, and a password, since nothing of it is signed.
 
-use segflow_core::notice::{Bounce, By, Notice, What};
+use segflow_core::notice::{Bounce, Notice, What};
+use segflow_core::reader::Reader;
 use serde_json::Value;
 
 use super::json::{instant, known, message, text};
 
 pub fn read(told: &Value) -> Option<Notice> {
+    let (agent, country) = (text(&told["UserAgent"]), told["Geo"]["CountryISOCode"].as_str());
     let (what, at, to) = match told["RecordType"].as_str()? {
         "Delivery" => (What::Delivered, "DeliveredAt", "Recipient"),
         "Bounce" => (bounce(told)?, "BouncedAt", "Email"),
         "SpamComplaint" => (What::Complained, "BouncedAt", "Email"),
-        "Open" => (What::Opened { by: By::Person, agent: text(&told["UserAgent"]) }, "ReceivedAt", "Recipient"),
+        "Open" => (What::Opened(Reader::opening(agent).from(country)), "ReceivedAt", "Recipient"),
         "Click" => {
             let link = text(&told["OriginalLink"])?;
-            (What::Clicked { link, by: By::Person, agent: text(&told["UserAgent"]) }, "ReceivedAt", "Recipient")
+            (What::Clicked { link, reader: Reader::click(agent).from(country) }, "ReceivedAt", "Recipient")
         }
         "SubscriptionChange" => (change(told)?, "ChangedAt", "Recipient"),
         _ => return None,

@@ -4,7 +4,8 @@ use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use segflow_core::notice::{Bounce, By, Notice, What};
+use segflow_core::notice::{Bounce, Notice, What};
+use segflow_core::reader::Reader;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -49,10 +50,10 @@ pub fn read(told: &Value) -> Option<Notice> {
         "email.complained" => What::Complained,
         "email.failed" => What::Refused { why: text(&data["failed"]["reason"]).unwrap_or_default() },
         "email.suppressed" => What::Refused { why: text(&data["suppressed"]["message"]).unwrap_or_default() },
-        "email.opened" => What::Opened { by: By::Person, agent: text(&data["open"]["userAgent"]) },
+        "email.opened" => What::Opened(Reader::opening(text(&data["open"]["userAgent"]))),
         "email.clicked" => {
             let click = &data["click"];
-            What::Clicked { link: text(&click["link"])?, by: By::Person, agent: text(&click["userAgent"]) }
+            What::Clicked { link: text(&click["link"])?, reader: Reader::click(text(&click["userAgent"])) }
         }
         _ => return None,
     };

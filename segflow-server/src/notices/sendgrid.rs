@@ -4,7 +4,8 @@ use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use segflow_core::notice::{Bounce, By, Notice, What};
+use segflow_core::notice::{Bounce, Notice, What};
+use segflow_core::reader::{By, Reader};
 use serde_json::Value;
 
 use super::json::{known, message, text};
@@ -48,14 +49,15 @@ fn one(told: &Value) -> Option<Notice> {
     let what = match told["event"].as_str()? {
         "delivered" => What::Delivered,
         "bounce" => bounce(told),
-        "dropped" => What::Refused { why: text(&told["reason"]).unwrap_or_default() },
+        "dropped" => dropped(text(&told["reason"]).unwrap_or_default()),
         "spamreport" => What::Complained,
         "open" => {
             // Apple's, which fetches everything.
-            let by = if told["sg_machine_open"] == true { By::Prefetch } else { By::Person };
-            What::Opened { by, agent: text(&told["useragent"]) }
+            let reader = Reader::opening(text(&told["useragent"]));
+            let by = if told["sg_machine_open"] == true { By::Prefetch } else { reader.by };
+            What::Opened(Reader { by, ..reader })
         }
-        "click" => What::Clicked { link: text(&told["url"])?, by: By::Person, agent: text(&told["useragent"]) },
+        "click" => What::Clicked { link: text(&told["url"])?, reader: Reader::click(text(&told["useragent"])) },
         "unsubscribe" => What::Wants { wants: false, all: true },
         "group_unsubscribe" => What::Wants { wants: false, all: false },
         "group_resubscribe" => What::Wants { wants: true, all: false },
@@ -70,6 +72,14 @@ fn one(told: &Value) -> Option<Notice> {
         at: told["timestamp"].as_i64().and_then(|seconds| seconds.checked_mul(1_000)),
         what,
     })
+}
+
+/// It did not try, because of what it knows of the address.
+fn dropped(why: String) -> What {
+    match why.as_str() {
+        "Bounced Address" => What::Bounced { bounce: Bounce::Hard, why },
+        _ => What::Refused { why },
+    }
 }
 
 fn bounce(told: &Value) -> What {

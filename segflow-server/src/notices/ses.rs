@@ -1,7 +1,8 @@
 //! Amazon SES: what it publishes as events of a configuration set, and what it sends as notifications of an identity. Both are messages
 //! of SNS, which proves where they come from.
 
-use segflow_core::notice::{Bounce, By, Notice, What};
+use segflow_core::notice::{Bounce, Notice, What};
+use segflow_core::reader::Reader;
 use serde_json::Value;
 
 use super::json::{instant, known, message, text};
@@ -17,10 +18,10 @@ pub fn read(told: &Value) -> Option<Notice> {
         "Rendering Failure" => {
             (What::Refused { why: text(&told["failure"]["errorMessage"]).unwrap_or_default() }, &told["mail"])
         }
-        "Open" => (What::Opened { by: By::Person, agent: text(&told["open"]["userAgent"]) }, &told["open"]),
+        "Open" => (What::Opened(Reader::opening(text(&told["open"]["userAgent"]))), &told["open"]),
         "Click" => {
             let click = &told["click"];
-            (What::Clicked { link: text(&click["link"])?, by: By::Person, agent: text(&click["userAgent"]) }, click)
+            (What::Clicked { link: text(&click["link"])?, reader: Reader::click(text(&click["userAgent"])) }, click)
         }
         "Subscription" => {
             let wants = &told["subscription"]["newTopicPreferences"];

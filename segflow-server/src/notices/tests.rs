@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
-use segflow_core::notice::{Bounce, By, What};
+use segflow_core::notice::{Bounce, What};
+use segflow_core::reader::{By, Reader};
 use serde_json::json;
 
 use super::*;
@@ -171,7 +172,8 @@ fn what_sendgrid_tells() {
             Some("bounced soft"),
         ),
         (bounce("5.1.1", "", json!({ "type": "blocked" })), Some("bounced policy")),
-        (of("dropped", json!({ "reason": "Bounced Address" })), Some("refused")),
+        (of("dropped", json!({ "reason": "Bounced Address" })), Some("bounced hard")),
+        (of("dropped", json!({ "reason": "Unsubscribed Address" })), Some("refused")),
         (of("spamreport", json!({})), Some("complained")),
         (of("open", json!({ "useragent": "Mail" })), Some("opened person")),
         (of("open", json!({ "sg_machine_open": true })), Some("opened prefetch")),
@@ -231,7 +233,7 @@ fn what_a_bounce_says_is_kept() {
     assert_eq!(what, What::Bounced { bounce: Bounce::Hard, why: "550 5.1.1 unknown".into() });
     let machine = json!([{ "event": "open", "segflow": MESSAGE, "sg_machine_open": true, "useragent": "Mail" }]);
     let what = sendgrid::read(&machine).remove(0).what;
-    assert_eq!(what, What::Opened { by: By::Prefetch, agent: Some("Mail".into()) });
+    assert_eq!(what, What::Opened(Reader { by: By::Prefetch, agent: Some("Mail".into()), country: None }));
 }
 
 /// As Svix documents it.

@@ -4,7 +4,7 @@ use mail_parser::decoders::html::html_to_text;
 use mail_parser::{MessageParser, PartType};
 
 use super::head::Head;
-use super::{Arrived, arrived};
+use super::{Arrived, arrived, report};
 
 /// Whatever the bytes are, something is made of them.
 pub fn read(raw: &[u8], at: Option<i64>) -> Arrived {
@@ -20,7 +20,14 @@ pub fn read(raw: &[u8], at: Option<i64>) -> Arrived {
             _ => None,
         })
     });
-    arrived(&head, &subject, &text.unwrap_or_default(), at)
+    let mut arrived = arrived(&head, &subject, &text.unwrap_or_default(), at);
+    if let Some(returned) = mail.as_ref().and_then(report::returned) {
+        // It stands there as it was sent; what a report itself refers to may be anything.
+        let name = returned.message.as_deref().map(|name| name.rsplit_once('@').map_or(name, |(local, _)| local));
+        arrived.answers.splice(0..0, name.map(String::from));
+        arrived.returned = Some((returned.bounce, returned.why));
+    }
+    arrived
 }
 
 /// Without the line that mailboxes in files put before each mail.

@@ -5,6 +5,7 @@ mod head;
 pub mod imap;
 pub mod mime;
 mod postmark;
+mod report;
 mod sendgrid;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use segflow_core::notice::{Notice, Reply, What};
+use segflow_core::notice::{Bounce, Notice, Reply, What};
 use segflow_core::project::Project;
 use segflow_core::protocol::{Manifest, ProviderKind};
 
@@ -38,6 +39,8 @@ pub struct Arrived {
     /// When it came, ms UTC, where that is known.
     pub at: Option<i64>,
     pub reply: Reply,
+    /// It says that the message came back: how, and in which words.
+    pub returned: Option<(Bounce, String)>,
 }
 
 fn arrived(head: &Head, subject: &str, text: &str, at: Option<i64>) -> Arrived {
@@ -48,7 +51,7 @@ fn arrived(head: &Head, subject: &str, text: &str, at: Option<i64>) -> Arrived {
         subject: cut.trim().into(),
         text: words::written(text, LONGEST),
     };
-    Arrived { answers: head.answers(), from: head.sender(), at, reply }
+    Arrived { answers: head.answers(), from: head.sender(), at, reply, returned: None }
 }
 
 /// A mail as a vendor brings it. An error says what is wrong with it.
@@ -88,9 +91,13 @@ pub async fn note(
                 count("unmatched", 1);
             }
             Some(message) => {
-                count(if mail.reply.is_automatic { "automatic" } else { "reply" }, 1);
+                let (outcome, what) = match mail.returned {
+                    Some((bounce, why)) => ("returned", What::Bounced { bounce, why }),
+                    None if mail.reply.is_automatic => ("automatic", What::Replied(mail.reply)),
+                    None => ("reply", What::Replied(mail.reply)),
+                };
+                count(outcome, 1);
                 let (provider_id, address) = (None, None);
-                let what = What::Replied(mail.reply);
                 told.push(Notice { message: Some(message), provider_id, address, at: mail.at, what });
             }
         }

@@ -330,6 +330,10 @@ async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(
         if others.is_empty() {
             break;
         }
+        if db.breakers.rests(workspace, query, sieve.now).is_some() {
+            passed.extend(std::mem::take(&mut others));
+            break;
+        }
         match segments::members(db, workspace, query, &others, sieve.now).await {
             Ok(members) => {
                 others.retain(|id| !members.contains(id));
@@ -338,6 +342,9 @@ async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(
             // Then each is asked about alone, and says why it could not be.
             Err(error) => {
                 tracing::warn!(workspace, %error, "raw SQL could not be asked about many users");
+                if let Error::TooLong(_) = error {
+                    db.breakers.ran_too_long(workspace, query, others.len(), sieve.now);
+                }
                 passed.extend(std::mem::take(&mut others));
             }
         }

@@ -3,12 +3,14 @@
 //! SQLite has one writer at a time, so there is one write connection, handed from one write to the next in the order they asked.
 //! Those that wait for one another share a commit ([`writer`](super::writer)); reads have a pool of their own. MySQL has one pool.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{Stream, TryStreamExt};
 use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -16,6 +18,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
 
+use super::asking::Breakers;
 use super::boundary::{self, Side};
 pub use super::kind::Kind;
 use super::kind::is_stopped;
@@ -28,6 +31,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a query is waited for after the database should have stopped it.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The most ids that a query may give, in bytes: those of several million users.
+const MOST_IDS: usize = 256 << 20;
 
 /// A value to be bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +119,41 @@ enum Pools {
         writer: Writer,
         readers: SqlitePool,
     },
-    /// MariaDB, too.
-    MySql(Kind, MySqlPool),
+    /// MariaDB, too. The second pool is for raw SQL: its sessions only read.
+    MySql(Kind, MySqlPool, MySqlPool),
+}
+
+/// Which of the ids that a query gives are kept, each once.
+#[derive(Default)]
+pub struct Ids {
+    /// Only these; `None`: all.
+    wanted: Option<BTreeSet<String>>,
+    found: BTreeSet<String>,
+    bytes: usize,
+}
+
+impl Ids {
+    pub fn among(wanted: impl Iterator<Item = String>) -> Ids {
+        Ids { wanted: Some(wanted.collect()), ..Ids::default() }
+    }
+
+    async fn of(
+        mut self,
+        mut rows: impl Stream<Item = std::result::Result<Row, sqlx::Error>> + Unpin,
+    ) -> Result<BTreeSet<String>> {
+        while let Some(row) = rows.try_next().await? {
+            let Some(id) = row.opt_text(0)? else { continue };
+            if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&id)) || self.found.contains(&id) {
+                continue;
+            }
+            self.bytes += id.len();
+            if self.bytes > MOST_IDS {
+                return Err(Error::TooLarge("it gives more ids than there can be users".into()));
+            }
+            self.found.insert(id);
+        }
+        Ok(self.found)
+    }
 }
 
 /// An open database.
@@ -125,6 +164,8 @@ pub struct Db {
     commit_delay: Duration,
     /// How much SQLite has worked, in steps of its machine: a row that is read is several.
     steps: Arc<AtomicU64>,
+    /// Raw SQL that has run too long in it.
+    pub breakers: Arc<Breakers>,
 }
 
 /// A write transaction. Dropped without [`Tx::commit`], it is rolled back.
@@ -187,7 +228,6 @@ impl Db {
             let options = options.statement_cache_capacity(400).timezone(Some("+00:00".into()));
             let silence = Duration::from_secs(silence.as_secs().max(1));
             let pool = MySqlPoolOptions::new()
-                .max_connections(16)
                 .acquire_timeout(Duration::from_secs(10))
                 // Before MySQL does it.
                 .idle_timeout(silence / 2)
@@ -197,17 +237,23 @@ impl Db {
                     let moment = Duration::from_secs(1).min(silence / 4);
                     Box::pin(async move { Ok(about.idle_for < moment || connection.ping().await.is_ok()) })
                 })
-                .after_connect(move |connection, _| Box::pin(prepare_mysql(connection, silence.as_secs())))
-                .connect_with(options)
-                .await?;
+                .after_connect(move |connection, _| Box::pin(prepare_mysql(connection, silence.as_secs())));
+            let readers = pool.clone().max_connections(4).after_connect(move |connection, _| {
+                Box::pin(async move {
+                    prepare_mysql(connection, silence.as_secs()).await?;
+                    connection.execute("SET SESSION TRANSACTION READ ONLY").await.map(drop)
+                })
+            });
+            let readers = readers.connect_lazy_with(options.clone());
+            let pool = pool.max_connections(16).connect_with(options).await?;
             let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&pool).await?;
             let kind = Kind::of_server(&version);
             kind.migrations().run(&pool).await?;
-            Pools::MySql(kind, pool)
+            Pools::MySql(kind, pool, readers)
         } else {
             return Err(Error::Url(url.split(':').next().unwrap_or_default().to_string()));
         };
-        Ok(Db { pools, commit_delay, steps })
+        Ok(Db { pools, commit_delay, steps, breakers: Arc::default() })
     }
 
     /// How many steps SQLite's machine has taken, in thousands: what its queries have cost. MySQL counts rows by itself.
@@ -218,7 +264,7 @@ impl Db {
     pub fn kind(&self) -> Kind {
         match self.pools {
             Pools::Sqlite { .. } => Kind::Sqlite,
-            Pools::MySql(kind, _) => kind,
+            Pools::MySql(kind, ..) => kind,
         }
     }
 
@@ -226,7 +272,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
             Pools::Sqlite { writer, .. } => Inner::Sqlite(writer.turn().await?),
-            Pools::MySql(kind, pool) => Inner::MySql(*kind, pool.begin().await?),
+            Pools::MySql(kind, pool, _) => Inner::MySql(*kind, pool.begin().await?),
         };
         Ok(Tx { inner, commit_delay: self.commit_delay, what: "" })
     }
@@ -279,7 +325,7 @@ impl Db {
         let sql = sql.into();
         match &self.pools {
             Pools::Sqlite { readers, .. } => sqlite_rows(&mut *readers.acquire().await?, sql, args).await,
-            Pools::MySql(_, pool) => mysql_rows(&mut *pool.acquire().await?, sql, args).await,
+            Pools::MySql(_, pool, _) => mysql_rows(&mut *pool.acquire().await?, sql, args).await,
         }
     }
 
@@ -287,31 +333,42 @@ impl Db {
         Ok(self.read(sql, args).await?.into_iter().next())
     }
 
-    /// The same for a query that may take too long: the database itself stops it after `limit`, and the connection is free again.
-    pub async fn read_within(&self, sql: String, args: Vec<Value>, limit: Duration) -> Result<Vec<Row>> {
-        let rows = match &self.pools {
+    /// What a query of the user's gives in its first column, on a connection that only reads. It may take too long: the database itself
+    /// stops it after `limit`, and the connection is free again. It may give more rows than there is room for: one by one they are taken
+    /// or let go.
+    pub async fn ids_within(
+        &self,
+        sql: String,
+        args: Vec<Value>,
+        limit: Duration,
+        ids: Ids,
+    ) -> Result<BTreeSet<String>> {
+        let found = match &self.pools {
             Pools::Sqlite { readers, .. } => {
                 let (mut connection, steps) = (readers.acquire().await?, self.steps.clone());
+                let args = sqlite_args(args)?;
                 // In a task of its own: the caller may go away, but the limit must not stay on the connection.
                 let task = tokio::spawn(async move {
                     count_steps(&mut connection, &steps, Some(monotonic() + limit)).await?;
-                    let rows = sqlite_rows(&mut connection, sql, args).await;
+                    let query = sqlx::query_with(AssertSqlSafe(sql), args);
+                    let found = ids.of(query.fetch(&mut *connection).map_ok(Row::Sqlite)).await;
                     count_steps(&mut connection, &steps, None).await?;
-                    rows
+                    found
                 });
-                let rows = tokio::time::timeout(limit + GRACE, task).await;
-                rows.map(|rows| rows.unwrap_or_else(|e| Err(Error::Internal(format!("a query did not finish: {e}")))))
+                let found = tokio::time::timeout(limit + GRACE, task).await;
+                found.map(|done| done.unwrap_or_else(|e| Err(Error::Internal(format!("a query did not finish: {e}")))))
             }
-            Pools::MySql(kind, pool) => {
+            Pools::MySql(kind, _, readers) => {
                 let sql = kind.limited(&sql, limit);
-                let mut connection = pool.acquire().await?;
-                tokio::time::timeout(limit + GRACE, mysql_rows(&mut connection, sql, args)).await
+                let mut connection = readers.acquire().await?;
+                let query = sqlx::query_with(AssertSqlSafe(sql), mysql_args(args)?);
+                tokio::time::timeout(limit + GRACE, ids.of(query.fetch(&mut *connection).map_ok(Row::MySql))).await
             }
         };
-        match rows {
+        match found {
             Ok(Err(error)) if !is_stopped(&error) => Err(error),
-            Ok(Ok(rows)) => Ok(rows),
-            _ => Err(Error::Internal(format!("it ran longer than {} s", limit.as_secs_f64()))),
+            Ok(Ok(found)) => Ok(found),
+            _ => Err(Error::TooLong(limit.as_secs_f64())),
         }
     }
 
@@ -327,7 +384,10 @@ impl Db {
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { readers, .. } => readers.close().await,
-            Pools::MySql(_, pool) => pool.close().await,
+            Pools::MySql(_, pool, readers) => {
+                pool.close().await;
+                readers.close().await;
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use super::inbox::{Body, INBOX};
 use super::ingest::{self, object};
 use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::tallies::{self, Late};
-use super::{Error, Result, fence, for_share, for_update, news, tasks, webhooks};
+use super::{Error, Result, fence, for_share, for_update, news, runs, tasks, webhooks};
 use crate::args;
 
 /// A journal tail longer than this becomes a chunk of its own, in bytes.
@@ -208,7 +208,7 @@ async fn write_users(
 }
 
 async fn write_memberships(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()> {
-    let (mut entered, mut flips) = (vec![], vec![]);
+    let (mut entered, mut flips, mut failures) = (vec![], vec![], vec![]);
     let mut gone: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
     for decision in good {
         for segment in &decision.entered {
@@ -227,8 +227,17 @@ async fn write_memberships(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Re
             }
         }
     }
+    for decision in good {
+        for (segment, failed) in &decision.failed {
+            match failed {
+                Some(why) => failures.push(runs::failure(&group.workspace, segment, &decision.user, why, group.now)),
+                None => gone.entry(("segment_failures", segment)).or_default().push(Value::from(&decision.user)),
+            }
+        }
+    }
     insert(tx, &MEMBERSHIPS, entered).await?;
     insert(tx, &FLIPS, flips).await?;
+    insert(tx, &runs::FAILURES, failures).await?;
     for ((table, segment), users) in gone {
         let sql = format!("DELETE FROM {table} WHERE workspace = ? AND segment = ? AND user_id IN ({{}})");
         run_in(tx, &sql, &args![&group.workspace, segment], &users).await?;

@@ -1,9 +1,10 @@
 //! What the engine reads and writes: users with something new or due, and the decisions about them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use segflow_core::enrollment::Enrollment;
-use segflow_core::eval::Asked;
+use segflow_core::eval::{Asked, Reads};
 use segflow_core::ids::BUCKETS;
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
@@ -17,7 +18,7 @@ use super::history::Reading;
 use super::inbox::Body;
 use super::ingest::object;
 use super::many::{On, select_in};
-use super::{Error, Result, events, listed, mapped, segments};
+use super::{Error, Result, asking, events, listed, mapped};
 use crate::args;
 
 /// The most facts of one user in one step; the rest comes in the next.
@@ -388,28 +389,23 @@ async fn evaluate_sql(
     now: i64,
 ) -> Result<()> {
     let asked: BTreeSet<usize> = needed.iter().flat_map(|(_, needs)| needs.sql.iter().copied()).collect();
+    let all: Vec<String> = needed.iter().map(|(work, _)| work.user.id.clone()).collect();
+    let mut to_come = BTreeMap::new();
     for index in asked {
         let segment = &project.manifest.segments[index];
         let Rule::Sql(sql) = &segment.rule else { continue };
-        let wanting = || needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
-        let ids: Vec<String> = wanting().map(|(work, _)| work.user.id.clone()).collect();
-        let mut parts = vec![ids];
-        while let Some(ids) = parts.pop() {
-            match segments::members(db, workspace, sql, &ids, now).await {
-                Ok(members) => {
-                    let asked: BTreeSet<&String> = ids.iter().collect();
-                    for (work, _) in needed.iter_mut().filter(|(work, _)| asked.contains(&work.user.id)) {
-                        work.sql.insert(segment.id.clone(), members.contains(&work.user.id));
-                    }
-                }
-                // Whose data it cannot be asked about is found by halves, so that all others have their answer.
-                Err(error @ Error::Sql(_)) if !error.is_away() && ids.len() > 1 => {
-                    let (left, right) = ids.split_at(ids.len() / 2);
-                    parts.extend([left.to_vec(), right.to_vec()]);
-                }
-                // The membership stays as it is; the next fact asks again.
-                Err(error) => tracing::warn!(segment = segment.id, %error, "a raw SQL segment could not be evaluated"),
-            }
+        let names = match &project.depends_on(index).events {
+            Reads::Only(names) => Some(names),
+            Reads::Any => None,
+        };
+        if let Entry::Vacant(unknown) = to_come.entry(names) {
+            unknown.insert(asking::to_come(db, workspace, names, &all, now).await?);
+        }
+        let wanting = needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
+        let ids = wanting.map(|(work, _)| work.user.id.clone()).collect();
+        let mut answers = asking::answers(db, workspace, sql, ids, &to_come[&names], now).await?;
+        for (work, _) in needed.iter_mut() {
+            work.sql.extend(answers.remove(&work.user.id).map(|answered| (segment.id.clone(), answered)));
         }
     }
     Ok(())

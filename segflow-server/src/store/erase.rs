@@ -49,6 +49,7 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
         "inbox",
         "memberships",
         "flips",
+        "segment_failures",
         "webhooks",
         "tasks",
         "sendings",
@@ -63,7 +64,8 @@ async fn erase_in(tx: &mut Tx, workspace: &str, user: &str, now: i64) -> Result<
     let before = args!["{}", REASON, now];
     run_in(tx, ANONYMOUS_MESSAGES, &before, &messages).await?;
     run_in(tx, "UPDATE attempts SET detail = NULL WHERE message IN ({})", &[], &messages).await?;
-    run_in(tx, "UPDATE outcomes SET detail = NULL, agent = NULL WHERE message IN ({})", &[], &messages).await?;
+    run_in(tx, "UPDATE outcomes SET detail = NULL, agent = NULL, country = NULL WHERE message IN ({})", &[], &messages)
+        .await?;
     run_in(tx, "UPDATE conversions SET event_id = NULL WHERE message IN ({})", &[], &messages).await?;
     tx.run("DELETE FROM users WHERE workspace = ? AND id = ?", args![workspace, user]).await?;
     Ok(true)

@@ -63,6 +63,8 @@ pub struct Leased {
     pub buckets: BTreeSet<u16>,
     /// How many it is to have, so that every server that is alive has its part.
     pub share: usize,
+    /// The database's time, ms UTC.
+    pub now: i64,
 }
 
 /// Renews this server's leases, says with that that it is alive, and takes what is free up to its share. Whoever has not been heard of
@@ -115,7 +117,7 @@ async fn renew_in(tx: &mut Tx, me: &str, lease: i64, alone: bool) -> Result<Leas
     let sql = "UPDATE leases SET incarnation = ?, expires_at = ? WHERE bucket IN ({})";
     run_in(tx, sql, &args![me, now + lease], &buckets).await?;
     insert(tx, &HEARTBEATS, vec![args![me, now + lease]]).await?;
-    Ok(Leased { buckets: mine, share })
+    Ok(Leased { buckets: mine, share, now })
 }
 
 /// One server's part of all buckets. Together they come to exactly all, and no two differ by more than one.
@@ -140,8 +142,8 @@ pub async fn give(db: &Db, incarnation: &str, buckets: BTreeSet<u16>) -> Result<
 }
 
 /// Gives everything back, for a clean end: nothing is decided or claimed any more. What is still being sent has its grace, as after any
-/// other end.
-pub async fn leave(db: &Db, incarnation: &str) -> Result<()> {
+/// other end. The database's time of it, ms UTC.
+pub async fn leave(db: &Db, incarnation: &str) -> Result<i64> {
     let me = incarnation.to_string();
     db.write(move |tx| {
         let me = me.clone();
@@ -150,10 +152,17 @@ pub async fn leave(db: &Db, incarnation: &str) -> Result<()> {
             let now = now(tx).await?;
             tx.run("UPDATE servers SET dead_at = ? WHERE incarnation = ? AND dead_at IS NULL", args![now, &me]).await?;
             tx.run("DELETE FROM heartbeats WHERE incarnation = ?", args![&me]).await?;
-            Ok(())
+            Ok(now)
         })
     })
     .await
+}
+
+/// The last instant at which a server is known to have lived on this database, or may have, ms UTC; `None` if there was none yet.
+pub async fn last(db: &Db) -> Result<Option<i64>> {
+    let sql = "SELECT MAX(at) FROM (SELECT MAX(started_at) AS at FROM servers UNION ALL SELECT MAX(dead_at) FROM servers \
+               UNION ALL SELECT MAX(expires_at) FROM heartbeats) known";
+    db.read_one(sql, vec![]).await?.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// Holds the fence for the rest of a transaction; an error if this server has been declared dead.

@@ -226,6 +226,12 @@ async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bo
             stored.push(Err(Error::NotFound(format!("user `{}`", fact.user))));
             continue;
         }
+        let after = after(&fact.what, users.get(&key));
+        if after.as_ref().is_some_and(|after| Json::Object(after.clone()).to_string().len() > LARGEST) {
+            // Nor is a new user made by what is refused.
+            stored.push(Err(Error::TooLarge(format!("the attributes would be larger than {LARGEST} bytes"))));
+            continue;
+        }
         if let What::Event { id, .. } = &fact.what
             && !known.insert((key.clone(), id.clone()))
         {
@@ -243,21 +249,10 @@ async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bo
         let bucket = ids::bucket(&fact.workspace, &fact.user);
         let (mut event_id, mut places) = (None, None);
         let answer = match &fact.what {
-            What::Merge { patch, .. } => {
-                let mut merged = user.attributes.clone();
-                merge(&mut merged, patch);
-                if !user.created && Json::Object(merged.clone()).to_string().len() > LARGEST {
-                    stored.push(Err(Error::TooLarge(format!("the attributes would be larger than {LARGEST} bytes"))));
-                    continue;
-                }
-                places = Body::changed(&user.attributes, &merged);
-                user.attributes = merged;
-                user.changed = true;
-                Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
-            }
-            What::Replace { attributes } => {
-                places = Body::changed(&user.attributes, attributes);
-                user.attributes = attributes.clone();
+            What::Merge { .. } | What::Replace { .. } => {
+                let after = after.unwrap_or_default();
+                places = Body::changed(&user.attributes, &after);
+                user.attributes = after;
                 user.changed = true;
                 Stored::User { attributes: user.attributes.clone(), created_at: user.created_at }
             }
@@ -293,6 +288,19 @@ async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bo
     tallies::late(tx, late).await?;
     insert(tx, &INBOX, inbox).await?;
     Ok(stored)
+}
+
+/// The attributes after a fact that changes them.
+fn after(what: &What, user: Option<&Locked>) -> Option<Object> {
+    match what {
+        What::Merge { patch, .. } => {
+            let mut merged = user.map(|user| user.attributes.clone()).unwrap_or_default();
+            merge(&mut merged, patch);
+            Some(merged)
+        }
+        What::Replace { attributes } => Some(attributes.clone()),
+        What::Event { .. } | What::Enter { .. } => None,
+    }
 }
 
 async fn lock_users(tx: &mut Tx, facts: &[Fact]) -> Result<BTreeMap<Key, Locked>> {

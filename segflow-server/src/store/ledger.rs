@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use segflow_core::ledger::{Outcome, Status, Told, Transition, after, lost};
 use segflow_core::merge::Object;
-use segflow_core::policy::About;
+use segflow_core::policy::{self, About};
 use segflow_core::project::Project;
 use segflow_core::protocol::{Guarantee, Stream};
 use segflow_core::route::Lane;
@@ -224,13 +224,16 @@ async fn claim_in(
         let (campaign, transaction) = (row.opt_text(8)?, row.opt_text(9)?);
         let verdict = match row.opt_int(7)?.is_some_and(|at| at <= now) {
             true => Verdict::End(Status::Cancelled, "too late to be sent".into()),
-            false => match (gate.verdict(&user, campaign.as_deref()), &campaign) {
-                (Verdict::Send, Some(campaign)) => {
+            false => match (gate.verdict(&user, campaign.as_deref()), &campaign, &transaction) {
+                (Verdict::Send, Some(campaign), _) => {
                     let about = About { campaign, zone: project.zone_of(attributes), created_at: row.int(12)? };
                     let again = row.int(6)? > 0;
                     policies.decide(&Candidate { id: &id, user: &user, about, again }).into()
                 }
-                (verdict, _) => verdict,
+                (Verdict::Send, None, Some(transaction)) => {
+                    policy::of_transaction(project, transaction, row.int(12)?, now).into()
+                }
+                (verdict, ..) => verdict,
             },
         };
         let is_transaction = transaction.is_some();
@@ -373,7 +376,9 @@ struct Open {
 }
 
 async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result<Vec<(String, Transition)>> {
-    let repeatable = reports.iter().filter(|r| !matches!(r.outcome, Outcome::Accepted { .. } | Outcome::Refused(_)));
+    let is_final =
+        |outcome: &Outcome| matches!(outcome, Outcome::Accepted { .. } | Outcome::Refused(_) | Outcome::Bounced { .. });
+    let repeatable = reports.iter().filter(|report| !is_final(&report.outcome));
     let repeatable: Vec<Value> = repeatable.map(|r| Value::from(&r.id)).collect();
     let left = unwanted(tx, &repeatable, now).await?;
     let ids: BTreeSet<&str> = reports.iter().map(|r| r.id.as_str()).collect();
@@ -438,7 +443,7 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             Outcome::Accepted { provider_id } => ("accepted", None, provider_id.clone()),
             Outcome::Retry(why) => ("retry", Some(why), None),
             Outcome::Unable { why, .. } => ("unable", Some(why), None),
-            Outcome::Refused(why) => ("refused", Some(why), None),
+            Outcome::Refused(why) | Outcome::Bounced { why, .. } => ("refused", Some(why), None),
             Outcome::Ambiguous(why) | Outcome::Repeatable(why) => ("unknown", Some(why), None),
         };
         // Of a person who was erased only the count is kept.
@@ -493,7 +498,11 @@ async fn outcomes_in(tx: &mut Tx, reports: Arc<Vec<Report>>, now: i64) -> Result
             // One that was given up has been told of.
             let is_new = !(*given_up && transition.status == Status::Unknown);
             let new = is_new.then(|| transition.reason.clone());
-            changes.extend(new.map(|reason| Change::new(&report.id, transition.status, reason)));
+            let bounce = match &report.outcome {
+                Outcome::Bounced { bounce, .. } if transition.status == Status::Bounced => Some(bounce.name()),
+                _ => None,
+            };
+            changes.extend(new.map(|reason| Change { bounce, ..Change::new(&report.id, transition.status, reason) }));
         }
         // What a provider knows again by its key may be at another one than the one that was to be asked now.
         if transition.status == Status::Unknown && keyed_by.is_none() {

@@ -6,6 +6,7 @@
 //! key.
 
 pub mod allow_list;
+pub mod asking;
 pub mod behind;
 mod boundary;
 pub mod choice;
@@ -100,6 +101,8 @@ pub enum Error {
     Fenced,
     /// The database was born for another mode.
     Mode(String),
+    /// A query that the database stopped at its limit, in seconds.
+    TooLong(f64),
     /// A bug.
     Internal(String),
     Sql(Box<sqlx::Error>),
@@ -173,6 +176,7 @@ impl std::fmt::Display for Error {
             Error::Url(scheme) => {
                 write!(f, "`{scheme}` is not a database: give sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/NAME")
             }
+            Error::TooLong(limit) => write!(f, "it ran longer than {limit} s"),
             Error::Fenced => f.write_str("another server has taken over"),
             Error::Sql(error) => write!(f, "the database says: {error}"),
         }

@@ -8,8 +8,9 @@ use segflow_core::consent::Block;
 use segflow_core::ids;
 use segflow_core::ledger::{Origin, Status, Told};
 use segflow_core::merge::Object;
-use segflow_core::notice::{Bounce, By, Notice, What, about};
+use segflow_core::notice::{Bounce, Notice, What, about};
 use segflow_core::project::Project;
+use segflow_core::reader::{By, Reader};
 use segflow_protocol::own;
 use serde_json::json;
 
@@ -106,7 +107,7 @@ async fn note_in(tx: &mut Tx, project: &Project, source: &Source, notices: &[Not
             continue;
         };
         let (id, known) = (outcome_id(notice), known.entry(message.id.as_str()).or_default());
-        let is_endless = matches!(notice.what, What::Opened { .. } | What::Clicked { .. } | What::Replied(_));
+        let is_endless = matches!(notice.what, What::Opened(_) | What::Clicked { .. } | What::Replied(_));
         if known.contains(&id) || (is_endless && known.len() >= MOST) {
             noted.known += 1;
             continue;
@@ -145,7 +146,7 @@ fn outcome_id(notice: &Notice) -> String {
         // One that comes to a mailbox and by a call comes at two times.
         What::Replied(reply) => return ids::derived("out", &[notice.what.name(), &reply.id]),
         What::Clicked { link, .. } => link.as_str(),
-        What::Opened { agent, .. } => agent.as_deref().unwrap_or_default(),
+        What::Opened(reader) => reader.agent.as_deref().unwrap_or_default(),
         What::Wants { all: true, .. } => "all",
         _ => "",
     };
@@ -251,8 +252,11 @@ impl Fresh<'_> {
                 (own::BOUNCED, vec![("kind", bounce.name()), ("reason", why.as_str())], self.id.as_str())
             }
             What::Complained => (own::COMPLAINED, vec![], ""),
-            What::Opened { by: By::Person, .. } => (own::OPENED, vec![], ""),
-            What::Clicked { by: By::Person, link, .. } => (own::CLICKED, vec![("link", link.as_str())], link.as_str()),
+            What::Opened(reader) if reader.by == By::Person => (own::OPENED, about_reader(reader), ""),
+            What::Clicked { link, reader } if reader.by == By::Person => {
+                let more = [vec![("link", link.as_str())], about_reader(reader)].concat();
+                (own::CLICKED, more, link.as_str())
+            }
             What::Replied(reply) if !reply.is_automatic => {
                 let said = vec![("subject", reply.subject.as_str()), ("text", reply.text.as_str())];
                 (own::REPLIED, said, reply.id.as_str())
@@ -267,9 +271,7 @@ impl Fresh<'_> {
 
     /// What a person has done with the message.
     fn reaction(&self) -> Option<Reaction<'_>> {
-        let (What::Opened { by: By::Person, .. } | What::Clicked { by: By::Person, .. }) = &self.notice.what else {
-            return None;
-        };
+        self.notice.what.reader().filter(|reader| reader.by == By::Person)?;
         let campaign = match &self.message.origin {
             Origin::Campaign { campaign, .. } => Some(campaign.as_str()),
             Origin::Transaction { .. } => None,
@@ -311,7 +313,8 @@ impl Fresh<'_> {
             self.at,
             source.provider.as_ref(),
             keep(what.detail()),
-            keep(what.agent()),
+            keep(what.reader().and_then(|reader| reader.agent.as_deref())),
+            what.reader().and_then(|reader| reader.country.as_ref()),
         ]
     }
 }
@@ -401,6 +404,13 @@ async fn settle(tx: &mut Tx, fresh: &[Fresh<'_>], now: i64) -> Result<()> {
     news::of_messages(tx, &changes, now).await
 }
 
+/// With what, and from where.
+fn about_reader(reader: &Reader) -> Vec<(&'static str, &str)> {
+    let device = reader.device().map(|device| ("device", device.name()));
+    let country = reader.country.as_deref().map(|country| ("country", country));
+    device.into_iter().chain(country).collect()
+}
+
 /// How a message bounced, if this notice says so.
 fn bounce_of(fresh: &Fresh<'_>, status: Status) -> Option<&'static str> {
     match &fresh.notice.what {
@@ -426,7 +436,7 @@ fn shortened(text: &str) -> String {
 
 const OUTCOMES: Table = Table {
     name: "outcomes",
-    columns: &["message", "id", "outcome", "kind", "at", "provider", "detail", "agent"],
+    columns: &["message", "id", "outcome", "kind", "at", "provider", "detail", "agent", "country"],
     key: &["message", "id"],
     existing: Existing::Stays,
 };

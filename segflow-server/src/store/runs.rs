@@ -101,6 +101,15 @@ pub async fn plan(tx: &mut Tx, old: Option<&Deployment>, new: &Deployment) -> Re
     let fresh = tx.rows(sql, args![&new.workspace]).await?;
     let fresh = fresh.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
     tx.run("DELETE FROM segment_runs WHERE workspace = ? AND every IS NOT NULL", args![&new.workspace]).await?;
+    // What has been said of a rule says nothing of another.
+    let same = |segment: &&Segment| old.is_some_and(|old| old.manifest.segments.contains(segment));
+    let kept: Vec<Value> = new.manifest.segments.iter().filter(same).map(|segment| Value::from(&segment.id)).collect();
+    let list = vec!["?"; kept.len()].join(", ");
+    let sql = match kept.is_empty() {
+        true => "DELETE FROM segment_failures WHERE workspace = ?".to_string(),
+        false => format!("DELETE FROM segment_failures WHERE workspace = ? AND segment NOT IN ({list})"),
+    };
+    tx.run(sql, [args![&new.workspace], kept].concat()).await?;
     let known = |segment: &Segment| {
         !fresh.contains(&segment.id) && old.is_some_and(|old| old.manifest.segments.contains(segment))
     };
@@ -169,7 +178,7 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
             let is_there = |row: &&Vec<Value>, at: usize| matches!(&row[at], Value::Text(id) if there.contains(id));
             insert(tx, &FLIPS, told.flips.iter().filter(|row| is_there(row, 1)).cloned().collect()).await?;
             insert(tx, &INBOX, told.inbox.iter().filter(|row| is_there(row, 2)).cloned().collect()).await?;
-            finish(tx, &run, done_to, false, now).await
+            finish(tx, &run, done_to, false, None, now).await
         })
     })
     .await
@@ -219,8 +228,22 @@ struct Told {
     inbox: Vec<Vec<Value>>,
 }
 
-async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, fresh: bool, now: i64) -> Result<()> {
+async fn finish(
+    tx: &mut Tx,
+    run: &Run,
+    done_to: Option<String>,
+    fresh: bool,
+    failed: Option<&str>,
+    now: i64,
+) -> Result<()> {
     let key = args![&run.workspace, &run.segment];
+    match failed {
+        Some(why) => insert(tx, &FAILURES, vec![failure(&run.workspace, &run.segment, "", why, now)]).await?,
+        None => {
+            let sql = "DELETE FROM segment_failures WHERE workspace = ? AND segment = ? AND user_id = ''";
+            tx.run(sql, key.clone()).await?;
+        }
+    }
     match (done_to, run.every) {
         (Some(done_to), _) => {
             let sql = "UPDATE segment_runs SET done_to = ? WHERE workspace = ? AND segment = ?";
@@ -239,19 +262,45 @@ async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, fresh: bool, no
     Ok(())
 }
 
-/// Gives up a run whose segment is no more, or puts off one that failed until its next time.
-pub async fn put_off(db: &Db, run: &Run, now: i64) -> Result<()> {
+/// Gives up a run whose segment is no more, or puts off one that failed, and why, until its next time.
+pub async fn put_off(db: &Db, run: &Run, failed: Option<String>, now: i64) -> Result<()> {
     let run = run.clone();
     db.write(move |tx| {
-        let run = run.clone();
+        let (run, failed) = (run.clone(), failed.clone());
         Box::pin(async move {
             match is_still(tx, &run).await? {
-                true => finish(tx, &run, None, run.fresh, now).await,
+                true => finish(tx, &run, None, run.fresh, failed.as_deref(), now).await,
                 false => Ok(()),
             }
         })
     })
     .await
+}
+
+/// Whom raw SQL could not be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// `None`: everybody, asked about at once.
+    pub users: Option<i64>,
+    /// The last time, and why.
+    pub at: i64,
+    pub error: String,
+}
+
+/// `None`: a segment has an answer for everybody.
+pub async fn failing(db: &Db, workspace: &str, segment: &str) -> Result<Option<Failing>> {
+    let sql = "SELECT f.at, f.error, (SELECT COUNT(*) FROM segment_failures o WHERE o.workspace = f.workspace \
+               AND o.segment = f.segment AND o.user_id <> ''), (SELECT COUNT(*) FROM segment_failures o \
+               WHERE o.workspace = f.workspace AND o.segment = f.segment AND o.user_id = '') \
+               FROM segment_failures f WHERE f.workspace = ? AND f.segment = ? ORDER BY f.at DESC LIMIT 1";
+    let Some(row) = db.read_one(sql, args![workspace, segment]).await? else { return Ok(None) };
+    let users = if row.flag(3)? { None } else { Some(row.int(2)?) };
+    Ok(Some(Failing { users, at: row.int(0)?, error: row.text(1)? }))
+}
+
+/// A row of [`FAILURES`].
+pub fn failure(workspace: &str, segment: &str, user: &str, why: &str, now: i64) -> Vec<Value> {
+    args![workspace, segment, user, now, why.chars().take(500).collect::<String>()]
 }
 
 /// How often sizes are kept, in ms; those older than a month only once a day.
@@ -295,6 +344,12 @@ const FLIPS: Table = Table {
     columns: &["workspace", "user_id", "segment", "bucket", "flip_at"],
     key: &["workspace", "user_id", "segment"],
     existing: Existing::Takes(&["flip_at"]),
+};
+pub const FAILURES: Table = Table {
+    name: "segment_failures",
+    columns: &["workspace", "segment", "user_id", "at", "error"],
+    key: &["workspace", "segment", "user_id"],
+    existing: Existing::Takes(&["at", "error"]),
 };
 const SIZES: Table = Table {
     name: "segment_sizes",

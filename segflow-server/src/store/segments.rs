@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use segflow_core::eval::{Dependencies, Reads};
 
-use super::db::{Db, Kind, Value};
-use super::sql::{self, Attributes, Checked, Dialect};
+use super::db::{Db, Ids, Kind, Value};
+use super::sql::{self, Attributes, Checked, Dialect, Sql, Table};
 use super::{Error, Result};
 
 /// The longest a segment's SQL may run.
-const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// The same about all users at once.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(60);
@@ -34,19 +34,10 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
     for part in ids.chunks(BATCH) {
         let sql = checked.sql(dialect, part.len().next_power_of_two());
         let padded = part.iter().chain(std::iter::repeat(&part[part.len() - 1])).take(sql.ids);
-        let mut args: Vec<Value> = vec![];
-        for _ in &sql.tables {
-            args.push(Value::from(workspace));
-            args.extend(padded.clone().map(Value::from));
-        }
-        args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-        for row in db.read_within(sql.text, args, LIMIT).await? {
-            if let Some(id) = row.opt_text(0)? {
-                members.insert(id);
-            }
-        }
+        let args = bound(&sql, workspace, padded.map(Value::from).collect(), now);
+        let these = Ids::among(part.iter().cloned());
+        members.extend(db.ids_within(sql.text, args, LIMIT, these).await?);
     }
-    members.retain(|id| ids.contains(id));
     Ok(members)
 }
 
@@ -54,11 +45,21 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
 pub async fn everyone(db: &Db, workspace: &str, text: &str, now: i64) -> Result<BTreeSet<String>> {
     let checked = checked(text).map_err(|refused| Error::Internal(refused.to_string()))?;
     let sql = checked.sql(dialect(db), 0);
-    let mut args: Vec<Value> = sql.tables.iter().map(|_| Value::from(workspace)).collect();
+    let args = bound(&sql, workspace, vec![], now);
+    db.ids_within(sql.text, args, LIMIT_OF_ALL, Ids::default()).await
+}
+
+fn bound(sql: &Sql, workspace: &str, ids: Vec<Value>, now: i64) -> Vec<Value> {
+    let mut args = vec![];
+    for table in &sql.tables {
+        args.push(Value::from(workspace));
+        if *table == Table::Events {
+            args.push(Value::from(now));
+        }
+        args.extend(ids.iter().cloned());
+    }
     args.extend(std::iter::repeat_n(Value::from(now), sql.clock));
-    let rows = db.read_within(sql.text, args, LIMIT_OF_ALL).await?;
-    let ids = rows.iter().map(|row| row.opt_text(0)).collect::<Result<Vec<_>>>()?;
-    Ok(ids.into_iter().flatten().collect())
+    args
 }
 
 fn dialect(db: &Db) -> Dialect {
@@ -79,14 +80,14 @@ pub async fn check(db: &Db, text: &str, every: Option<i64>) -> std::result::Resu
             return Err("it cannot be asked about everybody more often than once a minute: `.every(minutes(1))`".into());
         }
         None if reads.other_users => {
-            return Err("it compares users with one another, so a fact of one changes others: say how often it is to be asked about \
-                        everybody, `.every(hours(1))`; or group by the user's id, or tie a subquery to it"
-                .into());
+            let why = "it compares users with one another, so a fact of one changes others: say how often it is to be asked about \
+                       everybody, `.every(hours(1))`; or group by the user's id, or tie a subquery to it";
+            return Err(checked.refused_at_others(text, why).underlined(text));
         }
         None if reads.clock => {
-            return Err("it reads the clock, and nobody can tell when its answer changes: say how often it is to be asked about \
-                        everybody, `.every(hours(1))`; or write the segment as an expression, which is always on time"
-                .into());
+            let why = "it reads the clock, and nobody can tell when its answer changes: say how often it is to be asked about \
+                       everybody, `.every(hours(1))`; or write the segment as an expression, which is always on time";
+            return Err(checked.refused_at_clock(text, why).underlined(text));
         }
         _ => {}
     }

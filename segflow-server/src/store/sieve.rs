@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use segflow_core::eval;
+use segflow_core::eval::{self, Reads};
 use segflow_core::merge::Object;
 use segflow_core::project::Project;
 use segflow_core::protocol::{Cond, Events, Expr, Manifest, Measure, Rule, Segment, Test, TimeTest};
@@ -91,7 +91,10 @@ pub fn sieve(kind: Kind, workspace: &str, old: &Manifest, seen: i64, new: &Proje
     for segment in new.manifest.segments.iter().filter(|s| changed.contains(s.id.as_str())) {
         match &segment.rule {
             Rule::Expr(expr) => parts.push(scope.expr(expr, true)),
-            Rule::Sql(sql) if !on(new, segment).other_users => queries.push(sql.clone()),
+            Rule::Sql(sql) if !on(new, segment).other_users => {
+                queries.push(sql.clone());
+                parts.extend(scope.to_come(&on(new, segment).events));
+            }
             // Its verdicts come as facts.
             Rule::Sql(_) => {}
         }
@@ -201,6 +204,22 @@ impl Scope<'_> {
             args.push(self.now.saturating_sub(age).into());
         }
         Who::Where(sql + ")", args)
+    }
+
+    /// Users with an event to come that raw SQL reads.
+    fn to_come(&self, events: &Reads<String>) -> Option<Who> {
+        let mut sql =
+            "EXISTS (SELECT 1 FROM events t WHERE t.workspace = ? AND t.user_id = users.id AND t.occurred_at > ?"
+                .to_string();
+        let mut args = args![self.workspace, self.now];
+        if let Reads::Only(names) = events {
+            if names.is_empty() {
+                return None;
+            }
+            sql.push_str(&format!(" AND t.name IN ({})", vec!["?"; names.len()].join(", ")));
+            args.extend(names.iter().map(Value::from));
+        }
+        Some(Who::Where(sql + ")", args))
     }
 
     fn cond(&self, cond: &Cond, holds: bool) -> Who {

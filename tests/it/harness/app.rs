@@ -54,7 +54,11 @@ impl App {
     }
 
     pub async fn with(database: &Database, config: Config) -> App {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        App::at(database, config, std::net::TcpListener::bind("127.0.0.1:0").expect("a port")).await
+    }
+
+    /// Where it is known before it starts by which address it is reached.
+    pub async fn at(database: &Database, config: Config, listener: std::net::TcpListener) -> App {
         let server = Server::start(config.clone(), listener).await.expect("the server starts");
         let (_, key) = server.make_key("main", "test").await.expect("a key");
         let client = Client::new(format!("http://{}", server.address()), key);

@@ -15,6 +15,7 @@ pub mod plugins;
 pub mod program;
 pub mod recorder;
 pub mod smtp;
+pub mod smtp_tls;
 pub mod vendors;
 pub mod web;
 pub mod wire;

@@ -1,17 +1,25 @@
 //! Raw SQL segments: the same answers from every database.
 
+mod functions;
 mod queries;
 
 use std::time::Duration;
 
 use segflow_core::ids;
 use segflow_server::args;
+use segflow_server::store::db::Ids;
 use segflow_server::store::sql::check;
 use segflow_server::store::{Store, segments};
 
 use crate::harness::*;
 
-all![the_same_answers_everywhere, dates_are_read_alike, what_takes_too_long_is_stopped];
+all![
+    the_same_answers_everywhere,
+    dates_are_read_alike,
+    what_takes_too_long_is_stopped,
+    what_gives_too_much_is_let_go,
+    nothing_is_written,
+];
 
 /// 2026-03-31T12:00:00Z.
 const NOW: i64 = 1_774_958_400_000;
@@ -225,16 +233,17 @@ async fn dates_are_read_alike(db: Database) {
 async fn what_takes_too_long_is_stopped(db: Database) {
     let store = Store::open(&db.url(), Duration::ZERO).await.expect("opened");
     let numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)";
-    let short = format!("{numbers} SELECT COUNT(*) FROM n");
+    let short = format!("{numbers} SELECT CAST(COUNT(*) AS CHAR) AS id FROM n");
     let long = format!("{numbers} SELECT COUNT(*) FROM n a, n b, n c, n d WHERE a.i * b.i + c.i * d.i < 0");
     let limit = Duration::from_millis(200);
     for _ in 0..5 {
-        let refused = store.db.read_within(long.clone(), vec![], limit).await.err().expect("too long").to_string();
+        let refused = store.db.ids_within(long.clone(), vec![], limit, Ids::default()).await;
+        let refused = refused.expect_err("too long").to_string();
         assert_eq!(refused, "it ran longer than 0.2 s");
     }
     // Nor is it left to run by those who do not wait for the end of it.
     for _ in 0..5 {
-        let waiting = store.db.read_within(long.clone(), vec![], limit);
+        let waiting = store.db.ids_within(long.clone(), vec![], limit, Ids::default());
         assert!(tokio::time::timeout(limit / 4, waiting).await.is_err());
     }
     let running = match db.kind() {
@@ -255,8 +264,57 @@ async fn what_takes_too_long_is_stopped(db: Database) {
     }
     for _ in 0..8 {
         let row = store.db.read_one(short.clone(), vec![]).await.expect("read").expect("a row");
-        assert_eq!(row.int(0).expect("a number"), 900);
-        let rows = store.db.read_within(short.clone(), vec![], limit * 50).await.expect("in time");
-        assert_eq!(rows[0].int(0).expect("a number"), 900);
+        assert_eq!(row.text(0).expect("text"), "900");
+        let found = store.db.ids_within(short.clone(), vec![], limit * 50, Ids::default()).await.expect("in time");
+        assert_eq!(found, ["900".to_string()].into());
+    }
+}
+
+/// A product of tables gives more rows than there is room for: only ids that are asked about are kept, and each once.
+async fn what_gives_too_much_is_let_go(db: Database) {
+    let store = filled(&db).await;
+    let ids: Vec<String> = USERS.iter().map(|(id, ..)| id.to_string()).collect();
+    let all = ids.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+    let product = "SELECT a.id FROM users a, users b, users c, users d, users e";
+    let found = segments::members(&store.db, "w1", product, &ids, NOW).await.expect("asked");
+    assert_eq!(found, all);
+    // Of everybody too, and of this workspace alone.
+    assert_eq!(segments::everyone(&store.db, "w1", product, NOW).await.expect("asked"), all);
+    assert_eq!(segments::everyone(&store.db, "w2", product, NOW).await.expect("asked"), ["u05".to_string()].into());
+    let bought = "SELECT user_id FROM events WHERE attributes->'$.value' > (SELECT 0 * COUNT(*) FROM users)";
+    assert_eq!(segments::everyone(&store.db, "w2", bought, NOW).await.expect("asked"), ["u05".to_string()].into());
+    assert!(!segments::everyone(&store.db, "w1", bought, NOW).await.expect("asked").contains("u05"));
+    // As does what is no user at all.
+    let made_up = "SELECT CONCAT(a.id, '-', b.id) AS id FROM users a, users b";
+    assert!(segments::members(&store.db, "w1", made_up, &ids, NOW).await.expect("asked").is_empty());
+    let long = "a".repeat(60_000);
+    let mut tx = store.db.begin().await.expect("begun");
+    let sql = "UPDATE users SET attributes = ? WHERE workspace = 'w1'";
+    tx.run(sql, args![json!({ "long": long }).to_string()]).await.expect("written");
+    tx.commit().await.expect("committed");
+    // What LIKE has to go back for again and again, over long text.
+    let like = format!("SELECT id FROM users WHERE attributes->>'$.long' LIKE '{}b'", "%a".repeat(40));
+    assert!(segments::members(&store.db, "w1", &like, &ids, NOW).await.expect("in time").is_empty());
+}
+
+/// Whatever the check lets through: a session that it runs in does not write.
+async fn nothing_is_written(db: Database) {
+    let store = filled(&db).await;
+    let writes = match db.kind() {
+        Kind::Sqlite => "DELETE FROM users RETURNING id",
+        _ => {
+            let note = "CREATE FUNCTION note() RETURNS INT MODIFIES SQL DATA BEGIN DELETE FROM users; RETURN 1; END";
+            db.define(&[note]).await;
+            "SELECT CAST(note() AS CHAR) AS id"
+        }
+    };
+    let limit = Duration::from_secs(5);
+    let refused = store.db.ids_within(writes.into(), vec![], limit, Ids::default()).await.expect_err("refused");
+    let why = refused.to_string().to_lowercase().replace('-', " ");
+    assert!(why.contains("read only") || why.contains("readonly"), "{why}");
+    assert_eq!(db.count("SELECT COUNT(*) FROM users").await, USERS.len() as i64 + 1);
+    if db.kind() != Kind::Sqlite {
+        store.db.read(writes, vec![]).await.expect("elsewhere it could");
+        assert_eq!(db.count("SELECT COUNT(*) FROM users").await, 0);
     }
 }

@@ -13,6 +13,11 @@ const browser = await launch();
 // An email as high as it is.
 async function email(html, { width, dark = false, scale = 2 }) {
   const page = await open(browser, html, { width, dark, scale });
+  // The postal address at the end is the server's.
+  await page.evaluate(() => {
+    const last = document.body.lastElementChild;
+    if (last.matches("div") && last.previousElementSibling) last.remove();
+  });
   const height = await page.evaluate(() => document.body.firstElementChild.parentElement.scrollHeight);
   await page.setViewportSize({ width, height: Math.min(height, 60) });
   const png = await shoot(page);

@@ -141,7 +141,8 @@ function source(html) {
 function headers(email) {
   const { content } = email;
   const lines = [
-    ["From", email.from || ""], ["To", email.to || ""], ["Subject", content.subject],
+    ["From", email.from || ""], ...(email.reply_to ? [["Reply-To", email.reply_to]] : []), ["To", email.to || ""], ["Subject", content.subject],
+    ...email.headers,
     ["MIME-Version", "1.0"], ["Content-Type", "multipart/alternative"],
     ["", ""],
     ["text/plain; charset=utf-8", content.text.length + " characters"], ["text/html; charset=utf-8", content.html.length + " characters"],

@@ -11,6 +11,8 @@ use crate::Email;
 pub struct Body {
     pub lang: &'static str,
     pub dir: &'static str,
+    /// What the words are set in, in Outlook's tables: none of them takes on the font of what it stands in.
+    pub font: &'static str,
     /// The attributes of `<body>` and of the table that some clients keep in its place.
     pub outer: &'static str,
     /// Those of the cell that everything stands in.
@@ -23,7 +25,8 @@ const HEAD: &str = "<head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Typ
 <meta name=\"format-detection\" content=\"telephone=no,date=no,address=no,email=no,url=no\">\
 <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"supported-color-schemes\" content=\"light dark\">\
 <!--[if mso]><noscript><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings></xml></noscript>\
-<style>td,th,div,p,a,h1,h2,h3,h4,h5,h6{font-family:'Segoe UI',Arial,sans-serif;mso-line-height-rule:exactly}</style><![endif]-->";
+<style>td,th,div,p,a,h1,h2,h3,h4,h5,h6{mso-line-height-rule:exactly}td,th{font-family:";
+const AFTER_FONT: &str = "}</style><![endif]-->";
 
 /// Sizes count as Tailwind has them count: with the padding.
 const STYLE: &str = "<style>:root{color-scheme:light dark;supported-color-schemes:light dark}\
@@ -69,10 +72,18 @@ fn document(subject: &str, preview: &str, content: &Html, body: Body) -> String 
         &mut out,
         &["\" xmlns:v=\"urn:schemas-microsoft-com:vml\" xmlns:o=\"urn:schemas-microsoft-com:office:office\">", HEAD],
     );
-    push(&mut out, &["<title>"]);
+    push(&mut out, &[body.font, AFTER_FONT, "<title>"]);
     super::show::escape(subject, &mut out);
-    push(&mut out, &["</title>", STYLE]);
-    push(&mut out, &content.rules);
+    out.push_str("</title>");
+    // Apart from the others, which a client that cannot read them drops with them.
+    let (fonts, rules): (Vec<&str>, Vec<&str>) = content.rules.iter().partition(|rule| rule.starts_with("@font-face"));
+    if !fonts.is_empty() {
+        out.push_str("<style>");
+        push(&mut out, &fonts);
+        out.push_str("</style>");
+    }
+    out.push_str(STYLE);
+    push(&mut out, &rules);
     push(&mut out, &["</style></head><body", body.outer, ">"]);
     if !preview.is_empty() {
         push(

@@ -228,7 +228,8 @@ impl Html {
         self.code_block(code.as_ref());
     }
 
-    pub fn markdown(&mut self, source: impl AsRef<str>) {
-        self.markdown_of(source.as_ref());
+    /// `links`: the attributes of links that say what they look like.
+    pub fn markdown(&mut self, source: impl AsRef<str>, links: &'static str) {
+        self.markdown_of(source.as_ref(), links);
     }
 }

@@ -5,8 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use segflow_core::notice::{By, Notice, What};
+use segflow_core::notice::{Notice, What};
 use segflow_core::project::Project;
+use segflow_core::reader::{self, By, Reader};
 use url::Url;
 
 use super::look::{self, Frame};
@@ -19,7 +20,7 @@ use crate::store::{Error, tracked};
 /// A GIF of one point that nobody sees.
 const POINT: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
 
-/// What happens this soon after a message went out, or after another of its links was followed, no person does; in ms.
+/// What happens this soon after a message went out, after it was delivered, or after another of its links was followed, no person does; in ms.
 const SOON: i64 = 2_000;
 
 /// The longest name of a program that is kept, in characters.
@@ -97,9 +98,11 @@ impl Seen<'_> {
         let by = self.by(found.sent_at, &told, now);
         let agent = Some(self.header(USER_AGENT.as_str()).chars().take(LONGEST).collect::<String>());
         let agent = agent.filter(|agent| !agent.is_empty());
+        let reader = Reader { by, agent, country: None };
+        let reader = reader.from(app.country_header.as_deref().map(|name| self.header(name)));
         let what = match self.link {
-            None => What::Opened { by, agent },
-            Some(link) => What::Clicked { link: link.into(), by, agent },
+            None => What::Opened(reader),
+            Some(link) => What::Clicked { link: link.into(), reader },
         };
         let notice = Notice { message: Some(message.into()), provider_id: None, address: None, at: Some(now), what };
         let (workspace, is_virtual) = (workspace.to_string(), app.drive.clock().is_virtual());
@@ -119,8 +122,7 @@ impl Seen<'_> {
     fn by(&self, sent_at: Option<i64>, told: &[Told], now: i64) -> By {
         let agent = self.header(USER_AGENT.as_str()).to_ascii_lowercase();
         let fetches = |name: &str| self.header(name).to_ascii_lowercase().contains("prefetch");
-        // Apple's mail fetches all pictures by itself, under no name but this.
-        let is_apple = self.link.is_none() && agent == "mozilla/5.0";
+        let is_apple = self.link.is_none() && reader::is_apple(&agent);
         if is_apple || ["purpose", "sec-purpose", "x-moz", "x-purpose"].into_iter().any(fetches) {
             return By::Prefetch;
         }
@@ -129,45 +131,13 @@ impl Seen<'_> {
             |told: &Told| told.outcome == "clicked" && told.detail.as_deref() != self.link && is_soon(told.at);
         let is_robot = self.method == Method::HEAD
             || agent.is_empty()
-            || ROBOTS.iter().any(|name| agent.contains(name))
+            || reader::is_robot(&agent)
             || sent_at.is_none_or(is_soon)
+            || told.iter().any(|told| told.outcome == "delivered" && is_soon(told.at))
             || (self.link.is_some() && told.iter().any(is_other));
         if is_robot { By::Robot } else { By::Person }
     }
 }
-
-/// Parts of the names of what looks through mail, follows links for previews, or is a script.
-const ROBOTS: &[&str] = &[
-    "bot",
-    "crawl",
-    "spider",
-    "slurp",
-    "scan",
-    "preview",
-    "monitor",
-    "headless",
-    "phantom",
-    "curl/",
-    "wget/",
-    "python",
-    "java/",
-    "go-http-client",
-    "okhttp",
-    "axios",
-    "node-fetch",
-    "libwww",
-    "httpclient",
-    "barracuda",
-    "proofpoint",
-    "mimecast",
-    "safelinks",
-    "symantec",
-    "sophos",
-    "trendmicro",
-    "fortinet",
-    "facebookexternalhit",
-    "whatsapp",
-];
 
 #[cfg(test)]
 mod tests {
@@ -191,7 +161,15 @@ mod tests {
     }
 
     fn clicked(link: &str, at: i64) -> Told {
-        Told { outcome: "clicked".into(), kind: None, at, provider: None, detail: Some(link.into()), agent: None }
+        Told {
+            outcome: "clicked".into(),
+            kind: None,
+            at,
+            provider: None,
+            detail: Some(link.into()),
+            agent: None,
+            country: None,
+        }
     }
 
     #[test]

@@ -159,6 +159,7 @@ pub struct Told {
     pub provider: Option<String>,
     pub detail: Option<String>,
     pub agent: Option<String>,
+    pub country: Option<String>,
 }
 
 /// The most that is shown of one message: some are opened without end.
@@ -166,8 +167,7 @@ const TOLD: i64 = 1_000;
 
 /// What was told of a message, which the caller has found in its own workspace, as it happened.
 pub async fn told(db: &Db, message: &str) -> Result<Vec<Told>> {
-    let sql =
-        "SELECT outcome, kind, at, provider, detail, agent FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
+    let sql = "SELECT outcome, kind, at, provider, detail, agent, country FROM outcomes WHERE message = ? ORDER BY at, id LIMIT ?";
     let rows = db.read(sql, args![message, TOLD]).await?;
     rows.iter()
         .map(|row| {
@@ -178,6 +178,7 @@ pub async fn told(db: &Db, message: &str) -> Result<Vec<Told>> {
                 provider: row.opt_text(3)?,
                 detail: row.opt_text(4)?,
                 agent: row.opt_text(5)?,
+                country: row.opt_text(6)?,
             })
         })
         .collect()

@@ -24,7 +24,7 @@ pub fn of(select: &Select) -> Found {
     let inside: Vec<(Option<&X>, &Query)> = parts.flat_map(X::queries).collect();
     let rows = select.from.iter().any(|from| from.rows) || inside.iter().any(|(_, query)| query.rows);
 
-    let pairs = pairs(select);
+    let pairs = pairs(select.filter.as_ref(), &select.from);
     let mine = |alias: &str| (select.scope, alias.to_string());
     // Tables without rows of anybody (a SELECT of constants) need no tie.
     let needed: Vec<Node> = select.from.iter().filter(|from| from.rows).map(|from| mine(&from.alias)).collect();
@@ -33,7 +33,7 @@ pub fn of(select: &Select) -> Found {
         needed.iter().all(|node| tied.contains(node)) && select.from.iter().all(|from| from.per_user || !from.rows);
     let correlated = one && !needed.is_empty() && tied.iter().any(|(scope, _)| *scope != select.scope);
 
-    let firm = |col: &Col| col.key && col.scope == select.scope && !nullable(select, &col.alias);
+    let firm = |col: &Col| col.key && col.scope == select.scope && !nullable(&select.from, &col.alias);
     let key = |x: &X| {
         matches!(&x.e, E::Col(col) if firm(col))
             || matches!(&x.e, E::Decided(x) if matches!(&x.e, E::Col(col) if firm(col)))
@@ -51,12 +51,12 @@ pub fn of(select: &Select) -> Found {
 }
 
 /// Which aliases are said to be of the same user.
-fn pairs(select: &Select) -> Vec<(Node, Node)> {
+fn pairs(filter: Option<&X>, tables: &[From]) -> Vec<(Node, Node)> {
     let mut pairs = vec![];
-    for x in select.filter.iter().flat_map(X::conjuncts) {
+    for x in filter.into_iter().flat_map(X::conjuncts) {
         pairs.extend(equal(x));
     }
-    for from in &select.from {
+    for from in tables {
         let ons = from.on.iter().flat_map(X::conjuncts).filter_map(equal);
         // The ON of an outer join ties what it joins and nothing else. Of a LEFT JOIN only to one other: where the ON does not hold,
         // rows of two others still stand side by side.
@@ -64,6 +64,14 @@ fn pairs(select: &Select) -> Vec<(Node, Node)> {
         pairs.extend(ons.filter(joined).take(if from.join == Join::Left { 1 } else { usize::MAX }));
     }
     pairs
+}
+
+/// Whether a group by this expression is one user's, whose row of `users` this alias has.
+pub fn decides(by: &X, scope: usize, alias: &str, filter: Option<&X>, tables: &[From]) -> bool {
+    let E::Col(Col { scope: of, alias: key, key: true, .. }) = &by.e else { return false };
+    *of == scope
+        && !nullable(tables, key)
+        && class(&(scope, key.clone()), &pairs(filter, tables)).contains(&(scope, alias.to_string()))
 }
 
 fn equal(x: &X) -> Option<(Node, Node)> {
@@ -94,10 +102,10 @@ fn class(first: &Node, pairs: &[(Node, Node)]) -> Vec<Node> {
 }
 
 /// Whether an outer join can put NULL in place of this alias's rows: such rows of different users would be one group.
-fn nullable(select: &Select, alias: &str) -> bool {
-    let at = select.from.iter().position(|from| from.alias == alias);
+fn nullable(tables: &[From], alias: &str) -> bool {
+    let at = tables.iter().position(|from| from.alias == alias);
     let later = |from: &From| from.join == Join::Right;
-    at.is_none_or(|at| select.from[at].join == Join::Left || select.from[at + 1..].iter().any(later))
+    at.is_none_or(|at| tables[at].join == Join::Left || tables[at + 1..].iter().any(later))
 }
 
 /// The names that rows of one alias of `events` can have, when a condition that must hold says so.

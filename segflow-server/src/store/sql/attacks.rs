@@ -85,6 +85,28 @@ pub const ATTACKS: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE ROW_NUMBER() OVER (ORDER BY id) = 1", "ROW_NUMBER() cannot"),
     ("SELECT id FROM users WHERE COUNT(*) OVER () = 1", "window functions"),
     ("SELECT id FROM users WINDOW w AS (ORDER BY id)", "window functions"),
+    // What grows.
+    (
+        "SELECT id FROM users WHERE REPLACE(REPLACE(attributes->>'$.a', 'a', 'aaaaaaaaaaaaaaaaaaaaaaaa'), 'a', 'aa') = 'x'",
+        "too long",
+    ),
+    ("SELECT id FROM users WHERE REPLACE(id, attributes->>'$.a', attributes->>'$.b') = 'x'", "too long"),
+    ("SELECT id FROM users WHERE REPLACE(attributes->>'$.a', 'a', attributes->>'$.b') = 'x'", "too long"),
+    (
+        "WITH a AS (SELECT id, CONCAT(id, id, id, id) AS x FROM users), b AS (SELECT id, CONCAT(x, x, x) AS x FROM a), \
+         c AS (SELECT id, CONCAT(x, x) AS x FROM b) SELECT id FROM c WHERE x = 'a'",
+        "too long",
+    ),
+    (
+        "SELECT q.id FROM (SELECT id, CONCAT(id, id, id, id, id, id, id, id, id) AS x FROM users UNION SELECT id, id AS x FROM users) q \
+         WHERE CONCAT(q.x, q.x) = 'a'",
+        "too long",
+    ),
+    (
+        "SELECT id FROM users WHERE CONCAT((SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u), \
+      (SELECT MAX(CONCAT(u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id, u.id)) FROM users u)) = 'a'",
+        "too long",
+    ),
     // Variables, placeholders, hints, locks, INTO.
     ("SELECT @x AS id", "variables"),
     ("SELECT @@version AS id", "variables"),
@@ -113,6 +135,10 @@ pub const ATTACKS: &[(&str, &str)] = &[
     ("SELECT name AS id, COUNT(*) FROM events", "many values in a group"),
     ("SELECT user_id AS id, name FROM events GROUP BY user_id", "many values in a group"),
     ("SELECT user_id AS id FROM events GROUP BY user_id WITH ROLLUP", "ROLLUP"),
+    // Where the join finds nobody, all are one group.
+    ("SELECT u.id FROM users u LEFT JOIN events e ON e.user_id = u.id GROUP BY e.user_id", "many values in a group"),
+    ("SELECT u.id FROM users u JOIN events e ON e.user_id > u.id GROUP BY e.user_id", "many values in a group"),
+    ("SELECT id FROM users WHERE COALESCE(attributes->'$.plan', 'free') = 'free'", "take text with ->>"),
     ("SELECT id FROM users WHERE SUM(created_at) > 1", "aggregate"),
     ("SELECT u.id FROM users u NATURAL JOIN events e", "JOIN … ON"),
     ("SELECT u.id FROM users u FULL OUTER JOIN events e ON 1 = 1", "only JOIN"),

@@ -18,6 +18,16 @@ impl Lower {
             | DataType::SignedInteger
             | DataType::BigInt(None)
             | DataType::Integer(None)
+            | DataType::Int(None)
+                if matches!(got.ty, Ty::Text | Ty::Json) =>
+            {
+                // Of text, MySQL takes the digits at the beginning; it rounds numbers.
+                Ok(X::new(Ty::Num, E::Call(F::Whole, vec![got])))
+            }
+            DataType::Signed
+            | DataType::SignedInteger
+            | DataType::BigInt(None)
+            | DataType::Integer(None)
             | DataType::Int(None) => {
                 let zero = X::new(Ty::Num, E::Num("0".into()));
                 Ok(X::new(Ty::Num, E::Call(F::Round, vec![number(got)?, zero])))

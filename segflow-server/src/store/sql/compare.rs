@@ -90,8 +90,8 @@ pub fn alike(all: Vec<(X, Span)>) -> Got<(Ty, Vec<X>)> {
             // JSON with a number beside it is meant as a number.
             (Ty::Json, Ty::Num) | (Ty::Num, Ty::Json) => Ty::Num,
             (ty, other) => {
-                let message =
-                    format!("this is {} where there is {} beside it: make them alike", other.name(), ty.name());
+                let hint = if [ty, other].contains(&Ty::Json) { "take text with ->>" } else { "make them alike" };
+                let message = format!("this is {} where there is {} beside it: {hint}", other.name(), ty.name());
                 return Err(Refused::at(*span, message));
             }
         };

@@ -7,7 +7,7 @@ use sqlparser::tokenizer::Span;
 use super::compare;
 use super::exprs::whole_number;
 use super::functions::part;
-use super::ir::{E, Ty, X};
+use super::ir::{Arith, E, Ty, X};
 use super::names::Lower;
 use super::place::{Got, Refused};
 
@@ -29,9 +29,15 @@ impl Lower {
             ("NOW" | "CURRENT_TIMESTAMP" | "LOCALTIME" | "LOCALTIMESTAMP" | "UTC_TIMESTAMP", [] | [_]) => {
                 // The digits after the second: the instant has three, whatever is asked for.
                 args.first().map(|digits| whole_number(digits)).transpose()?;
-                self.now()
+                self.now(span)
             }
-            ("CURDATE" | "CURRENT_DATE" | "UTC_DATE", []) => day(self.now()),
+            ("CURDATE" | "CURRENT_DATE" | "UTC_DATE", []) => day(self.now(span)),
+            ("UNIX_TIMESTAMP", [] | [_]) => {
+                let at = args.first().map(|x| time(self, x)).transpose()?.unwrap_or_else(|| self.now(span));
+                // Instants are ms.
+                let (ms, second) = (X::new(Ty::Num, at.e), X::new(Ty::Num, E::Num("1000".into())));
+                X::new(Ty::Num, E::Arith(Arith::Div, ms.boxed(), second.boxed()))
+            }
             ("DATE", [x]) => day(time(self, x)?),
             ("TIMESTAMP", [x]) => time(self, x)?,
             ("DATE_ADD" | "ADDDATE" | "DATE_SUB" | "SUBDATE", [x, Expr::Interval(interval)]) => {
@@ -70,8 +76,9 @@ impl Lower {
         }))
     }
 
-    fn now(&mut self) -> X {
+    fn now(&mut self, span: Span) -> X {
         self.reads.clock = true;
+        self.clock_at.get_or_insert(span);
         X::new(Ty::Time, E::Now)
     }
 

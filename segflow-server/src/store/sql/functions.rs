@@ -18,10 +18,11 @@ pub const LISTED: &[&str] = &[
     "COUNT", "SUM", "AVG", "MIN", "MAX",
     "COALESCE", "NULLIF", "IF", "IFNULL", "GREATEST", "LEAST",
     "LOWER", "LCASE", "UPPER", "UCASE", "TRIM", "LTRIM", "RTRIM", "LENGTH", "CHAR_LENGTH", "CHARACTER_LENGTH", "CONCAT",
+    "CONCAT_WS",
     "SUBSTRING", "SUBSTR", "MID", "LEFT", "RIGHT", "REPLACE", "INSTR", "LOCATE", "POSITION",
     "ROUND", "ABS", "FLOOR", "CEIL", "CEILING", "MOD",
     "NOW", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "UTC_TIMESTAMP", "CURDATE", "CURRENT_DATE", "UTC_DATE",
-    "DATE", "TIMESTAMP", "DATE_ADD", "ADDDATE", "DATE_SUB", "SUBDATE", "DATEDIFF", "TIMESTAMPDIFF", "TIMESTAMPADD",
+    "UNIX_TIMESTAMP", "FROM_UNIXTIME", "DATE", "TIMESTAMP", "DATE_ADD", "ADDDATE", "DATE_SUB", "SUBDATE", "DATEDIFF", "TIMESTAMPDIFF", "TIMESTAMPADD",
     "YEAR", "MONTH", "DAY", "DAYOFMONTH", "HOUR", "MINUTE", "SECOND", "WEEKDAY", "EXTRACT",
     "JSON_EXTRACT", "JSON_UNQUOTE", "JSON_VALUE", "JSON_CONTAINS", "JSON_LENGTH", "CAST",
 ];
@@ -128,7 +129,15 @@ impl Lower {
         let call = |ty, f, args| Ok(Some(X::new(ty, E::Call(f, args))));
         match (name, args) {
             ("COALESCE" | "GREATEST" | "LEAST", [_, ..]) | ("IFNULL", [_, _]) => {
-                let all = args.iter().map(|x| Ok((self.expr(x)?, x.span()))).collect::<Got<Vec<_>>>()?;
+                let mut all = args.iter().map(|x| Ok((self.expr(x)?, x.span()))).collect::<Got<Vec<_>>>()?;
+                if all.iter().any(|(x, _)| x.ty == Ty::Text) && matches!(name, "COALESCE" | "IFNULL") {
+                    // As on MySQL it is text then, which is a number beside one.
+                    for (x, _) in &mut all {
+                        if let E::Num(digits) = &x.e {
+                            *x = X::new(Ty::Text, E::Text(digits.clone()));
+                        }
+                    }
+                }
                 let (ty, all) = compare::alike(all)?;
                 let f = match name {
                     "GREATEST" => F::Greatest,
@@ -159,16 +168,9 @@ impl Lower {
             ("RTRIM", [x]) => call(Ty::Text, F::RTrim, vec![text(self, x)?]),
             ("LENGTH", [x]) => call(Ty::Num, F::Bytes, vec![text(self, x)?]),
             ("CHAR_LENGTH" | "CHARACTER_LENGTH", [x]) => call(Ty::Num, F::Chars, vec![text(self, x)?]),
-            ("CONCAT", [_, ..]) => {
-                let all = args.iter().map(|x| match self.expr(x)? {
-                    // A whole number that is written out reads the same everywhere.
-                    X { e: E::Num(digits), .. } if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                        Ok(X::new(Ty::Text, E::Text(digits)))
-                    }
-                    got => compare::text(got, x.span()),
-                });
-                let all = all.collect::<Got<_>>()?;
-                call(Ty::Text, F::Concat, all)
+            ("CONCAT", [_, ..]) => bounded(X::new(Ty::Text, E::Call(F::Concat, self.parts(args)?)), span).map(Some),
+            ("CONCAT_WS", [_, _, ..]) => {
+                bounded(X::new(Ty::Text, E::Call(F::ConcatWs, self.parts(args)?)), span).map(Some)
             }
             ("SUBSTRING" | "SUBSTR" | "MID", [x, from]) => self.substring(x, from, None).map(Some),
             ("SUBSTRING" | "SUBSTR" | "MID", [x, from, length]) => self.substring(x, from, Some(length)).map(Some),
@@ -178,7 +180,8 @@ impl Lower {
             }
             ("RIGHT", [x, length]) => call(Ty::Text, F::Right, vec![text(self, x)?, at_least(length, 1)?]),
             ("REPLACE", [x, from, to]) => {
-                call(Ty::Text, F::Replace, vec![text(self, x)?, text(self, from)?, text(self, to)?])
+                let all = vec![text(self, x)?, text(self, from)?, text(self, to)?];
+                bounded(X::new(Ty::Text, E::Call(F::Replace, all)), span).map(Some)
             }
             ("INSTR", [x, part]) | ("LOCATE", [part, x]) => {
                 call(Ty::Num, F::Instr, vec![text(self, x)?, text(self, part)?])
@@ -190,6 +193,8 @@ impl Lower {
                 }
                 call(Ty::Num, F::Round, vec![number(self, x)?, written(places)?])
             }
+            ("FROM_UNIXTIME", [x]) => call(Ty::Time, F::FromUnix, vec![number(self, x)?]),
+            ("CEILING", [x]) => call(Ty::Num, F::Ceil, vec![number(self, x)?]),
             ("ABS", [x]) => call(Ty::Num, F::Abs, vec![number(self, x)?]),
             ("MOD", [a, b]) => {
                 let (a, b) = (number(self, a)?, number(self, b)?);
@@ -200,7 +205,7 @@ impl Lower {
                 got if got.ty == Ty::Json => Ok(Some(X::new(Ty::Text, E::Unquote(got.boxed())))),
                 _ => Err(Refused::at(x.span(), "JSON_UNQUOTE takes JSON, as in JSON_UNQUOTE(attributes->'$.plan')")),
             },
-            ("JSON_VALUE", [doc, path]) => Ok(Some(X::new(Ty::Text, E::Unquote(paths::of(self, doc, path)?.boxed())))),
+            ("JSON_VALUE", [doc, path]) => call(Ty::Text, F::JsonValue, vec![paths::of(self, doc, path)?]),
             ("JSON_LENGTH", [doc]) => match self.expr(doc)? {
                 got if got.ty == Ty::Json => call(Ty::Num, F::JsonLength, vec![got]),
                 _ => Err(Refused::at(doc.span(), "JSON_LENGTH takes JSON, as in JSON_LENGTH(attributes->'$.tags')")),
@@ -219,6 +224,18 @@ impl Lower {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What text is made of.
+    fn parts(&mut self, args: &[&Expr]) -> Got<Vec<X>> {
+        let one = |x: &&Expr| match self.expr(x)? {
+            // A whole number that is written out reads the same everywhere.
+            X { e: E::Num(digits), .. } if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(X::new(Ty::Text, E::Text(digits)))
+            }
+            got => compare::text(got, x.span()),
+        };
+        args.iter().map(one).collect()
     }
 
     fn substring(&mut self, x: &Expr, from: &Expr, length: Option<&Expr>) -> Got<X> {
@@ -293,6 +310,18 @@ fn aggregate(name: &str) -> Option<Agg> {
         "MAX" => Agg::Max,
         _ => return None,
     })
+}
+
+/// Text that grows by doubling would take all memory there is, within the time that a query has.
+fn bounded(x: X, span: Span) -> Got<X> {
+    const MOST: u64 = 1 << 20;
+    if x.most() <= MOST {
+        return Ok(x);
+    }
+    Err(Refused::at(
+        span,
+        "this may become too long: text can be made of some documents at most, and REPLACE with text that is written out",
+    ))
 }
 
 fn at_least(x: &Expr, least: i64) -> Got<X> {

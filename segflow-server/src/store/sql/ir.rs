@@ -74,6 +74,8 @@ pub struct Col {
     /// It says whose row it is.
     pub key: bool,
     pub table: Option<Table>,
+    /// As of its [`Column`].
+    pub most: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,8 @@ pub enum F {
     Bytes,
     Chars,
     Concat,
+    /// The separator, then what stands between; NULL is left out.
+    ConcatWs,
     /// Text, a position, and perhaps a length: whole numbers written out.
     Substring,
     Right,
@@ -113,6 +117,12 @@ pub enum F {
     Greatest,
     Least,
     JsonLength,
+    /// JSON as text, and JSON's null as NULL.
+    JsonValue,
+    /// The whole number at the beginning of text, or the nearest one to a number in JSON.
+    Whole,
+    /// The instant so many seconds after 1970, also parts of them.
+    FromUnix,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +199,8 @@ pub struct Column {
     pub name: String,
     pub ty: Ty,
     pub key: bool,
+    /// No value of it has more bytes.
+    pub most: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -291,6 +303,29 @@ impl X {
             E::DiffMs(_, a, b) | E::DiffMonths(_, a, b) | E::Member(a, b) => vec![a, b],
             E::In(x, list, _) => std::iter::once(&mut **x).chain(list).collect(),
             E::Case(arms, last) => arms.iter_mut().flat_map(|(a, b)| [a, b]).chain(last.as_deref_mut()).collect(),
+        }
+    }
+
+    /// No value of it has more bytes, as a rough bound: only text that is made of other text grows.
+    pub fn most(&self) -> u64 {
+        const NUMBER: u64 = 32;
+        let largest = || self.inner().into_iter().map(X::most).max().unwrap_or(NUMBER);
+        match &self.e {
+            E::Text(text) => text.len() as u64,
+            E::Col(col) => col.most,
+            E::ToText(_) => NUMBER,
+            E::Scalar(query) => query.columns.first().map_or(NUMBER, |column| column.most),
+            E::Call(F::Concat, all) => all.iter().map(X::most).fold(0, u64::saturating_add),
+            E::Call(F::ConcatWs, all) => {
+                let between = all[0].most().saturating_mul(all.len() as u64);
+                all[1..].iter().map(X::most).fold(between, u64::saturating_add)
+            }
+            E::Call(F::Whole, _) => NUMBER,
+            E::Call(F::Replace, all) => {
+                let least = if let E::Text(from) = &all[1].e { from.len().max(1) as u64 } else { 1 };
+                all[0].most().saturating_mul(all[2].most().div_ceil(least).max(1))
+            }
+            _ => largest(),
         }
     }
 

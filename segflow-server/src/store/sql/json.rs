@@ -1,6 +1,6 @@
 //! How each database takes JSON apart. MySQL knows types inside JSON; for SQLite and MariaDB they are asked for.
 
-use super::ir::{E, Op, Step, Ty, X};
+use super::ir::{E, F, Op, Step, Ty, X};
 use super::print::Printer;
 use super::write::Dialect;
 
@@ -42,6 +42,23 @@ impl Printer {
             return format!("(CASE WHEN {ty} IN ('true', 'false', 'null') THEN {ty} ELSE CAST({value} AS TEXT) END)");
         }
         self.bytewise(format!("JSON_UNQUOTE({})", self.x(x)))
+    }
+
+    /// The same, but JSON's null is NULL.
+    pub fn json_value(&self, x: &X) -> String {
+        let (ty, null) = (self.json_type(x), if self.sqlite() { "null" } else { "NULL" });
+        format!("(CASE WHEN {ty} <> '{null}' THEN {} END)", self.unquote(x))
+    }
+
+    pub fn whole(&self, x: &X) -> String {
+        let text = |text: String| format!("CAST({text} AS {})", if self.sqlite() { "INTEGER" } else { "SIGNED" });
+        if x.ty != Ty::Json {
+            return text(self.x(x));
+        }
+        let string = if self.sqlite() { "text" } else { "STRING" };
+        let number = X::new(Ty::Num, E::ToNum(x.clone().boxed()));
+        let rounded = self.call(F::Round, &[number, X::new(Ty::Num, E::Num("0".into()))]);
+        format!("(CASE WHEN {} = '{string}' THEN {} ELSE {rounded} END)", self.json_type(x), text(self.unquote(x)))
     }
 
     pub fn json_number(&self, x: &X) -> String {

@@ -6,8 +6,8 @@
 //!
 //! # What is bound
 //!
-//! Placeholders come in this order: for each of [`Sql::tables`], the workspace and then [`Sql::ids`] ids of users (the last one repeated
-//! when there are fewer); then the instant that counts as now, in ms UTC, [`Sql::clock`] times.
+//! Placeholders come in this order: for each of [`Sql::tables`], the workspace, for events the instant that counts as now, in ms UTC, and
+//! then [`Sql::ids`] ids of users (the last one repeated when there are fewer); then the same instant [`Sql::clock`] times.
 //!
 //! # What it means
 //!
@@ -17,6 +17,7 @@
 //!   `T09:00`, seconds, a fraction, and `Z` or an offset; without an offset it is UTC. Other text is NULL there.
 //! - Numbers are doubles: `0.1 + 0.2` is not `0.3`, 1 / 3 has all its digits, ROUND goes away from zero, CAST to DECIMAL rounds.
 //! - Text is compared byte for byte, and blanks at the end count. LIKE tells capitals from small letters.
+//! - An event that is still to come is not there yet.
 //! - NOW() has milliseconds, and is the same instant in the whole query.
 //!
 //! # Where databases still differ
@@ -26,7 +27,7 @@
 //!   written otherwise, and order or equality of whole objects and arrays is each database's own.
 //! - `[0]` of what is no array is the value itself on MySQL and NULL elsewhere.
 //! - JSON_CONTAINS also looks into arrays inside the array on MySQL and MariaDB.
-//! - Whole numbers above 2^53 are exact on SQLite until they are calculated with.
+//! - Whole numbers above 2^53 are exact on MySQL and SQLite until they are calculated with, and not on MariaDB.
 //! - 59.9995 seconds and more are 59.999 on SQLite, and the next minute elsewhere.
 //! - A subquery in HAVING that uses a column of the outer query that is not grouped by: MySQL refuses it when it is prepared.
 //! - Text with U+0000 in it ends there on SQLite.
@@ -59,6 +60,7 @@ mod write;
 
 use sqlparser::ast::{Spanned, Statement};
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Span;
 
 pub use functions::LISTED;
 pub use ir::Table;
@@ -71,6 +73,8 @@ pub use write::{Dialect, Sql};
 pub struct Checked {
     query: ir::Query,
     reads: Reads,
+    clock_at: Span,
+    others_at: Span,
 }
 
 impl Checked {
@@ -80,15 +84,37 @@ impl Checked {
         write::scoped(&self.query, &self.reads, dialect, ids).expect("check() wrote it for every database")
     }
 
+    /// The same text refused after all, because it reads the clock.
+    pub fn refused_at_clock(&self, sql: &str, message: &str) -> Refused {
+        Refused::at(self.clock_at, message).within(sql)
+    }
+
+    /// Or because it reads other users' rows.
+    pub fn refused_at_others(&self, sql: &str, message: &str) -> Refused {
+        Refused::at(self.others_at, message).within(sql)
+    }
+
     /// What its answer depends on.
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
 }
 
+/// The parser and its tree go as deep as the text nests, and what overflows a stack ends the whole server. The longest text that there can
+/// be has room in this.
+const STACK: usize = 64 << 20;
+
 /// Takes a user's SQL, or says where and why not.
 pub fn check(sql: &str) -> Result<Checked, Refused> {
-    checked(sql).map_err(|refused| refused.within(sql))
+    let checked = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || checked(sql));
+        match thread.map(|thread| thread.join()) {
+            Ok(Ok(checked)) => checked,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Err(text::start(&format!("it cannot be checked at the moment: {error}"))),
+        }
+    });
+    checked.map_err(|refused| refused.within(sql))
 }
 
 fn checked(sql: &str) -> Result<Checked, Refused> {
@@ -129,5 +155,6 @@ fn checked(sql: &str) -> Result<Checked, Refused> {
             return Err(Refused::at(span, "this is too much for one query: take it apart into segments"));
         }
     }
-    Ok(Checked { query: lowered, reads })
+    let place = |at: Option<Span>| at.unwrap_or(span);
+    Ok(Checked { query: lowered, reads, clock_at: place(lower.clock_at), others_at: place(lower.others_at) })
 }

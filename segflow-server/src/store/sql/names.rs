@@ -10,6 +10,9 @@ use super::place::{Got, Refused};
 #[derive(Default)]
 pub struct Lower {
     pub reads: Reads,
+    /// Where the clock is read first, and the innermost part whose rows are not one user's.
+    pub clock_at: Option<Span>,
+    pub others_at: Option<Span>,
     pub(super) scopes: Vec<Scope>,
     pub(super) ctes: Vec<Cte>,
     /// How many SELECTs there have been.
@@ -83,7 +86,11 @@ impl Lower {
             Table::Users => self.reads.users = true,
             Table::Events => self.reads.events = true,
         }
-        let columns = table.columns().iter().map(|&(name, ty, key)| Column { name: name.into(), ty, key }).collect();
+        let columns = table
+            .columns()
+            .iter()
+            .map(|&(name, ty, key)| Column { name: name.into(), ty, key, most: table.most() })
+            .collect();
         Ok((Source::Table(table), columns, true, true))
     }
 
@@ -115,12 +122,13 @@ impl Lower {
             match found.as_slice() {
                 [(from, column)] => {
                     let table = if let Source::Table(table) = from.source { Some(table) } else { None };
-                    let (alias, column, key, ty) = (from.alias.clone(), column.name.clone(), column.key, column.ty);
+                    let (ty, key, most) = (column.ty, column.key, column.most);
+                    let (alias, column) = (from.alias.clone(), column.name.clone());
                     let scope = scope.id;
                     if let Some(table) = table {
                         self.reads.column(table, &column, whole);
                     }
-                    return Ok(X::new(ty, E::Col(Col { scope, alias, column, key, table })));
+                    return Ok(X::new(ty, E::Col(Col { scope, alias, column, key, table, most })));
                 }
                 [] => {}
                 _ => {

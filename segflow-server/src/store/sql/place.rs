@@ -18,8 +18,14 @@ pub type Got<T> = Result<T, Refused>;
 impl Refused {
     pub fn at(span: Span, message: impl Into<String>) -> Refused {
         let (start, end) = (span.start, span.end);
-        let length =
-            if start.line == end.line { end.column.saturating_sub(start.column).max(1) } else { usize::MAX as u64 };
+        // The parser knows no place for some things.
+        let length = if start.line == 0 {
+            usize::MAX as u64
+        } else if start.line == end.line {
+            end.column.saturating_sub(start.column).max(1)
+        } else {
+            usize::MAX as u64
+        };
         Refused {
             line: (start.line as usize).max(1),
             column: (start.column as usize).max(1),

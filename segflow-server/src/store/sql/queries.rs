@@ -85,6 +85,9 @@ impl Lower {
         let (order, limit) = self.tail(order_by.as_ref(), limit_clause.as_ref(), &body, &columns, at, query.span())?;
         // Which rows come first depends on all of them, if they are not one user's.
         per_user &= (limit.is_none() || correlated) && order.iter().all(|(x, _)| x.queries().is_empty());
+        if rows && !per_user {
+            self.others_at.get_or_insert(query.body.span());
+        }
         Ok(Query { ctes, body, order, limit, columns, per_user, correlated, rows })
     }
 
@@ -119,12 +122,13 @@ impl Lower {
                 Ok((Body::Select(Box::new(select)), columns, found.per_user, found.correlated, found.rows))
             }
             SetExpr::Query(query) => {
+                let span = query.body.span();
                 let query = self.query(query, at)?;
                 let Query { ctes, body, order, limit, columns, per_user, correlated, rows } = query;
                 if !ctes.is_empty() || !order.is_empty() || limit.is_some() {
                     let message =
                         "WITH, ORDER BY and LIMIT cannot stand in parentheses by themselves: use SELECT … FROM (…)";
-                    return Err(Refused::at(Span::empty(), message));
+                    return Err(Refused::at(span, message));
                 }
                 Ok((body, columns, per_user, correlated, rows))
             }
@@ -172,6 +176,7 @@ impl Lower {
                 let mut columns = left.columns.clone();
                 for (column, other) in columns.iter_mut().zip(&right.columns) {
                     column.key &= other.key;
+                    column.most = column.most.max(other.most);
                     column.ty = match (column.ty, other.ty) {
                         (Ty::Null, ty) | (ty, Ty::Null) => ty,
                         (a, b) if a == b => a,

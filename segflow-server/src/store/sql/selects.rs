@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::anchors;
 use super::ir::{Col, Column, E, From, Join, Select, Source, Table, Ty, X};
 use super::names::{Lower, Scope, given};
 use super::place::{Got, Refused};
@@ -86,14 +87,17 @@ impl Lower {
         let from = std::mem::take(&mut self.scopes.last_mut().expect("pushed by select").from);
         if grouped {
             for (x, _, span) in &mut items {
-                decided(x, id, &group, &from, *span)?;
+                decided(x, id, &group, (filter.as_ref(), &from), *span)?;
             }
             if let (Some(x), Some(parsed)) = (&mut having, &select.having) {
-                decided(x, id, &group, &from, parsed.span())?;
+                decided(x, id, &group, (filter.as_ref(), &from), parsed.span())?;
             }
         }
         // ORDER BY comes after, and sees the tables too.
-        let columns = items.iter().map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false }).collect();
+        let columns = items
+            .iter()
+            .map(|(x, name, _)| Column { name: name.clone(), ty: x.ty, key: false, most: x.most() })
+            .collect();
         let distinct = matches!(select.distinct, Some(sql::Distinct::Distinct));
         if distinct && let Some((_, _, span)) = items.iter().find(|(x, ..)| x.ty == Ty::Json) {
             return Err(Refused::at(*span, "DISTINCT cannot compare JSON: take text with ->>"));
@@ -281,7 +285,7 @@ impl Lower {
                 return Err(Refused::at(one.span(), "order by columns, or by text that is taken with ->>"));
             }
             if !select.group.is_empty() || select.items.iter().any(|(x, _)| x.aggregates()) {
-                decided(&mut x, select.scope, &select.group, &select.from, one.span())?;
+                decided(&mut x, select.scope, &select.group, (select.filter.as_ref(), &select.from), one.span())?;
             }
             Ok((x, descends))
         });
@@ -292,17 +296,19 @@ impl Lower {
 }
 
 /// Whether each group has one value of this: else the databases differ (MySQL refuses, SQLite takes any row's).
-fn decided(x: &mut X, scope: usize, group: &[X], from: &[From], span: Span) -> Got<()> {
+fn decided(x: &mut X, scope: usize, group: &[X], tables: (Option<&X>, &[From]), span: Span) -> Got<()> {
     if matches!(x.e, E::Agg(..) | E::Decided(_)) || group.contains(x) {
         return Ok(());
     }
     if let E::Col(col) = &x.e {
         let its = |other: &X| matches!(&other.e, E::Col(Col { alias, column, table: Some(Table::Users), .. }) if *alias == col.alias && column == "id");
+        let (filter, from) = tables;
         let known = from.iter().any(|from| from.alias == col.alias);
         if col.scope != scope || !known {
             return Ok(());
         }
-        if col.table == Some(Table::Users) && group.iter().any(its) {
+        let decides = |by: &X| its(by) || anchors::decides(by, scope, &col.alias, filter, from);
+        if col.table == Some(Table::Users) && group.iter().any(decides) {
             *x = X::new(x.ty, E::Decided(x.clone().boxed()));
             return Ok(());
         }
@@ -311,7 +317,7 @@ fn decided(x: &mut X, scope: usize, group: &[X], from: &[From], span: Span) -> G
         return Err(Refused::at(span, message));
     }
     for inner in x.inner_mut() {
-        decided(inner, scope, group, from, span)?;
+        decided(inner, scope, group, tables, span)?;
     }
     Ok(())
 }

@@ -17,6 +17,11 @@ impl Table {
         }
     }
 
+    /// The most bytes in a value of it: those of a document.
+    pub fn most(self) -> u64 {
+        65_536
+    }
+
     /// What it is called where only the rows of some users are in it. Nothing in the database has that name: what is not found there is
     /// an error, and never the whole table.
     pub fn scoped_name(self) -> &'static str {

@@ -59,6 +59,24 @@ fn the_place_is_underlined() {
 }
 
 #[test]
+fn what_needs_a_period_is_underlined() {
+    let marked = |sql: &str, at: fn(&super::Checked, &str, &str) -> Refused| {
+        let refused = at(&check(sql).expect("it is well"), sql, "needs a period");
+        let line: Vec<char> = sql.lines().nth(refused.line - 1).expect(sql).chars().collect();
+        line.iter().skip(refused.column - 1).take(refused.length).collect::<String>()
+    };
+    let sql = "SELECT id FROM users\nWHERE created_at < NOW() - INTERVAL 1 DAY OR created_at = CURDATE()";
+    assert_eq!(marked(sql, super::Checked::refused_at_clock), "NOW");
+    let sql = "SELECT id FROM users WHERE attributes->'$.n' > (SELECT AVG(attributes->'$.n') FROM users)";
+    assert_eq!(marked(sql, super::Checked::refused_at_others), "SELECT AVG(attributes->'$.n') FROM users");
+    let sql = "SELECT a.id FROM users a JOIN users b ON a.id < b.id";
+    assert_eq!(marked(sql, super::Checked::refused_at_others), sql);
+    // What the parser has no place for is the whole first line.
+    let nowhere = Refused::at(sqlparser::tokenizer::Span::empty(), "somewhere").within("SELECT id\nFROM users");
+    assert_eq!((nowhere.line, nowhere.column, nowhere.length), (1, 1, 9));
+}
+
+#[test]
 fn whatever_is_written_nothing_panics() {
     let whole = "WITH a AS (SELECT user_id AS id, MAX(occurred_at) AS m FROM events WHERE name = 'x' GROUP BY user_id)\n\
         SELECT u.id FROM users u JOIN a ON a.id = u.id WHERE a.m < NOW() - INTERVAL 30 DAY AND u.attributes->>'$.ü' LIKE 'a%' -- é";
@@ -90,6 +108,56 @@ fn whatever_is_written_nothing_panics() {
     assert!(refused(&format!("SELECT id FROM users WHERE LOWER({any}1) = 'a'")).message.contains("not text"));
     check(&format!("SELECT id FROM users WHERE {any}1")).expect("long, and not deep");
     check(&format!("SELECT id FROM users WHERE id IN ('a'{})", ", 'b'".repeat(2000))).expect("long, and not deep");
+}
+
+/// However deep the parser's tree is: what overflows the stack would end the server.
+#[test]
+fn long_chains_of_any_operator_are_refused() {
+    let names = "AND, OR, XOR, DIV, MOD, LIKE, ILIKE, RLIKE, REGEXP, GLOB, MATCH, SIMILAR TO, NOT LIKE, NOT ILIKE, NOT REGEXP, NOT RLIKE, \
+                 OVERLAPS, COLLATE, MEMBER OF, IS DISTINCT FROM, +, -, *, /, %, =, <, <=>, <>, !=, ||, &&, |, &, ^, <<, >>, ->, ->>, ::, :=, \
+                 ~, !~, #>, @>, @@, ?, !";
+    for operator in names.split(", ") {
+        for operand in ["1", "a", "(1)", "'a'"] {
+            let link = format!(" {operator} {operand}");
+            for most in [490, (15_000 / link.len()).min(6_000)] {
+                let _ = refused(&format!("SELECT id FROM users WHERE LOWER(1{}) = 'a'", link.repeat(most)));
+            }
+        }
+    }
+    for link in [
+        " AT TIME ZONE 'UTC'",
+        " IS NULL",
+        " IS NOT NULL",
+        " NOT NULL",
+        " NOTNULL",
+        " ISNULL",
+        " IS TRUE",
+        " IN (1)",
+        " NOT IN (1)",
+        " BETWEEN 1 AND 2",
+        " MEMBER OF ('a')",
+        " NOT MEMBER OF ('a')",
+        " LIKE 'a' ESCAPE 'b'",
+        " OPERATOR(+) 1",
+        "[1]",
+        ".a",
+        "(1)",
+        " COLLATE a",
+        " 'a'",
+        "->'$.a'",
+    ] {
+        for most in [490, (15_000 / link.len()).min(6_000)] {
+            let _ = refused(&format!("SELECT id FROM users WHERE LOWER(a{}) = 'a'", link.repeat(most)));
+        }
+    }
+    for (open, close) in
+        [("(", ")"), ("CASE WHEN ", " THEN 1 END"), ("NOT ", ""), ("- ", ""), ("LOWER(", ")"), ("(SELECT ", ")")]
+    {
+        let most = (15_000 / (open.len() + close.len())).min(6_000);
+        let _ = refused(&format!("SELECT id FROM users WHERE {}1{}", open.repeat(most), close.repeat(most)));
+    }
+    let joins = " JOIN users ON 1 = 1".repeat(700);
+    let _ = refused(&format!("SELECT id FROM users{joins}"));
 }
 
 #[test]
@@ -188,10 +256,10 @@ fn what_is_bound() {
     for dialect in [Dialect::Sqlite, Dialect::MySql, Dialect::MariaDb] {
         let sql = checked.sql(dialect, 4);
         assert_eq!((sql.tables.len(), sql.ids, sql.clock), (2, 4, 2));
-        assert_eq!(sql.text.replace("what?", "").matches('?').count(), 2 * (1 + 4) + 2);
+        assert_eq!(sql.text.replace("what?", "").matches('?').count(), 2 * (1 + 4) + 1 + 2);
     }
     let one = check("SELECT user_id FROM events").expect("it is well").sql(Dialect::Sqlite, 2);
-    let table = "segflow_events AS (SELECT id, user_id, name, attributes, occurred_at FROM events WHERE workspace = ? AND user_id IN (?,?))";
+    let table = "segflow_events AS (SELECT id, user_id, name, attributes, occurred_at FROM events WHERE workspace = ? AND occurred_at <= ? AND user_id IN (?,?))";
     let query = "segflow_q AS (\nSELECT `events`.`user_id` AS `id` FROM segflow_events AS `events`\n)";
     assert_eq!(one.text, format!("WITH {table},\n{query}\nSELECT id FROM segflow_q"));
 }

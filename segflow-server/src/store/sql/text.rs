@@ -63,7 +63,19 @@ fn operators(sql: &str) -> Got<()> {
                 | Keyword::MOD
                 | Keyword::IS
                 | Keyword::IN
+                | Keyword::NOT
                 | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::GLOB
+                | Keyword::MATCH
+                | Keyword::SIMILAR
+                | Keyword::MEMBER
+                | Keyword::OVERLAPS
+                | Keyword::AT
+                | Keyword::OPERATOR
+                | Keyword::NOTNULL
                 | Keyword::BETWEEN
                 | Keyword::COLLATE
                 | Keyword::UNION

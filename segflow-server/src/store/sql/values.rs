@@ -36,7 +36,7 @@ impl Printer {
 
     /// A number. What has a point is DECIMAL on MySQL, unless an exponent makes it a double.
     pub fn number(&self, digits: &str) -> String {
-        let whole = digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') && digits.len() < 16;
+        let whole = digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') && digits.parse::<i64>().is_ok();
         if whole || digits.contains(['e', 'E']) { digits.into() } else { format!("{digits}e0") }
     }
 
@@ -145,6 +145,14 @@ impl Printer {
                 format!("(SIGN({x}) * FLOOR(ABS({x} + 0e0) * {power} + 0.5e0) / {power})")
             }
             F::JsonLength => self.json_length(&args[0]),
+            F::JsonValue => self.json_value(&args[0]),
+            F::Whole => self.whole(&args[0]),
+            F::ConcatWs => plain("CONCAT_WS"),
+            F::FromUnix => {
+                // Elsewhere MySQL has NULL.
+                let (x, whole) = (first(), if sqlite { "INTEGER" } else { "SIGNED" });
+                format!("(CASE WHEN {x} BETWEEN 0 AND 32536771199 THEN CAST(ROUND({x} * 1000) AS {whole}) END)")
+            }
         }
     }
 

@@ -11,7 +11,7 @@ pub enum Dialect {
     MariaDb,
 }
 
-/// A query with placeholders: for each of `tables` the workspace and `ids` ids, then the clock `clock` times.
+/// A query with placeholders: for each of `tables` the workspace, of events the clock, and `ids` ids; then the clock `clock` times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sql {
     pub text: String,
@@ -33,7 +33,9 @@ pub fn scoped(query: &Query, reads: &Reads, dialect: Dialect, ids: usize) -> Opt
         let columns: Vec<&str> = table.columns().iter().map(|(name, ..)| *name).collect();
         let (columns, user) = (columns.join(", "), if *table == Table::Users { "id" } else { "user_id" });
         let (scoped, name) = (table.scoped_name(), table.name());
-        format!("{scoped} AS (SELECT {columns} FROM {name} WHERE workspace = ?{})", some(user))
+        // What is still to come does not count yet.
+        let so_far = if *table == Table::Events { " AND occurred_at <= ?" } else { "" };
+        format!("{scoped} AS (SELECT {columns} FROM {name} WHERE workspace = ?{so_far}{})", some(user))
     });
     let printer = Printer::new(dialect);
     let whole = printer.query(query);

@@ -13,7 +13,7 @@ const STREAMS: [&str; 2] = ["outbound", "broadcast"];
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
     Case { to: "ada", answer: Say::Yes, becomes: "sent", because: "" },
-    Case { to: "inactive", answer: Say::Code(406, "You tried to send to a recipient that has been marked as inactive."), becomes: "refused", because: "inactive" },
+    Case { to: "inactive", answer: Say::Code(406, "You tried to send to a recipient that has been marked as inactive."), becomes: "bounced", because: "inactive" },
     Case { to: "invalid", answer: Say::Code(300, "Error parsing 'To': Illegal email domain."), becomes: "refused", because: "Illegal email domain" },
     Case { to: "unsigned", answer: Say::Code(400, "The 'From' address you supplied is not a Sender Signature on your account."), becomes: "pending", because: "Sender Signature" },
     Case { to: "unconfirmed", answer: Say::Code(401, "The 'From' address is not confirmed."), becomes: "pending", because: "not confirmed" },

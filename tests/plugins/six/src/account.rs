@@ -26,7 +26,9 @@ fn step(number: &str, title: &str, children: Children) -> Html {
     html! {
         <Row class="mb-6">
             <Column class="w-[48px] align-top">
-                <Text class="m-0 w-8 rounded-full bg-cream text-center text-sm leading-8 font-semibold text-clay dark:bg-night dark:text-ember">{number}</Text>
+                <Section class="w-8 rounded-full bg-cream text-center dark:bg-night">
+                    <Text class="m-0 text-sm leading-8 font-semibold text-clay dark:text-ember">{number}</Text>
+                </Section>
             </Column>
             <Column class="align-top">
                 <Heading level=2 class="m-0 text-base leading-6 font-semibold text-ink dark:text-chalk">{title}</Heading>

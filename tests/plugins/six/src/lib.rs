@@ -1,4 +1,4 @@
-//! Six emails as a shop writes them. tests/vendors/six.mjs has the same six for React Email; tests/vendors/six.json is what both are
+//! Six emails as a shop writes them. tests/vendors/six/letters.mjs has the same six for React Email; tests/vendors/six/data.json is what both are
 //! rendered with.
 
 use segflow::prelude::*;

@@ -32,7 +32,12 @@ pub struct Visit {}
 
 #[email("hello")]
 pub fn hello(user: &Person) -> Email {
-    let line = if variant() == "text" { "Good morning" } else { "Hello" };
+    let line = match variant() {
+        "text" => "Good morning",
+        // Only the file knows what is wrong with that.
+        "misspelt" => "Misspelt",
+        _ => "Hello",
+    };
     template!("emails/line.html", user, line)
 }
 

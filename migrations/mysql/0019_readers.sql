@@ -1,0 +1,2 @@
+-- From where a message was opened or a link followed, where somebody says it: ISO 3166-1, two letters.
+ALTER TABLE outcomes ADD COLUMN country CHAR(2) NULL;

@@ -1,0 +1,68 @@
+//! How far this machine has seen a database come, kept in a file apart from it.
+//!
+//! A database that has not come as far was restored from a back-up: it knows nothing of what was sent since that was made, would decide it once
+//! more, and would send it. So it sends nothing until somebody has looked at it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::rfc3339;
+use crate::store::db::Db;
+use crate::store::{Error, Result, deployments, fence, hold};
+
+/// How often a server that has nobody to tell that it is alive notes how far it has come.
+pub const PACE: Duration = Duration::from_secs(10);
+
+/// The file, and nothing else: one for each database.
+#[derive(Debug, Clone)]
+pub struct Seen(PathBuf);
+
+impl Seen {
+    pub fn at(file: PathBuf) -> Seen {
+        Seen(file)
+    }
+
+    /// Notes that the database was alive at this instant of its own clock, ms UTC. That it cannot be written is no reason to stop.
+    pub fn note(&self, now: i64) {
+        if let Err(error) = replace(&self.0, &format!("{now}\n")) {
+            tracing::warn!(file = %self.0.display(), %error, "how far the database has come could not be noted");
+        }
+    }
+
+    /// When the database was last seen alive, if it does not know of that any more. One that no server has ever used is a new one.
+    async fn lost(&self, db: &Db) -> Result<Option<i64>> {
+        let text = match std::fs::read_to_string(&self.0) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::Internal(format!("{} cannot be read: {error}", self.0.display()))),
+        };
+        let last = text.trim().parse::<i64>();
+        let last = last.map_err(|_| Error::Internal(format!("{} is no file of this server's", self.0.display())))?;
+        Ok(fence::last(db).await?.filter(|known| *known < last).map(|_| last))
+    }
+
+    /// Holds all workspaces of a database that was restored. Before a server joins, which makes the database look alive.
+    pub async fn hold_restored(&self, db: &Db, now: i64) -> Result<()> {
+        let Some(last) = self.lost(db).await? else { return Ok(()) };
+        let why = format!(
+            "the database knows nothing of {}, when it was last in use here: it was restored from a back-up",
+            rfc3339(last)
+        );
+        for (workspace, _) in deployments::workspaces(db).await? {
+            hold::begin(db, &workspace, None, Some(&why), now).await?;
+        }
+        tracing::warn!("{why}; nothing is sent until `segflow release`");
+        Ok(())
+    }
+}
+
+/// As a whole or not at all.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut fresh = file.as_os_str().to_os_string();
+    fresh.push(".new");
+    std::fs::write(&fresh, text)?;
+    std::fs::rename(&fresh, file)
+}
