@@ -154,7 +154,7 @@ impl Bounce {
             (_, 1, 7 | 8) | (_, 2 | 3, 3 | 4) | (_, 6 | 7, _) => Some(Bounce::Policy),
             (4, _, _) => Some(Bounce::Soft),
             // The last: the domain takes no mail.
-            (5, 1, _) | (5, 2, 1) | (5, 4, 4) => Some(Bounce::Hard),
+            (5, 1, 1..) | (5, 2, 1) | (5, 4, 4) => Some(Bounce::Hard),
             // No answer, by the book; but what Exchange says of somebody whom it does not know.
             (5, 4, 1) if text.to_ascii_lowercase().contains("recipient address rejected") => Some(Bounce::Hard),
             (5, 2..=4, _) => Some(Bounce::Soft),
@@ -216,6 +216,7 @@ mod tests {
             ("5.1.10", Some(Bounce::Hard)),
             ("5.2.1", Some(Bounce::Hard)),
             ("5.1.8", Some(Bounce::Policy)),
+            ("5.1.0", None),
             ("5.2.2", Some(Bounce::Soft)),
             ("5.2.3", Some(Bounce::Policy)),
             ("5.3.4", Some(Bounce::Policy)),

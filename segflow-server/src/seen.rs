@@ -3,12 +3,14 @@
 //! A database that has not come as far was restored from a back-up: it knows nothing of what was sent since that was made, would decide it once
 //! more, and would send it. So it sends nothing until somebody has looked at it.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::rfc3339;
 use crate::store::db::Db;
-use crate::store::{Error, Result, deployments, fence, hold};
+use crate::store::{Result, deployments, fence, hold};
 
 /// How often a server that has nobody to tell that it is alive notes how far it has come.
 pub const PACE: Duration = Duration::from_secs(10);
@@ -34,10 +36,15 @@ impl Seen {
         let text = match std::fs::read_to_string(&self.0) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::Internal(format!("{} cannot be read: {error}", self.0.display()))),
+            Err(error) => {
+                tracing::warn!(file = %self.0.display(), %error, "how far the database had come cannot be read");
+                return Ok(None);
+            }
         };
-        let last = text.trim().parse::<i64>();
-        let last = last.map_err(|_| Error::Internal(format!("{} is no file of this server's", self.0.display())))?;
+        let Ok(last) = text.trim().parse::<i64>() else {
+            tracing::warn!(file = %self.0.display(), "how far the database had come is not in this file");
+            return Ok(None);
+        };
         Ok(fence::last(db).await?.filter(|known| *known < last).map(|_| last))
     }
 
@@ -61,8 +68,11 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    // Several servers on one machine note the same.
     let mut fresh = file.as_os_str().to_os_string();
-    fresh.push(".new");
-    std::fs::write(&fresh, text)?;
+    fresh.push(format!(".{}", std::process::id()));
+    let mut written = File::create(&fresh)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
     std::fs::rename(&fresh, file)
 }

@@ -12,6 +12,7 @@ both![
     a_provider_that_stays_busy_is_given_up,
     after_a_cut_campaigns_do_not_repeat,
     after_a_cut_transactions_repeat,
+    what_was_perhaps_accepted_is_unknown_where_it_is_not_repeated,
     a_campaign_can_ask_for_at_least_once,
     a_long_error_is_cut_and_harms_nobody,
     one_refused_recipient_does_not_disturb_others,
@@ -117,6 +118,23 @@ async fn after_a_cut_campaigns_do_not_repeat(db: Database) {
     assert_eq!(messages[0]["guarantee"], "at_most_once");
     assert_eq!(messages[1]["status"], "sent");
     assert_eq!(app.capture.accepted().len(), 2, "one for each message");
+}
+
+async fn what_was_perhaps_accepted_is_unknown_where_it_is_not_repeated(db: Database) {
+    let app = start(&db, "less").await;
+    for (name, act) in [("ada", Act::Cut), ("bob", Act::Busy("later".into()))] {
+        app.capture.script(format!("{name}@x.example").as_str(), act);
+        add(&app, name).await;
+        app.emit(name, "order", json!({ "number": "7" })).await;
+    }
+    app.settle().await;
+    app.put("/v1/allow-list", json!({ "allow": ["@team.example"] })).await.ok();
+    app.advance("1m").await;
+    let of = async |name: &str| app.messages(name).await[0].clone();
+    let (ada, bob) = (of("ada").await, of("bob").await);
+    assert_eq!((&ada["status"], &bob["status"]), (&json!("unknown"), &json!("suppressed")));
+    assert!(ada["reason"].as_str().unwrap().starts_with("perhaps accepted, and not sent again: "), "{ada}");
+    assert_eq!(app.capture.count(), 1);
 }
 
 async fn after_a_cut_transactions_repeat(db: Database) {

@@ -150,7 +150,9 @@ impl<'a> Reader<'a> {
             is_comment && (after.starts_with("->") || after.starts_with('>') && tag.kind == Kind::Value)
         };
         let begun = self.place.delimiters().iter().any(|whole| ends_with_start(before, whole));
-        if begun && !before.ends_with("<!--") || ends_comment(&self.place) {
+        // A value is escaped: alone it ends no comment.
+        let harmless = matches!(self.place, Place::Comment) && tag.kind == Kind::Value;
+        if begun && !harmless && !before.ends_with("<!--") || ends_comment(&self.place) {
             return Some(SPLIT);
         }
         let is_name = |c: char| c.is_alphanumeric() || "-_:".contains(c);

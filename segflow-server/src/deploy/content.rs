@@ -72,6 +72,8 @@ impl Found {
         let message = format!("`{template}` cannot be rendered with {with}: {why}");
         if why.contains(UNDEFINED) || sample.made_up.is_empty() {
             let place = Some(format!("template {template}"));
+            let hint = "; if it is there in life, say what it is shown with by `sample(…)`";
+            let message = if sample.made_up.is_empty() { message } else { message + hint };
             self.problems.push(Problem { code: "not_rendered".into(), message, place });
         } else {
             self.warnings.push(format!("{message}; say what it is shown with by `sample(…)`"));

@@ -180,7 +180,7 @@ fn first_turn(outcome: TurnOutcome, manifest: &Manifest, of: &Campaign, now: i64
 
 /// Whether it may be for want of a real user that something is wrong: of an attribute that is made up, or is not there.
 fn is_made_up(why: &str) -> bool {
-    why.contains(TEXT) || why.contains("``")
+    why.contains(TEXT) || why.contains("``") || why.contains("bytes, not 0")
 }
 
 /// What every text of the user who is made up says.

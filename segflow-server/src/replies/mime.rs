@@ -22,10 +22,10 @@ pub fn read(raw: &[u8], at: Option<i64>) -> Arrived {
     });
     let mut arrived = arrived(&head, &subject, &text.unwrap_or_default(), at);
     if let Some(returned) = mail.as_ref().and_then(report::returned) {
-        // It stands there as it was sent; what a report itself refers to may be anything.
-        let name = returned.message.as_deref().map(|name| name.rsplit_once('@').map_or(name, |(local, _)| local));
-        arrived.answers.splice(0..0, name.map(String::from));
-        arrived.returned = Some((returned.bounce, returned.why));
+        // What came back stands there as it was sent; what the report itself refers to is the thread, and may be somebody else's.
+        let name = returned.message.rsplit_once('@').map_or(returned.message.as_str(), |(local, _)| local);
+        arrived.answers = vec![name.to_string()];
+        arrived.returned = Some(returned);
     }
     arrived
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use segflow_core::notice::{Bounce, Notice, Reply, What};
+use segflow_core::notice::{Notice, Reply, What};
 use segflow_core::project::Project;
 use segflow_core::protocol::{Manifest, ProviderKind};
 
@@ -24,6 +24,7 @@ use crate::store::db::Db;
 use crate::store::notices::{self, Noted, Source};
 use crate::store::{Result, replies};
 use head::Head;
+use report::Returned;
 
 /// The longest text and the longest subject that are kept, in characters.
 pub const LONGEST: usize = 2_000;
@@ -39,8 +40,8 @@ pub struct Arrived {
     /// When it came, ms UTC, where that is known.
     pub at: Option<i64>,
     pub reply: Reply,
-    /// It says that the message came back: how, and in which words.
-    pub returned: Option<(Bounce, String)>,
+    /// It says that the message came back.
+    pub returned: Option<Returned>,
 }
 
 fn arrived(head: &Head, subject: &str, text: &str, at: Option<i64>) -> Arrived {
@@ -91,13 +92,13 @@ pub async fn note(
                 count("unmatched", 1);
             }
             Some(message) => {
-                let (outcome, what) = match mail.returned {
-                    Some((bounce, why)) => ("returned", What::Bounced { bounce, why }),
-                    None if mail.reply.is_automatic => ("automatic", What::Replied(mail.reply)),
-                    None => ("reply", What::Replied(mail.reply)),
+                let (outcome, what, address) = match mail.returned {
+                    Some(Returned { bounce, why, to, .. }) => ("returned", What::Bounced { bounce, why }, to),
+                    None if mail.reply.is_automatic => ("automatic", What::Replied(mail.reply), None),
+                    None => ("reply", What::Replied(mail.reply), None),
                 };
                 count(outcome, 1);
-                let (provider_id, address) = (None, None);
+                let provider_id = None;
                 told.push(Notice { message: Some(message), provider_id, address, at: mail.at, what });
             }
         }

@@ -10,11 +10,13 @@ use super::head::Head;
 pub struct Returned {
     pub bounce: Bounce,
     pub why: String,
-    /// The `Message-ID` of what came back, where the report has it.
-    pub message: Option<String>,
+    /// The `Message-ID` of what came back.
+    pub message: String,
+    /// To whom it could not be delivered, as far as that is said: where mail is forwarded, somebody else than we wrote to.
+    pub to: Option<String>,
 }
 
-/// `None` of a mail that is no such report, and of one that only says that it takes longer or has been delivered.
+/// `None` of a mail that is no such report or does not say what came back, and of one that only says that it takes longer or has been delivered.
 pub fn returned(mail: &Message<'_>) -> Option<Returned> {
     let is = |index: usize, kind: &str, subtypes: &[&str]| {
         let told = mail.parts.get(index).and_then(|part| part.content_type())?;
@@ -42,7 +44,9 @@ pub fn returned(mail: &Message<'_>) -> Option<Returned> {
             Some(head.get("Message-ID")?.trim_matches(['<', '>', ' ']).to_string())
         }
     });
-    Some(Returned { bounce, why, message: original })
+    let recipient = fields.get("Original-Recipient").or_else(|| fields.get("Final-Recipient"));
+    let to = recipient.map(|to| to.split_once(';').map_or(to, |(_, to)| to).trim().to_string());
+    Some(Returned { bounce, why, message: original?, to })
 }
 
 #[cfg(test)]
@@ -76,15 +80,16 @@ mod tests {
             let mail = report("failed", "5.1.1", "550 5.1.1 <ada@x.example>:\r\n    User unknown", original);
             let read = read(mail.as_bytes(), Some(7));
             assert_eq!(read.answers, ["msg_1"], "{original}");
-            let (bounce, why) = read.returned.expect("it came back");
-            assert_eq!((bounce, why.as_str()), (Bounce::Hard, "550 5.1.1 <ada@x.example>: User unknown"));
+            let back = read.returned.expect("it came back");
+            assert_eq!((back.bounce, back.why.as_str()), (Bounce::Hard, "550 5.1.1 <ada@x.example>: User unknown"));
+            assert_eq!(back.to.as_deref(), Some("ada@x.example"));
         }
     }
 
     #[test]
     fn how_it_came_back() {
         let of = |action: &str, status: &str, said: &str| {
-            read(report(action, status, said, WHOLE).as_bytes(), None).returned.map(|(bounce, _)| bounce)
+            read(report(action, status, said, WHOLE).as_bytes(), None).returned.map(|back| back.bounce)
         };
         assert_eq!(of("failed", "5.0.0", "550 5.1.1 no such user"), Some(Bounce::Hard));
         assert_eq!(of("failed", "4.4.1", "connect to mx.x.example: timed out"), Some(Bounce::Soft));
@@ -92,6 +97,14 @@ mod tests {
         assert_eq!(of("failed", "5.0.0", "550 no"), Some(Bounce::Soft), "nothing certain");
         assert_eq!(of("delayed", "4.4.1", "timed out"), None);
         assert_eq!(of("delivered", "2.1.5", "250 ok"), None);
+    }
+
+    #[test]
+    fn a_report_that_does_not_say_what_came_back_is_no_bounce() {
+        let mail = report("failed", "5.1.1", "550 5.1.1 no such user", "\r\nlost");
+        let mail = mail.replacen("Auto-Submitted", "References: <msg_2@shop.example>\r\nAuto-Submitted", 1);
+        let read = read(mail.as_bytes(), None);
+        assert_eq!((read.returned, read.reply.is_automatic), (None, true));
     }
 
     #[test]

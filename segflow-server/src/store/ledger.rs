@@ -210,6 +210,9 @@ async fn claim_in(
     let ids: Vec<Value> = due.iter().map(|due| Value::from(&due.id)).collect();
     let (mut claim, mut taken, mut ends, mut waits) = (Claim::default(), vec![], Ends::new(), Waits::new());
     let rows = select_in(&mut On::Tx(tx), &sql, &args![now], &ids).await?;
+    let tried =
+        rows.iter().filter(|row| row.int(6).is_ok_and(|attempt| attempt > 0)).map(|row| Ok(Value::from(row.text(0)?)));
+    let perhaps_accepted = perhaps_accepted(tx, &tried.collect::<Result<Vec<_>>>()?).await?;
     let of_campaign = |row: &Row| Some((row.text(1), row.opt_text(8).transpose()?));
     let of = rows.iter().filter_map(of_campaign).map(|(user, campaign)| Ok((user?, campaign?)));
     let of = of.collect::<Result<BTreeSet<(String, String)>>>()?;
@@ -241,6 +244,11 @@ async fn claim_in(
         match verdict {
             Verdict::Send => {}
             Verdict::End(status, reason) => {
+                // It is not sent again; of the first time nobody knows.
+                let (status, reason) = match perhaps_accepted.contains(&id) {
+                    true => (Status::Unknown, format!("perhaps accepted, and not sent again: {reason}")),
+                    false => (status, reason),
+                };
                 changes.push(Change::new(&id, status, Some(reason.clone())));
                 ends.entry((status, reason.clone())).or_default().push(Value::from(id));
                 claim.ended.push(Ended { user, origin, template, status, reason });
@@ -290,6 +298,12 @@ async fn claim_in(
         run_in(tx, &sql, &args![incarnation, provider, now], &ids).await?;
     }
     Ok(claim)
+}
+
+/// Those of which a try ended without an answer.
+async fn perhaps_accepted(tx: &mut Tx, tried: &[Value]) -> Result<BTreeSet<String>> {
+    let sql = "SELECT DISTINCT message FROM attempts WHERE message IN ({}) AND outcome = 'unknown'";
+    select_in(&mut On::Tx(tx), sql, &[], tried).await?.iter().map(|row| row.text(0)).collect()
 }
 
 /// Gives back messages whose claim may or may not have been committed: the connection was lost in between. The caller has made no

@@ -21,6 +21,7 @@ use super::happened::{Happened, report};
 use super::many::{Existing, On, Table, insert, select_in};
 use super::news::{self, Change};
 use super::{Error, Result, choice, for_update};
+use crate::address;
 use crate::args;
 
 /// Who tells, and when that is.
@@ -225,11 +226,19 @@ impl Fresh<'_> {
         self.message.user.is_empty()
     }
 
+    /// It is about another address than we wrote to: mail is forwarded there.
+    fn is_elsewhere(&self) -> bool {
+        let both = self.message.recipient.as_ref().zip(self.notice.address.as_ref());
+        both.is_some_and(|(ours, theirs)| address::normal(ours) != address::normal(theirs))
+    }
+
     /// What it says of the address.
     fn said(&self, project: &Project) -> Option<Said> {
         Some(match &self.notice.what {
-            What::Bounced { bounce: Bounce::Hard, .. } => Said::Block(Block::Bounce),
-            What::Bounced { bounce: Bounce::Soft, .. } => Said::SoftBounce { message: self.message.id.clone() },
+            What::Bounced { bounce: Bounce::Hard, .. } if !self.is_elsewhere() => Said::Block(Block::Bounce),
+            What::Bounced { bounce: Bounce::Hard | Bounce::Soft, .. } => {
+                Said::SoftBounce { message: self.message.id.clone() }
+            }
             What::Complained => Said::Block(Block::Complaint),
             What::Wants { wants, all } => {
                 let topic = match &self.message.origin {
