@@ -119,3 +119,28 @@ fn a_question_about_a_segment_that_is_not_there_parks_and_is_asked_again() {
     assert_eq!((world.enrollments(), world.messages().len()), (vec![("vip", 1, Status::Active)], 1));
     assert_eq!(world.memory.logs.last().map(|(.., line)| line.as_str()), Some("true"));
 }
+
+/// Whom pushes have not reached yet and who was restarted by hand meanwhile is not restarted again by what was said before that.
+#[test]
+fn what_was_said_before_a_restart_by_hand_is_no_news_to_the_run() {
+    let segments = [("on", is("on", json!(true)))];
+    let campaigns = [campaign("vip", "on", Mode::Static)];
+    let mut world = World::new(&segments, &campaigns, &[], &[("vip", mail)]);
+    world.update(json!({"on": true}));
+    world.drain(NOW);
+    for generation in 2..=4 {
+        world.deploy(generation, &segments, &campaigns, &[], &[("vip", mail)]);
+        if generation == 2 {
+            let said = BTreeMap::from([("vip".to_string(), segflow_protocol::InFlight::Restart)]);
+            let mut project = world.memory.project().clone();
+            project.in_flight = said;
+            world.memory.deploy(project);
+        }
+        if generation == 3 {
+            let (_, run) = world.memory.enrollments().next().expect("one");
+            world.memory.change(&run.id.clone(), "restarted", |e| e.restart("dep3", NOW));
+        }
+    }
+    let decision = world.step(NOW);
+    assert_eq!((decision.evaluated, decision.restarted), (4, vec![]));
+}
