@@ -64,7 +64,7 @@ pub struct Memory {
     workspace: String,
     project: Project,
     /// What earlier projects have said about those in flight, by generation.
-    words: BTreeMap<i64, BTreeMap<String, InFlight>>,
+    words: BTreeMap<i64, (String, BTreeMap<String, InFlight>)>,
     users: BTreeMap<String, Record>,
     inbox: BTreeMap<i64, (String, Fact)>,
     messages: BTreeMap<String, Row>,
@@ -92,9 +92,12 @@ impl Memory {
 
     pub fn deploy(&mut self, project: Project) {
         let (generation, said) = (self.project.generation, self.project.in_flight.clone());
-        self.words.insert(generation, said);
+        self.words.insert(generation, (self.project.deployment.clone(), said));
         let project = project.with_earlier(generation, &self.project.manifest);
-        self.project = self.words.iter().fold(project, |project, (of, said)| project.with_word(*of, said.clone()));
+        let with = |project: Project, (of, (id, said)): (&i64, &(String, BTreeMap<String, InFlight>))| {
+            project.with_word(*of, id, said.clone())
+        };
+        self.project = self.words.iter().fold(project, with);
     }
 
     pub fn project(&self) -> &Project {

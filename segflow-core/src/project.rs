@@ -32,6 +32,8 @@ pub struct Project {
     pub in_flight: BTreeMap<String, InFlight>,
     /// The same of earlier deployments, by generation.
     words: BTreeMap<i64, BTreeMap<String, InFlight>>,
+    /// The generations of earlier deployments, by id.
+    generations: BTreeMap<String, i64>,
     /// Indexes into `manifest.segments`, those a segment depends on first.
     order: Vec<usize>,
     dependencies: Vec<Dependencies>,
@@ -82,6 +84,7 @@ impl Project {
             deployed_at,
             in_flight,
             words: BTreeMap::new(),
+            generations: BTreeMap::new(),
             order,
             dependencies,
             layouts,
@@ -99,15 +102,20 @@ impl Project {
         self
     }
 
-    /// The same with what an earlier push has said, for those whom it has not reached before this one came.
-    pub fn with_word(mut self, generation: i64, in_flight: BTreeMap<String, InFlight>) -> Project {
-        self.words.insert(generation, in_flight);
+    /// The same with an earlier deployment and what its push has said, for those whom it has not reached before this one came.
+    pub fn with_word(mut self, generation: i64, deployment: &str, in_flight: BTreeMap<String, InFlight>) -> Project {
+        if !in_flight.is_empty() {
+            self.words.insert(generation, in_flight);
+        }
+        self.generations.insert(deployment.into(), generation);
         self
     }
 
-    /// What becomes of an enrollment in a campaign whose user was last looked at under this generation: what has been said since then, and
-    /// where that is several things, the one that leaves least as it was.
-    pub fn in_flight(&self, campaign: &str, seen: i64) -> InFlight {
+    /// What becomes of an enrollment in a campaign on a deployment whose user was last looked at under this generation: what has been said
+    /// since then, and where that is several things, the one that leaves least as it was. What was said before its deployment is none of
+    /// its business: one that was restarted by hand may be on a later one than its user has seen.
+    pub fn in_flight(&self, campaign: &str, deployment: &str, seen: i64) -> InFlight {
+        let seen = self.generations.get(deployment).map_or(seen, |generation| seen.max(*generation));
         let later = self.words.iter().filter(|(generation, _)| **generation > seen).map(|(_, words)| words);
         let said = later.chain([&self.in_flight]).filter_map(|words| words.get(campaign).copied());
         let strength = |word: &InFlight| match word {

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::conversion::Success;
 use crate::enrollment::{Enrollment, Status};
-use crate::eval::{self, Asked, Facts, History, Loaded, Of};
+use crate::eval::{self, Asked, EventFact, Facts, History, Loaded, Of};
 use crate::ledger::{Message, Origin};
 use crate::merge::{Object, Path};
 use crate::project::{Project, Touch};
@@ -153,9 +153,15 @@ pub struct Needs {
 
 /// Which segments a user's news can touch, and what their evaluation reads.
 pub fn needs(project: &Project, work: &Work, now: i64) -> Needs {
+    needs_but(project, work, now, &BTreeSet::new())
+}
+
+/// The same, without those that only time touches and that are to be looked at later.
+fn needs_but(project: &Project, work: &Work, now: i64, later: &BTreeSet<&str>) -> Needs {
     let mut touches = project.touches_since(work.user.evaluated);
     touches.extend(work.facts.iter().filter_map(Fact::touches));
-    touches.extend(work.flips.iter().filter(|(_, at)| **at <= now).map(|(id, _)| Touch::Segment(id)));
+    let due = work.flips.iter().filter(|(id, at)| **at <= now && !later.contains(id.as_str()));
+    touches.extend(due.map(|(id, _)| Touch::Segment(id)));
     let segments = project.touched(&touches);
     let mut needs = Needs::default();
     for &index in &segments {
@@ -288,19 +294,64 @@ impl std::fmt::Display for Stop {
 pub fn step(project: &Project, work: Work, needs: &Needs, plugins: Plugins<'_>, now: i64) -> Result<Decision, Stop> {
     let triggering = campaigns::triggering(project, &work.facts);
     let spare = (!triggering.is_empty()).then(|| work.clone());
-    let mut step = Step::moved(project, work, needs, now);
+    let mut step = Step::new(project, work, now);
+    step.moves(needs);
     let before = spare.as_ref().map_or(&[][..], |work| &work.enrollments);
     // Whoever enters here may have to leave by a later fact too.
     let new = step.work.enrollments.iter().filter(|e| e.version == 0);
     let first = campaigns::first_to_concern(&triggering, before.iter().chain(new), now);
     if let (Some((first, at)), Some(mut work)) = (first, spare) {
-        work.facts.truncate(first);
-        let needs = self::needs(project, &work, now);
-        step = Step { until: at, ..Step::moved(project, work, &needs, now) };
+        let rest = work.facts.split_off(first);
+        let shown = leave(project, &mut work, &rest);
+        // What time alone would make of a segment that the rest touches is seen with the rest: it may have come in time.
+        let touches: Vec<Touch<'_>> = rest.iter().filter_map(Fact::touches).collect();
+        let needs = needs_but(project, &work, now, &ids_of(project, project.touched(&touches)));
+        step = Step { until: at, ..Step::new(project, work, now) };
+        step.shown = shown;
+        step.moves(&needs);
     }
     step.in_flight(plugins)?;
     step.turns(plugins)?;
     Ok(step.decided())
+}
+
+/// Takes what is left for the next step out of the history, which has all that is stored: as if it had not come. With the segments that
+/// show live facts of it all the same. Attributes are what they are now, and neither raw SQL nor a sum can be asked without them.
+fn leave<'a>(project: &'a Project, work: &mut Work, rest: &[Fact]) -> BTreeSet<&'a str> {
+    let mut shown = vec![];
+    for fact in rest {
+        let is_shown = match &fact.what {
+            What::Attributes { .. } => true,
+            What::Event { name, attributes, occurred_at, .. } => {
+                let mut is_summed = false;
+                for loaded in work.history.iter_mut().filter(|loaded| loaded.name == *name) {
+                    let is_it = |e: &EventFact| e.occurred_at == *occurred_at && e.attributes == *attributes;
+                    // Of events that are the same to an evaluator, any will do.
+                    match loaded.events.iter().rposition(is_it) {
+                        Some(at) => drop(loaded.events.remove(at)),
+                        None => is_summed = true,
+                    }
+                }
+                is_summed
+            }
+            _ => false,
+        };
+        if is_shown && !fact.historical {
+            shown.extend(fact.touches());
+        }
+    }
+    let live: Vec<Touch<'_>> = rest.iter().filter(|fact| !fact.historical).filter_map(Fact::touches).collect();
+    let is_sql = |index: &usize| {
+        matches!(project.manifest.segments[*index].rule, Rule::Sql(_)) && !project.depends_on(*index).other_users
+    };
+    let sql = ids_of(project, project.touched(&live).into_iter().filter(is_sql));
+    shown.extend(sql.into_iter().map(Touch::Segment));
+    ids_of(project, project.touched(&shown))
+}
+
+/// The ids of segments by index.
+fn ids_of(project: &Project, segments: impl IntoIterator<Item = usize>) -> BTreeSet<&str> {
+    segments.into_iter().map(|index| project.manifest.segments[index].id.as_str()).collect()
 }
 
 /// What a project would change for a user at once, were it applied now.
@@ -335,6 +386,8 @@ struct Step<'a> {
     now: i64,
     /// Flows go on with what fell due by then: what is left for the next step was reported then.
     until: i64,
+    /// Segments that show live facts which are left for the next step: what they become here has not come by the past.
+    shown: BTreeSet<&'a str>,
 }
 
 impl<'a> Step<'a> {
@@ -356,19 +409,18 @@ impl<'a> Step<'a> {
             evaluated: project.generation.max(work.user.evaluated),
             ..Decision::default()
         };
-        Step { project, now, until: now, decision, before: work.members.clone(), changed: BTreeSet::new(), work }
+        let (before, changed, shown) = (work.members.clone(), BTreeSet::new(), BTreeSet::new());
+        Step { project, now, until: now, decision, before, changed, work, shown }
     }
 
     /// All that comes before flows: who is in which segments then, who has entered and who has left.
-    fn moved(project: &'a Project, work: Work, needs: &Needs, now: i64) -> Step<'a> {
-        let mut step = Step::new(project, work, now);
-        step.transactions();
-        step.conversions();
-        step.segments(needs);
-        step.triggers();
-        step.campaigns();
-        step.asked();
-        step
+    fn moves(&mut self, needs: &Needs) {
+        self.transactions();
+        self.conversions();
+        self.segments(needs);
+        self.triggers();
+        self.campaigns();
+        self.asked();
     }
 
     fn decided(mut self) -> Decision {

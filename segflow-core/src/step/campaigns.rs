@@ -250,7 +250,7 @@ impl Step<'_> {
             if !enrollment.status.is_live() || enrollment.deployment == self.project.deployment {
                 continue;
             }
-            match self.project.in_flight(&enrollment.campaign, self.work.user.evaluated) {
+            match self.project.in_flight(&enrollment.campaign, &enrollment.deployment, self.work.user.evaluated) {
                 InFlight::Pin => {}
                 InFlight::Cancel => self.exit(index, "cancelled by a push".into()),
                 InFlight::Restart => {

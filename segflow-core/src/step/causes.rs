@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use segflow_protocol::Campaign;
 
-use super::Step;
+use super::{Step, ids_of};
 use crate::project::Touch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +32,7 @@ pub(super) struct Causes<'a> {
 impl<'a> Step<'a> {
     pub(super) fn causes(&self) -> Causes<'a> {
         let project = self.project;
-        let touched = |touches: &[Touch<'_>]| -> BTreeSet<&'a str> {
-            project.touched(touches).into_iter().map(|index| project.manifest.segments[index].id.as_str()).collect()
-        };
+        let touched = |touches: &[Touch<'_>]| ids_of(project, project.touched(touches));
         let facts = |historical| {
             let facts = self.work.facts.iter().filter(move |fact| fact.historical == historical);
             facts.filter_map(|fact| fact.touches()).collect::<Vec<_>>()
@@ -50,7 +48,7 @@ impl<'a> Step<'a> {
         Causes {
             push: if unknown_push { BTreeSet::new() } else { touched(&push) },
             unknown_push,
-            news: touched(&news),
+            news: touched(&news).union(&self.shown).copied().collect(),
             past: touched(&facts(true)),
             all_past,
         }

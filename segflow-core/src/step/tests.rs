@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::*;
 use crate::enrollment::Status;
-use crate::eval::EventFact;
 use crate::flow::{self, Flow};
 use crate::memory::{Memory, object};
 use crate::{Code, Plugin, ledger};
@@ -156,6 +155,12 @@ impl World {
     fn buy(&mut self, id: &str, at: i64, historical: bool) {
         let event = EventFact { occurred_at: at, attributes: object(json!({"id": id})) };
         self.memory.emit("ada", id, "purchase", event, historical, NOW);
+    }
+
+    /// The same, reported as it happened.
+    fn report(&mut self, id: &str, at: i64, historical: bool) {
+        let event = EventFact { occurred_at: at, attributes: object(json!({"id": id})) };
+        self.memory.emit("ada", id, "purchase", event, historical, at);
     }
 
     /// One step of the user, committed.

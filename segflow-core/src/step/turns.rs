@@ -46,7 +46,11 @@ impl Step<'_> {
             }
         }
         for index in 0..self.work.enrollments.len() {
-            self.go_on(index, self.until, plugins)?;
+            // Whoever begins in this step has been told so now, whatever is left for the next one.
+            let e = &self.work.enrollments[index];
+            let begins = e.version == 0 || self.decision.restarted.iter().any(|(id, _)| *id == e.id);
+            let until = if begins { self.now } else { self.until };
+            self.go_on(index, until, plugins)?;
         }
         Ok(())
     }

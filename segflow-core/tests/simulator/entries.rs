@@ -89,7 +89,7 @@ impl Movement<'_> {
     /// What a push does with it.
     pub fn policy(&self, e: &Enrollment) -> Option<InFlight> {
         let moves = self.is_fresh() && e.deployment != self.project.deployment;
-        moves.then(|| self.project.in_flight(&e.campaign, self.work.user.evaluated))
+        moves.then(|| self.project.in_flight(&e.campaign, &e.deployment, self.work.user.evaluated))
     }
 
     /// Whether the reason is that a goal was reached.

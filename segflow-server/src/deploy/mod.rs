@@ -180,8 +180,8 @@ impl Deploy {
         if let Some(last) = deployments::of_generation(db, workspace, generation - 1).await? {
             project = project.with_earlier(generation - 1, &last.manifest);
         }
-        for (generation, said) in deployments::words_before(db, workspace, generation).await? {
-            project = project.with_word(generation, said);
+        for (generation, id, said) in deployments::words_before(db, workspace, generation).await? {
+            project = project.with_word(generation, &id, said);
         }
         let project = Arc::new(project);
         self.inner.projects.lock().expect("no panic while held").insert(workspace.into(), project.clone());

@@ -69,12 +69,17 @@ pub async fn of_generation(db: &Db, workspace: &str, generation: i64) -> Result<
     db.read_one(sql, args![workspace, generation]).await?.as_ref().map(read).transpose()
 }
 
-/// What the deployments before a generation have said about those in flight, by their generations.
-pub async fn words_before(db: &Db, workspace: &str, generation: i64) -> Result<Vec<(i64, BTreeMap<String, InFlight>)>> {
-    let sql = "SELECT generation, in_flight FROM deployments \
-               WHERE workspace = ? AND generation < ? AND in_flight IS NOT NULL AND in_flight <> '{}'";
+/// What the deployments before a generation have said about those in flight, with their generations and ids: also of those that have said
+/// nothing, as an enrollment may be on one.
+pub async fn words_before(
+    db: &Db,
+    workspace: &str,
+    generation: i64,
+) -> Result<Vec<(i64, String, BTreeMap<String, InFlight>)>> {
+    let sql = "SELECT generation, id, in_flight FROM deployments WHERE workspace = ? AND generation < ?";
     let rows = db.read(sql, args![workspace, generation]).await?;
-    rows.iter().map(|row| Ok((row.int(0)?, json(&row.text(1)?)?))).collect()
+    let said = |row: &Row| row.opt_text(2)?.map_or(Ok(BTreeMap::new()), |text| json(&text));
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?, said(row)?))).collect()
 }
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {

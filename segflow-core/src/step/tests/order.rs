@@ -21,12 +21,12 @@ fn an_event_that_ends_a_run_comes_after_what_was_reported_before_it() {
             }
         };
         // Whoever is not in it does not leave it.
-        world.buy("o1", NOW, false);
+        world.report("o1", NOW - 10, false);
         go(&mut world);
         world.update(json!({"on": true}));
         go(&mut world);
         for id in ["o2", "o3", "o4"] {
-            world.buy(id, NOW, false);
+            world.report(id, NOW - 10, false);
             go(&mut world);
         }
         world.drain(NOW);
@@ -36,6 +36,26 @@ fn an_event_that_ends_a_run_comes_after_what_was_reported_before_it() {
     for alone in [true, false] {
         assert_eq!(come(alone, false), (Status::Exited, ledger::Status::Cancelled), "alone: {alone}");
         assert_eq!(come(alone, true), (Status::Paused, ledger::Status::Cancelled), "alone: {alone}");
+    }
+}
+
+/// What is stored already and has not been taken up brings nobody in before it is.
+#[test]
+fn an_event_does_not_end_the_run_that_it_brought() {
+    for alone in [true, false] {
+        let ends = vec![Trigger::Event { name: "purchase".into(), filter: None }];
+        let loyal = Campaign { exits_on: ends, ..campaign("loyal", "twice", Mode::Static) };
+        let mut world = World::new(&[("twice", bought(2))], &[loyal], &[], &[("loyal", mail)]);
+        world.report("o1", NOW - 10, false);
+        if alone {
+            world.drain(NOW);
+        }
+        world.report("o2", NOW - 9, false);
+        world.drain(NOW);
+        assert_eq!(world.enrollments(), [("loyal", 1, Status::Active)], "alone: {alone}");
+        world.report("o3", NOW - 8, false);
+        world.drain(NOW);
+        assert_eq!(world.enrollments(), [("loyal", 1, Status::Exited)], "alone: {alone}");
     }
 }
 
@@ -98,4 +118,29 @@ fn a_question_about_a_segment_that_is_not_there_parks_and_is_asked_again() {
     world.drain(NOW);
     assert_eq!((world.enrollments(), world.messages().len()), (vec![("vip", 1, Status::Active)], 1));
     assert_eq!(world.memory.logs.last().map(|(.., line)| line.as_str()), Some("true"));
+}
+
+/// Whom pushes have not reached yet and who was restarted by hand meanwhile is not restarted again by what was said before that.
+#[test]
+fn what_was_said_before_a_restart_by_hand_is_no_news_to_the_run() {
+    let segments = [("on", is("on", json!(true)))];
+    let campaigns = [campaign("vip", "on", Mode::Static)];
+    let mut world = World::new(&segments, &campaigns, &[], &[("vip", mail)]);
+    world.update(json!({"on": true}));
+    world.drain(NOW);
+    for generation in 2..=4 {
+        world.deploy(generation, &segments, &campaigns, &[], &[("vip", mail)]);
+        if generation == 2 {
+            let said = BTreeMap::from([("vip".to_string(), segflow_protocol::InFlight::Restart)]);
+            let mut project = world.memory.project().clone();
+            project.in_flight = said;
+            world.memory.deploy(project);
+        }
+        if generation == 3 {
+            let (_, run) = world.memory.enrollments().next().expect("one");
+            world.memory.change(&run.id.clone(), "restarted", |e| e.restart("dep3", NOW));
+        }
+    }
+    let decision = world.step(NOW);
+    assert_eq!((decision.evaluated, decision.restarted), (4, vec![]));
 }

@@ -33,6 +33,31 @@ fn history_enrols_nobody_whatever_comes_with_it() {
     assert_eq!(world.enrollments(), [("hello", 1, Status::Active), ("thanks", 1, Status::Active)]);
 }
 
+/// What is left for the next step makes no history of what it brings.
+#[test]
+fn whom_an_event_brings_enters_though_it_ends_another_run_and_has_history_before_it() {
+    // By the event, and by attributes, of which only the last state is known.
+    let settled = Expr::All(vec![bought(1), is("on", json!(true))]);
+    for (rule, by_attributes) in [(bought(2), false), (settled, true)] {
+        let ends = vec![Trigger::Event { name: "purchase".into(), filter: None }];
+        let first = Campaign { exits_on: ends, ..campaign("first", "everyone", Mode::Static) };
+        let campaigns = [first, campaign("loyal", "loyal", Mode::Static)];
+        let flows: &[(&str, Play)] = &[("first", mail), ("loyal", mail)];
+        let mut world = World::new(&[("everyone", Expr::Everyone), ("loyal", rule)], &campaigns, &[], flows);
+        world.update(json!({"on": false}));
+        world.drain(NOW);
+        world.report("o1", NOW - DAY, true);
+        world.memory.emit("ada", "x", "visit", EventFact { occurred_at: NOW, attributes: Object::new() }, false, NOW);
+        world.report("o2", NOW, false);
+        if by_attributes {
+            world.update(json!({"on": true}));
+        }
+        assert_eq!(world.step(NOW).consumed.len(), 2);
+        world.drain(NOW);
+        assert_eq!(world.enrollments(), [("first", 1, Status::Exited), ("loyal", 1, Status::Active)]);
+    }
+}
+
 #[test]
 fn whoever_comes_while_a_push_is_behind_is_a_newcomer() {
     let segments = [("buyers", bought(1)), ("everyone", Expr::Everyone)];
