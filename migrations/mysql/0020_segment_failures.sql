@@ -7,5 +7,7 @@ CREATE TABLE segment_failures (
     -- The last time, in business time.
     at BIGINT NOT NULL,
     error VARCHAR(500) NOT NULL,
-    PRIMARY KEY (workspace, segment, user_id)
+    PRIMARY KEY (workspace, segment, user_id),
+    -- For whoever is erased.
+    KEY (workspace, user_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;

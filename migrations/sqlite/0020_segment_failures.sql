@@ -9,3 +9,5 @@ CREATE TABLE segment_failures (
     error TEXT NOT NULL,
     PRIMARY KEY (workspace, segment, user_id)
 ) WITHOUT ROWID;
+-- For whoever is erased.
+CREATE INDEX segment_failures_workspace_user_id ON segment_failures (workspace, user_id);

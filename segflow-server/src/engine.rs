@@ -22,7 +22,7 @@ use crate::store::behind::{Behind, Wanted};
 use crate::store::decide::{self, Group};
 use crate::store::history::{Detail, Reading};
 use crate::store::ledger::Due;
-use crate::store::{Error, Result, Store, engine as rows, park, tallies};
+use crate::store::{Error, Result, Store, engine as rows, park, runs, tallies};
 
 /// The most users in one commit. Whoever has just reported something waits for the tick that is under way, so it must not take long.
 const GROUP: usize = 128;
@@ -284,6 +284,12 @@ impl Engine {
                 orphans: loaded.orphans,
                 now,
             };
+            // Before it is decided that they stay as they are: whoever is forgotten here would not be asked about again.
+            for (segment, (until, why)) in &loaded.rests {
+                let every = project.manifest.segments.iter().find(|s| s.id == *segment).and_then(|s| s.every);
+                let rest = runs::Rest { segment, every, until: *until, why };
+                runs::rest(&self.store.db, workspace, &rest, now).await.map_err(Failed::Whole)?;
+            }
             self.commit(group).await.map_err(Failed::Whole)?;
         }
         Ok(worked)

@@ -26,6 +26,9 @@ use crate::webhooks::Webhooks;
 /// How often the loops look for what became due, or what another server stored, without being woken.
 const POLL: Duration = Duration::from_millis(200);
 
+/// How often it is looked for webhooks that are due while some are held and no other was found.
+const HELD: Duration = Duration::from_secs(2);
+
 /// How long is waited for the engine to work off what it was told about a whole segment.
 const BACKLOG: Duration = Duration::from_millis(20);
 
@@ -163,7 +166,13 @@ impl Loops {
 
     async fn call(self: Arc<Self>) -> Result<()> {
         loop {
-            let pause = match self.webhooks.tick().await {
+            let began = self.webhooks.tick().await;
+            let is_held = match &began {
+                Ok(0) => self.webhooks.is_any_held().await.unwrap_or_default(),
+                _ => false,
+            };
+            let pause = match began {
+                Ok(_) if is_held => HELD,
                 Ok(_) => POLL,
                 Err(error) => self.survive(error)?,
             };

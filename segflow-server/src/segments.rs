@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use segflow_core::ids;
 use segflow_core::project::Project;
-use segflow_core::protocol::Rule;
+use segflow_core::protocol::{Rule, Segment};
 
 use crate::clock::Clock;
 use crate::deploy::Deploy;
 use crate::ownership::{Held, Ownership};
-use crate::store::runs::{self, How, Run, Verdicts};
+use crate::store::runs::{self, How, Off, Run, Verdicts};
 use crate::store::{Error, Result, Store, deployments, segments};
 
 /// An hour in ms.
@@ -74,32 +74,26 @@ impl Segments {
         };
         let project = self.deploy.project(&run.workspace).await?;
         let ends_here = |error: &Error| error.is_away() || matches!(error, Error::Fenced);
-        let (how, mut done) = match self.how(&project, &run, now).await {
+        let done = match self.how(&project, &run, now).await {
             Ok(Some(How::Whole(_))) if runs::is_enough(db, &buckets).await? => return Ok(Went::Nowhere),
-            Ok(Some(how)) => {
-                let done = runs::go_on(db, &incarnation, &run, &how, now).await;
-                (Some(how), done)
-            }
+            Ok(Some(how)) => runs::go_on(db, &incarnation, &run, &how, now).await,
             Ok(None) => {
-                runs::put_off(db, &run, None, now).await?;
+                runs::put_off(db, &run, Off::Gone, now).await?;
                 return Ok(Went::On);
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => Err(error),
         };
-        if let (Some(How::Scoped(_)), Err(error)) = (&how, &done)
-            && !ends_here(error)
-        {
-            // One user's data can be enough for it: the engine asks about these users in smaller groups, and the run goes on behind them.
-            let (workspace, segment) = (&run.workspace, &run.segment);
-            tracing::warn!(workspace, segment, %error, "raw SQL could not be asked about many users");
-            done = runs::go_on(db, &incarnation, &run, &How::Everybody, now).await;
-        }
         match done {
             Ok(()) => self.wake.notify_one(),
             Err(error) if ends_here(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(workspace = run.workspace, segment = run.segment, %error, "a segment could not be gone through");
-                runs::put_off(db, &run, Some(error.to_string()), now).await?;
+                let is_sql = |s: &Segment| s.id == run.segment && matches!(s.rule, Rule::Sql(_));
+                let off = match project.manifest.segments.iter().any(is_sql) {
+                    true => Off::Failed(error.to_string()),
+                    false => Off::Broken,
+                };
+                runs::put_off(db, &run, off, now).await?;
             }
         }
         Ok(Went::On)

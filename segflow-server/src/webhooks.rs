@@ -18,7 +18,7 @@ use crate::flights::Flights;
 use crate::ownership::{Held, Ownership};
 use crate::secrets::{Known, Secrets};
 use crate::store::webhooks::{self, Call, Called, Due, Place};
-use crate::store::{Result, Store};
+use crate::store::{Error, Result, Store, hold};
 use crate::{outgoing, public};
 
 /// Calls at one time, and those of them to one host: one that does not answer must not hold up what goes to others.
@@ -135,7 +135,16 @@ impl Webhooks {
         for due in due {
             let Some(room) = self.hosts.room(&due.url) else { continue };
             let Ok(slot) = self.slots.clone().try_acquire_owned() else { break };
-            let Some(call) = webhooks::claim(&self.store.db, incarnation, &due, GRACE, now).await? else { continue };
+            let call = match webhooks::claim(&self.store.db, incarnation, &due, GRACE, now).await {
+                Ok(Some(call)) => call,
+                Ok(None) => continue,
+                Err(error) if error.is_away() || matches!(error, Error::Fenced) => return Err(error),
+                // Nobody else waits for it.
+                Err(error) => {
+                    tracing::error!(%error, enrollment = due.enrollment, "a webhook cannot be begun");
+                    continue;
+                }
+            };
             begun += 1;
             let (this, flight) = (self.clone(), self.flights.begin());
             tokio::spawn(async move {
@@ -152,14 +161,20 @@ impl Webhooks {
         self.flights.drain(|| self.tick()).await
     }
 
+    /// Whether a workspace is held: what is due there is gone over each time, and there may be much of it.
+    pub async fn is_any_held(&self) -> Result<bool> {
+        Ok(!hold::all(&self.store.db).await?.is_empty())
+    }
+
     pub async fn next_due(&self) -> Result<Option<i64>> {
         webhooks::next_due(&self.store.db).await
     }
 
     async fn call(&self, call: Call) {
+        let attempts = call.request.as_ref().map_or(1, |request| request.attempts);
         let called = match self.attempt(&call).await {
             Ok(value) => Called::Over { value, failed: None },
-            Err(Failure { why, again: true }) if call.attempt < call.request.attempts.clamp(1, MOST_ATTEMPTS) => {
+            Err(Failure { why, again: true }) if call.attempt < attempts.clamp(1, MOST_ATTEMPTS) => {
                 let id = format!("{}/{}", call.enrollment, call.op);
                 Called::Again { at: self.clock.now().saturating_add(backoff(&id, call.attempt)), why }
             }
@@ -184,12 +199,12 @@ impl Webhooks {
 
     /// The answer as the flow is told it, in JSON.
     async fn attempt(&self, call: &Call) -> std::result::Result<String, Failure> {
-        let request = &call.request;
+        let request = call.request.as_ref().map_err(|why| Failure::end(why.clone()))?;
         let url = public::allowed(&request.url, self.allow_private).map_err(Failure::end)?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::end(format!("`{}` is not a method", request.method)))?;
         let timeout = Duration::from_millis(webhooks::patience(request) as u64);
-        let mut sending = self.http.request(method, url).headers(self.headers(call).await?).timeout(timeout);
+        let mut sending = self.http.request(method, url).headers(self.headers(call, request).await?).timeout(timeout);
         if let Some(body) = &request.body {
             sending = sending.header("content-type", "application/json").body(body.0.clone());
         }
@@ -209,8 +224,8 @@ impl Webhooks {
         Ok(json!({ "status": status.as_u16(), "body": String::from_utf8_lossy(&body) }).to_string())
     }
 
-    async fn headers(&self, call: &Call) -> std::result::Result<HeaderMap, Failure> {
-        let Webhook { headers, secrets, .. } = &call.request;
+    async fn headers(&self, call: &Call, request: &Webhook) -> std::result::Result<HeaderMap, Failure> {
+        let Webhook { headers, secrets, .. } = request;
         let known = match secrets.is_empty() {
             true => Known::default(),
             false => self.secrets.of(&call.workspace).await.map_err(|error| Failure::again(error.to_string()))?,

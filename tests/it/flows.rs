@@ -16,6 +16,7 @@ both![
     a_webhook_of_a_paused_run_waits_for_it,
     a_server_that_dies_during_a_call_leaves_it_to_be_made_again_soon,
     a_host_that_does_not_answer_holds_up_no_other,
+    a_webhook_that_cannot_be_read_holds_up_no_other,
     a_task_is_done_over_the_api,
     a_task_that_nobody_does_is_given_up,
     one_campaign_reports_starts_and_stops,
@@ -218,6 +219,29 @@ async fn a_host_that_does_not_answer_holds_up_no_other(db: Database) {
     assert!(called <= 1 + 2 * 32, "{called}");
     drop(silent);
     app.stop().await;
+}
+
+async fn a_webhook_that_cannot_be_read_holds_up_no_other(db: Database) {
+    let web = Web::start(vec![(503, "busy"), (503, "busy"), (503, "busy"), (201, "created")]).await;
+    let app = start(&db).await;
+    for user in ["ada", "bea", "cid"] {
+        let attributes = json!({ "email": format!("{user}@flows.example"), "does": "call", "hook": web.url("/") });
+        app.add(user, attributes).await;
+    }
+    app.settle().await;
+    let beside = db.open().await;
+    let mut tx = beside.begin().await.expect("begun");
+    for (user, request) in [("ada", "no JSON"), ("bea", r#"{ "of": "a newer version" }"#)] {
+        let sql = "UPDATE webhooks SET request = ? WHERE user_id = ?";
+        tx.run(sql, segflow_server::args![request, user]).await.expect("changed");
+    }
+    tx.commit().await.expect("committed");
+    beside.close().await;
+    app.advance("2d").await;
+    assert_eq!(notes(&app, "cid").await, ["201 created"]);
+    let failed = "SELECT COUNT(*) FROM webhooks WHERE status = 'failed' AND reason LIKE 'what is stored of it cannot be read: %'";
+    assert_eq!(db.count(failed).await, 2);
+    assert_eq!(db.count("SELECT COUNT(*) FROM webhooks WHERE due_at IS NOT NULL").await, 0);
 }
 
 async fn a_task_is_done_over_the_api(db: Database) {

@@ -270,6 +270,15 @@ async fn large_bodies(db: Database) {
         let answer = app.patch("/v1/users/grows", patch).await;
         assert!(answer.status < 500, "{}", answer.text());
     }
+    // Who is too large already may become smaller, and no larger.
+    let store = app.server().store();
+    let mut tx = store.db.begin().await.expect("begun");
+    let large = json!({ "a": "x".repeat(64 << 10), "b": "x".repeat(64 << 10) }).to_string();
+    let row = segflow_server::args![large, "ada"];
+    tx.run("UPDATE users SET attributes = ? WHERE id = ?", row).await.expect("written");
+    tx.commit().await.expect("committed");
+    app.patch("/v1/users/ada", json!({"attributes": {"c": 1}})).await.problem(422, "attributes_too_large");
+    app.patch("/v1/users/ada", json!({"attributes": {"b": null}})).await.ok();
     let deep = format!("{{\"attributes\":{}1{}}}", "{\"a\":".repeat(40), "}".repeat(40));
     let request = app.request(Method::PATCH, "/v1/users/ada").header("content-type", "application/json").body(deep);
     app.send(request).await.problem(422, "invalid_attributes");

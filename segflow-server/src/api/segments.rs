@@ -102,7 +102,7 @@ async fn explain(State(app): State<App>, by: By, Id(id): Id, params: Params) -> 
     check::user_id(user)?;
     let (project, index) = declared(&app, &by, &id).await?;
     let (segment, on) = (&project.manifest.segments[index], project.depends_on(index));
-    let (db, workspace, now) = (&app.store.db, &by.workspace, app.now());
+    let (db, workspace, now) = (&app.store.db.for_guests(), &by.workspace, app.now());
     let users = BTreeSet::from([user.to_string()]);
     let asked = step::asked(&project, &id);
     let reading = Reading { db, project: &project, workspace, now, detail: Detail::OneByOne };

@@ -40,7 +40,7 @@ impl Deploy {
     /// Plans a push, and applies it unless it is a dry run. All of it or none of it.
     pub async fn push(&self, workspace: &str, wasm: Bytes, options: PushOptions) -> Result<Plan, PushError> {
         let inner = &self.inner;
-        let db = &inner.store.db;
+        let db = &inner.store.db.for_guests();
         let now = inner.inputs.clock.now();
         let sha = sha256(&wasm);
         let before = deployments::current(db, workspace).await?;
@@ -167,7 +167,7 @@ impl Deploy {
         now: i64,
         plan: &mut Plan,
     ) -> Result<(), PushError> {
-        let db = &self.inner.store.db;
+        let db = &self.inner.store.db.for_guests();
         let whole = compared(db, workspace, &candidate, plan, now).await?;
         let mut failing: BTreeMap<String, (u64, String)> = BTreeMap::new();
         let also: BTreeSet<String> = whole.values().flatten().cloned().collect();
@@ -275,7 +275,9 @@ async fn previews(
         let (project, now) = (candidate.clone(), reading.now);
         let looking = tokio::task::spawn_blocking(move || {
             let one = |(work, needs): (Work, Needs)| {
-                let failed = work.sql.iter().filter_map(|(id, answered)| Some((id.clone(), answered.failed.clone()?)));
+                let unknown = work.sql.iter().filter(|(_, answered)| answered.holds.is_none());
+                let why = |id: &String| loaded.rests.get(id).map(|(_, why)| why.clone());
+                let failed = unknown.filter_map(|(id, a)| Some((id.clone(), a.failed.clone().or_else(|| why(id))?)));
                 let (user, failed) = (work.user.id.clone(), failed.collect());
                 (user, preview(&project, work, &needs, now), failed)
             };

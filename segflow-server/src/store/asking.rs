@@ -1,5 +1,6 @@
-//! Asking raw SQL about the users of a step: by halves where it cannot be asked about all of them, and not at all for a while when it
-//! takes too long, because everybody's news wait for it meanwhile.
+//! Asking raw SQL about users: by halves where it cannot be asked about all of them, and not at all for a while when it takes too long,
+//! because everybody's news wait for it meanwhile. Who was not asked about then is found by going through everybody afterwards
+//! ([`runs`](super::runs)), not one by one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -22,7 +23,10 @@ const LONGEST_REST: i64 = 3_600_000;
 const FORGOTTEN: i64 = 600_000;
 
 /// When it is asked once more about a user whose data it cannot be asked about.
-const AGAIN: i64 = 900_000;
+pub const AGAIN: i64 = 900_000;
+
+/// With so many users for each of whom alone a query runs too long, it is left alone: each of them costs its limit again and again.
+const MOST_SLOW: usize = 16;
 
 /// The most queries that are remembered.
 const KEPT: usize = 256;
@@ -42,7 +46,11 @@ struct Breaker {
     most: usize,
     /// When it last ran too long about more than one.
     at: i64,
+    /// Users for whom alone it ran too long: until when they are not asked about again, whatever is reported of them, and why.
+    slow: Slow,
 }
+
+type Slow = BTreeMap<String, (i64, String)>;
 
 impl Breakers {
     /// Until when a query is left alone, and the reason.
@@ -50,9 +58,8 @@ impl Breakers {
         let breaker = self.known().get(&key(workspace, text)).filter(|breaker| now < breaker.until)?.clone();
         let minutes = (breaker.rest / 60_000).max(1);
         let why = format!(
-            "it ran longer than {} s, {} times in a row, and is left alone for {minutes} min",
-            segments::LIMIT.as_secs(),
-            breaker.in_a_row
+            "it ran longer than {} s again and again, and is left alone for {minutes} min",
+            segments::LIMIT.as_secs()
         );
         Some((breaker.until, why))
     }
@@ -61,18 +68,32 @@ impl Breakers {
         self.known().get(&key(workspace, text)).map_or(usize::MAX, |breaker| breaker.most)
     }
 
-    pub fn ran_too_long(&self, workspace: &str, text: &str, users: usize, now: i64) {
+    /// Users whom a query is not to be asked about: until when, and why.
+    pub fn slow(&self, workspace: &str, text: &str, now: i64) -> Slow {
+        let mut known = self.known();
+        let Some(breaker) = known.get_mut(&key(workspace, text)) else { return Slow::new() };
+        breaker.slow.retain(|_, (until, _)| now < *until);
+        breaker.slow.clone()
+    }
+
+    pub fn ran_too_long(&self, workspace: &str, text: &str, users: &[String], now: i64) {
         let mut known = self.known();
         if known.len() >= KEPT {
-            known.retain(|_, breaker| now < breaker.until);
+            known.retain(|_, breaker| now < breaker.until || breaker.slow.values().any(|(until, _)| now < *until));
         }
         let most = Breaker { most: usize::MAX, at: now, ..Breaker::default() };
         let breaker = known.entry(key(workspace, text)).or_insert(most);
         breaker.in_a_row += 1;
-        if users > 1 {
-            (breaker.most, breaker.at) = (users / 2, now);
+        match users {
+            [user] => {
+                let why = Error::TooLong(segments::LIMIT.as_secs_f64()).to_string();
+                breaker.slow.retain(|_, (until, _)| now < *until);
+                breaker.slow.insert(user.clone(), (now + AGAIN, why));
+            }
+            _ => (breaker.most, breaker.at) = (users.len().min(segments::BATCH) / 2, now),
         }
-        if breaker.in_a_row >= PATIENCE {
+        // Between two users who are slow, others go well.
+        if breaker.in_a_row >= PATIENCE || breaker.slow.len() >= MOST_SLOW {
             breaker.rest = (breaker.rest * 2).clamp(REST, LONGEST_REST);
             breaker.until = now + breaker.rest;
         }
@@ -83,7 +104,11 @@ impl Breakers {
         let Some(breaker) = known.get_mut(&key) else { return };
         (breaker.in_a_row, breaker.rest) = (0, 0);
         if now - breaker.at >= FORGOTTEN {
-            known.remove(&key);
+            breaker.most = usize::MAX;
+            breaker.slow.retain(|_, (until, _)| now < *until);
+            if breaker.slow.is_empty() {
+                known.remove(&key);
+            }
         }
     }
 
@@ -96,6 +121,16 @@ fn key(workspace: &str, text: &str) -> (String, String) {
     (workspace.into(), text.into())
 }
 
+/// What came of asking.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Of each user.
+    pub answers: BTreeMap<String, Answered>,
+    /// Until when the query is left alone, and why, if it is. Users whom it was not asked about for that have neither an answer nor a
+    /// failure: everybody has to be gone through then.
+    pub rests: Option<(i64, String)>,
+}
+
 /// What a query says of each of these users, which is to be asked again when an event comes that it reads. Only a database that is away is
 /// an error.
 pub async fn answers(
@@ -105,18 +140,17 @@ pub async fn answers(
     ids: Vec<String>,
     to_come: &BTreeMap<String, i64>,
     now: i64,
-) -> Result<BTreeMap<String, Answered>> {
-    let mut asking =
-        Asking { breakers: &db.breakers, workspace, text, now, parts: vec![ids], answers: BTreeMap::new() };
+) -> Result<Asked> {
+    let mut asking = Asking::new(&db.breakers, workspace, text, ids, now);
     while let Some(ids) = asking.next() {
         let found = segments::members(db, workspace, text, &ids, now).await;
         asking.told(ids, found)?;
     }
-    let mut answers = asking.answers;
-    for (user, answered) in answers.iter_mut().filter(|(_, answered)| answered.failed.is_none()) {
+    let mut asked = asking.asked;
+    for (user, answered) in asked.answers.iter_mut().filter(|(_, answered)| answered.failed.is_none()) {
         answered.again = to_come.get(user).copied();
     }
-    Ok(answers)
+    Ok(asked)
 }
 
 /// How far the asking is.
@@ -127,16 +161,33 @@ struct Asking<'a> {
     now: i64,
     /// Users who are to be asked about, those together at the end next.
     parts: Vec<Vec<String>>,
-    answers: BTreeMap<String, Answered>,
+    asked: Asked,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    fn new(breakers: &'a Breakers, workspace: &'a str, text: &'a str, ids: Vec<String>, now: i64) -> Asking<'a> {
+        let mut slow = breakers.slow(workspace, text, now);
+        let mut asking = Asking { breakers, workspace, text, now, parts: vec![], asked: Asked::default() };
+        let (known, others): (Vec<String>, Vec<String>) = ids.into_iter().partition(|id| slow.contains_key(id));
+        for id in known {
+            let (until, why) = slow.remove(&id).expect("it is there");
+            asking.failed(id, until, why);
+        }
+        if !others.is_empty() {
+            asking.parts.push(others);
+        }
+        asking
+    }
+
     /// Whom to ask about next.
     fn next(&mut self) -> Option<Vec<String>> {
         loop {
             let ids = self.parts.pop()?;
-            if let Some((until, why)) = self.breakers.rests(self.workspace, self.text, self.now) {
-                self.failed(ids, until, &why);
+            if self.asked.rests.is_none() {
+                self.asked.rests = self.breakers.rests(self.workspace, self.text, self.now);
+            }
+            if self.asked.rests.is_some() {
+                self.asked.answers.extend(ids.into_iter().map(|id| (id, Answered::default())));
             } else if ids.len() > self.breakers.most(self.workspace, self.text).max(1) {
                 self.halve(&ids);
             } else {
@@ -150,23 +201,30 @@ impl Asking<'_> {
         let error = match found {
             Ok(members) => {
                 self.breakers.went_well(self.workspace, self.text, self.now);
-                self.answers.extend(ids.into_iter().map(|id| {
+                self.asked.answers.extend(ids.into_iter().map(|id| {
                     let holds = members.contains(&id);
                     (id, holds.into())
                 }));
                 return Ok(());
             }
             Err(error) if error.is_away() => return Err(error),
+            // It is the query that cannot be asked, about anybody. An upgrade may take it again, or a push change it.
+            Err(Error::Refused(why)) => {
+                tracing::warn!(self.workspace, why, "raw SQL is not taken any more");
+                self.asked.rests = Some((self.now + LONGEST_REST, why));
+                self.parts.push(ids);
+                return Ok(());
+            }
             Err(error) => error,
         };
         if matches!(error, Error::TooLong(_)) {
-            self.breakers.ran_too_long(self.workspace, self.text, ids.len(), self.now);
+            self.breakers.ran_too_long(self.workspace, self.text, &ids, self.now);
         }
         if ids.len() > 1 {
             self.halve(&ids);
-        } else {
+        } else if let Some(id) = ids.into_iter().next() {
             tracing::warn!(self.workspace, %error, "raw SQL could not be asked about a user");
-            self.failed(ids, self.now + AGAIN, &error.to_string());
+            self.failed(id, self.now + AGAIN, error.to_string());
         }
         Ok(())
     }
@@ -176,9 +234,8 @@ impl Asking<'_> {
         self.parts.extend([right.to_vec(), left.to_vec()]);
     }
 
-    fn failed(&mut self, ids: Vec<String>, again: i64, why: &str) {
-        let failed = Answered { holds: None, again: Some(again), failed: Some(why.into()) };
-        self.answers.extend(ids.into_iter().map(|id| (id, failed.clone())));
+    fn failed(&mut self, id: String, again: i64, why: String) {
+        self.asked.answers.insert(id, Answered { holds: None, again: Some(again), failed: Some(why) });
     }
 }
 
@@ -217,14 +274,9 @@ mod tests {
     }
 
     /// Asks about users of whom those in `slow` take too long, and belong otherwise. With it about how many it was asked.
-    fn asked(
-        breakers: &Breakers,
-        ids: Vec<String>,
-        slow: &[&str],
-        now: i64,
-    ) -> (BTreeMap<String, Answered>, Vec<usize>) {
-        let (parts, mut about) = (vec![ids], vec![]);
-        let mut asking = Asking { breakers, workspace: "w", text: "q", now, parts, answers: BTreeMap::new() };
+    fn asked(breakers: &Breakers, ids: Vec<String>, slow: &[&str], now: i64) -> (Asked, Vec<usize>) {
+        let mut about = vec![];
+        let mut asking = Asking::new(breakers, "w", "q", ids, now);
         while let Some(ids) = asking.next() {
             about.push(ids.len());
             let found = match ids.iter().any(|id| slow.contains(&id.as_str())) {
@@ -233,7 +285,7 @@ mod tests {
             };
             asking.told(ids, found).expect("the database is there");
         }
-        (asking.answers, about)
+        (asking.asked, about)
     }
 
     #[test]
@@ -244,12 +296,12 @@ mod tests {
         let mut answered: BTreeMap<String, Answered> = BTreeMap::new();
         // Those that it was not asked about are tried again when it is asked once more.
         while !ids.is_empty() && rounds < 20 {
-            let (answers, about) = asked(&breakers, ids, &["u077"], now);
+            let (found, about) = asked(&breakers, ids, &["u077"], now);
             assert!(about.len() < 140, "{about:?}");
-            let due = |a: &Answered| a.again.is_some_and(|again| again < now + AGAIN);
-            ids = answers.iter().filter(|(_, a)| due(a)).map(|(id, _)| id.clone()).collect();
-            now = answers.values().filter(|a| due(a)).filter_map(|a| a.again).min().unwrap_or(now);
-            answered.extend(answers);
+            ids = found.answers.iter().filter(|(_, a)| **a == Answered::default()).map(|(id, _)| id.clone()).collect();
+            assert_eq!(ids.is_empty(), found.rests.is_none());
+            now = found.rests.map_or(now, |(until, _)| until);
+            answered.extend(found.answers);
             rounds += 1;
         }
         assert!(rounds <= 6, "{rounds} rounds");
@@ -257,7 +309,7 @@ mod tests {
             let a = &answered[&id];
             match id.as_str() {
                 "u077" => {
-                    assert_eq!((a.holds, a.again), (None, Some(now + AGAIN)));
+                    assert!(a.holds.is_none() && a.again.is_some_and(|again| again <= now + AGAIN), "{a:?}");
                     assert_eq!(a.failed.as_deref(), Some("it ran longer than 5 s"));
                 }
                 _ => assert_eq!(*a, Answered::from(true), "{id}"),
@@ -268,28 +320,61 @@ mod tests {
     #[test]
     fn what_keeps_running_too_long_is_left_alone_for_longer_and_longer() {
         let (breakers, slow) = (Breakers::default(), ["u000", "u001", "u002", "u003"]);
-        let (answers, about) = asked(&breakers, users(0..4), &slow, 0);
+        let (found, about) = asked(&breakers, users(0..4), &slow, 0);
         assert_eq!(about, [4, 2, 1], "three times in a row");
-        let left =
-            |a: &Answered| a.again == Some(60_000) && a.failed.as_deref().is_some_and(|f| f.contains("left alone"));
-        assert_eq!(answers.values().filter(|a| left(a)).count(), 3);
+        assert_eq!(found.answers.values().filter(|a| **a == Answered::default()).count(), 3);
+        let (until, why) = found.rests.expect("it rests");
+        assert!(until == 60_000 && why.contains("left alone"), "{why}");
         assert_eq!(asked(&breakers, users(0..200), &slow, 59_999).1, [0; 0], "nobody is asked about meanwhile");
         assert!(breakers.rests("w", "another", 1).is_none() && breakers.rests("another", "q", 1).is_none());
         assert_eq!(asked(&breakers, users(0..4), &slow, 60_000).1, [1], "one try");
         assert_eq!(breakers.rests("w", "q", 60_000).map(|(until, _)| until), Some(180_000), "twice as long");
         // As soon as it is fast all is as it was, after a while also about many at once.
-        assert_eq!(asked(&breakers, users(0..4), &[], 180_000).1, [1, 1, 1, 1]);
-        assert_eq!(asked(&breakers, users(0..4), &[], 600_000).1, [1, 1, 2]);
-        assert_eq!(asked(&breakers, users(0..4), &[], 600_001).1, [4]);
+        // Those who were slow alone come last.
+        assert_eq!(asked(&breakers, users(0..4), &[], 180_000).1, [1, 1]);
+        assert_eq!(asked(&breakers, users(0..6), &[], 600_000).1, [1, 1, 2]);
+        assert_eq!(asked(&breakers, users(0..4), &[], 600_001).1, [2]);
+        assert_eq!(asked(&breakers, users(0..4), &[], 60_000 + AGAIN).1, [4]);
+    }
+
+    #[test]
+    fn one_user_costs_the_limit_once_in_a_while() {
+        let breakers = Breakers::default();
+        asked(&breakers, users(0..2), &["u001"], 0);
+        for second in 1..900 {
+            let (found, about) = asked(&breakers, users(0..2), &["u001"], second * 1_000);
+            assert_eq!(about, [1], "u000");
+            assert_eq!(found.answers["u001"].again, Some(AGAIN));
+        }
+        assert!(asked(&breakers, users(1..2), &[], AGAIN).0.answers["u001"].holds.is_some());
+        // Many of them, with others between, are too many.
+        let slow = users(0..40);
+        let slow: Vec<&str> = slow.iter().step_by(2).map(String::as_str).collect();
+        for n in 0..40 {
+            asked(&breakers, users(n..n + 1), &slow, AGAIN);
+        }
+        assert!(breakers.rests("w", "q", AGAIN).is_some() && breakers.slow("w", "q", AGAIN).len() == MOST_SLOW);
+    }
+
+    #[test]
+    fn a_query_that_is_refused_is_not_asked_about_halves() {
+        let breakers = Breakers::default();
+        let mut asking = Asking::new(&breakers, "w", "q", users(0..128), 0);
+        let mut about = vec![];
+        while let Some(ids) = asking.next() {
+            about.push(ids.len());
+            asking.told(ids, Err(Error::Refused("too long".into()))).expect("the database is there");
+        }
+        assert_eq!((about, asking.asked.rests), (vec![128], Some((LONGEST_REST, "too long".into()))));
+        assert!(asking.asked.answers.len() == 128 && asking.asked.answers.values().all(|a| *a == Answered::default()));
     }
 
     #[test]
     fn of_a_database_that_is_away_nothing_is_known() {
-        let (breakers, parts) = (Breakers::default(), vec![users(0..2)]);
-        let answers = BTreeMap::new();
-        let mut asking = Asking { breakers: &breakers, workspace: "w", text: "q", now: 0, parts, answers };
+        let breakers = Breakers::default();
+        let mut asking = Asking::new(&breakers, "w", "q", users(0..2), 0);
         let ids = asking.next().expect("somebody");
         assert!(asking.told(ids, Err(Error::Away("for a moment".into()))).is_err());
-        assert!(asking.answers.is_empty(), "neither an answer nor a failure: the step is taken again");
+        assert!(asking.asked.answers.is_empty(), "neither an answer nor a failure: the step is taken again");
     }
 }

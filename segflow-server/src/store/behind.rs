@@ -334,6 +334,10 @@ async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(
             passed.extend(std::mem::take(&mut others));
             break;
         }
+        let slow = db.breakers.slow(workspace, query, sieve.now);
+        let (known, rest): (Vec<String>, Vec<String>) = others.into_iter().partition(|id| slow.contains_key(id));
+        passed.extend(known);
+        others = rest;
         match segments::members(db, workspace, query, &others, sieve.now).await {
             Ok(members) => {
                 others.retain(|id| !members.contains(id));
@@ -343,7 +347,7 @@ async fn sift(db: &Db, workspace: &str, sieve: &Sieve, rows: &[Row]) -> Result<(
             Err(error) => {
                 tracing::warn!(workspace, %error, "raw SQL could not be asked about many users");
                 if let Error::TooLong(_) = error {
-                    db.breakers.ran_too_long(workspace, query, others.len(), sieve.now);
+                    db.breakers.ran_too_long(workspace, query, &others, sieve.now);
                 }
                 passed.extend(std::mem::take(&mut others));
             }

@@ -17,6 +17,7 @@ use sqlx::sqlite::{
     SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row as _, Transaction};
+use tokio::sync::Semaphore;
 
 use super::asking::Breakers;
 use super::boundary::{self, Side};
@@ -31,6 +32,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a query is waited for after the database should have stopped it.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How many queries of [`Db::for_guests`] run at once, of the four that there are connections for.
+const GUESTS: usize = 2;
 
 /// The most ids that a query may give, in bytes: those of several million users.
 const MOST_IDS: usize = 256 << 20;
@@ -164,6 +168,9 @@ pub struct Db {
     commit_delay: Duration,
     /// How much SQLite has worked, in steps of its machine: a row that is read is several.
     steps: Arc<AtomicU64>,
+    /// Whether raw SQL is asked for somebody who can wait.
+    is_guest: bool,
+    guests: Arc<Semaphore>,
     /// Raw SQL that has run too long in it.
     pub breakers: Arc<Breakers>,
 }
@@ -253,7 +260,13 @@ impl Db {
         } else {
             return Err(Error::Url(url.split(':').next().unwrap_or_default().to_string()));
         };
-        Ok(Db { pools, commit_delay, steps, breakers: Arc::default() })
+        let guests = Arc::new(Semaphore::new(GUESTS));
+        Ok(Db { pools, commit_delay, steps, is_guest: false, guests, breakers: Arc::default() })
+    }
+
+    /// The same, for pushes and questions of people: their raw SQL waits for itself, so that connections are left for the engine's.
+    pub fn for_guests(&self) -> Db {
+        Db { is_guest: true, ..self.clone() }
     }
 
     /// How many steps SQLite's machine has taken, in thousands: what its queries have cost. MySQL counts rows by itself.
@@ -343,12 +356,17 @@ impl Db {
         limit: Duration,
         ids: Ids,
     ) -> Result<BTreeSet<String>> {
+        let room = match self.is_guest {
+            true => Some(self.guests.clone().acquire_owned().await.expect("it is never closed")),
+            false => None,
+        };
         let found = match &self.pools {
             Pools::Sqlite { readers, .. } => {
                 let (mut connection, steps) = (readers.acquire().await?, self.steps.clone());
                 let args = sqlite_args(args)?;
                 // In a task of its own: the caller may go away, but the limit must not stay on the connection.
                 let task = tokio::spawn(async move {
+                    let _room = room;
                     count_steps(&mut connection, &steps, Some(monotonic() + limit)).await?;
                     let query = sqlx::query_with(AssertSqlSafe(sql), args);
                     let found = ids.of(query.fetch(&mut *connection).map_ok(Row::Sqlite)).await;

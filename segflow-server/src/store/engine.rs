@@ -128,6 +128,9 @@ pub struct Loaded {
     pub work: Vec<(Work, Needs)>,
     /// Inbox rows of users who are gone.
     pub orphans: Vec<i64>,
+    /// Raw SQL segments that are left alone, until when and why: some of these users were not asked about, and the segment is to be gone
+    /// through again.
+    pub rests: BTreeMap<String, (i64, String)>,
 }
 
 /// Loads all that the steps of these users work on. The inbox is read first, then what it refers to. `more` is what flows ask about
@@ -195,7 +198,7 @@ pub async fn look(reading: &Reading<'_>, users: &BTreeSet<String>, more: &[Asked
         })
         .collect();
     reading.load(&mut needed, &tallied, more).await?;
-    evaluate_sql(db, project, workspace, &mut needed, now).await?;
+    loaded.rests = evaluate_sql(db, project, workspace, &mut needed, now).await?;
     loaded.work = needed;
     Ok(loaded)
 }
@@ -387,10 +390,10 @@ async fn evaluate_sql(
     workspace: &str,
     needed: &mut [(Work, Needs)],
     now: i64,
-) -> Result<()> {
+) -> Result<BTreeMap<String, (i64, String)>> {
     let asked: BTreeSet<usize> = needed.iter().flat_map(|(_, needs)| needs.sql.iter().copied()).collect();
     let all: Vec<String> = needed.iter().map(|(work, _)| work.user.id.clone()).collect();
-    let mut to_come = BTreeMap::new();
+    let (mut to_come, mut rests) = (BTreeMap::new(), BTreeMap::new());
     for index in asked {
         let segment = &project.manifest.segments[index];
         let Rule::Sql(sql) = &segment.rule else { continue };
@@ -403,10 +406,12 @@ async fn evaluate_sql(
         }
         let wanting = needed.iter().filter(|(_, needs)| needs.sql.contains(&index));
         let ids = wanting.map(|(work, _)| work.user.id.clone()).collect();
-        let mut answers = asking::answers(db, workspace, sql, ids, &to_come[&names], now).await?;
+        let asked = asking::answers(db, workspace, sql, ids, &to_come[&names], now).await?;
+        rests.extend(asked.rests.map(|rest| (segment.id.clone(), rest)));
+        let mut answers = asked.answers;
         for (work, _) in needed.iter_mut() {
             work.sql.extend(answers.remove(&work.user.id).map(|answered| (segment.id.clone(), answered)));
         }
     }
-    Ok(())
+    Ok(rests)
 }

@@ -227,7 +227,10 @@ async fn store_group(tx: &mut Tx, heard: Heard, facts: Arc<Vec<Fact>>, looks: bo
             continue;
         }
         let after = after(&fact.what, users.get(&key));
-        if after.as_ref().is_some_and(|after| Json::Object(after.clone()).to_string().len() > LARGEST) {
+        // What was stored before there was a limit may be larger, and may become smaller.
+        let size = |attributes: &Object| Json::Object(attributes.clone()).to_string().len();
+        let before = || users.get(&key).map_or(0, |user| size(&user.attributes));
+        if after.as_ref().map(size).is_some_and(|size| size > LARGEST && size > before()) {
             // Nor is a new user made by what is refused.
             stored.push(Err(Error::TooLarge(format!("the attributes would be larger than {LARGEST} bytes"))));
             continue;

@@ -103,6 +103,8 @@ pub enum Error {
     Mode(String),
     /// A query that the database stopped at its limit, in seconds.
     TooLong(f64),
+    /// A query of the user's that the check does not take: it cannot be asked about anybody.
+    Refused(String),
     /// A bug.
     Internal(String),
     Sql(Box<sqlx::Error>),
@@ -171,6 +173,7 @@ impl std::fmt::Display for Error {
             Error::Conflict(what)
             | Error::TooLarge(what)
             | Error::Away(what)
+            | Error::Refused(what)
             | Error::Internal(what)
             | Error::Mode(what) => f.write_str(what),
             Error::Url(scheme) => {

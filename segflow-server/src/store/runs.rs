@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use segflow_core::ids;
 use segflow_core::protocol::Segment;
+use segflow_core::step::Answered;
 
 use super::db::{Db, Tx, Value};
 use super::deployments::Deployment;
 use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
-use super::{Result, fence, for_update};
+use super::{Result, asking, fence, for_update};
 use crate::args;
 
 /// How many users are gone through in one transaction.
 const CHUNK: usize = 512;
+
+/// How long after a query's rest everybody is gone through: steps that had begun before its end are over then.
+const AFTER_REST: i64 = 30_000;
 
 /// A run that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +41,18 @@ impl Run {
         let place = |run: &Run| (run.workspace.clone(), run.segment.clone(), run.due_at, run.generation);
         place(self) == place(other)
     }
+
+    /// What was missed while nobody was there is not made up for.
+    fn next(&self, every: i64, now: i64) -> i64 {
+        self.due_at + ((now - self.due_at) / every + 1) * every
+    }
 }
 
 /// How a segment is gone through.
 pub enum How {
     /// All users are due for it.
     Everybody,
-    /// Raw SQL about some users at a time: those whose membership is not what it says are due for it.
+    /// Raw SQL about some users at a time: those whose membership is not what it says, or whom it cannot be asked about, are due for it.
     Scoped(String),
     /// Raw SQL about all at once, already asked: its verdicts are told to those whose membership is not what it says, a chunk at a time.
     Whole(Arc<Verdicts>),
@@ -90,6 +99,46 @@ pub async fn ask(db: &Db, workspace: &str, segment: &str, every: Option<i64>, no
     db.write(move |tx| {
         let row = row.clone();
         Box::pin(async move { insert(tx, &ASKED, vec![row]).await })
+    })
+    .await
+}
+
+/// Raw SQL that is left alone.
+pub struct Rest<'a> {
+    pub segment: &'a str,
+    pub every: Option<i64>,
+    pub until: i64,
+    pub why: &'a str,
+}
+
+/// Some users were not asked about while a query rests: everybody is gone through after it, from the beginning, and it is shown why. A
+/// period goes on from there.
+pub async fn rest(db: &Db, workspace: &str, rest: &Rest<'_>, now: i64) -> Result<()> {
+    let sql = "SELECT due_at, done_to FROM segment_runs WHERE workspace = ? AND segment = ? AND EXISTS (SELECT 1 FROM \
+               segment_failures f WHERE f.workspace = segment_runs.workspace AND f.segment = segment_runs.segment AND f.user_id = '')";
+    let due_at = rest.until + AFTER_REST;
+    let is_planned = move |at: i64, done_to: &str| now < at && at <= due_at && done_to.is_empty();
+    // It is said of each group of users.
+    if let Some(row) = db.read_one(sql, args![workspace, rest.segment]).await?
+        && is_planned(row.int(0)?, &row.text(1)?)
+    {
+        return Ok(());
+    }
+    let failed = failure(workspace, rest.segment, "", rest.why, now);
+    let bucket = ids::bucket(workspace, rest.segment);
+    let run = args![workspace, rest.segment, bucket, due_at, rest.every, "", false];
+    let key = args![workspace, rest.segment];
+    db.write(move |tx| {
+        let (failed, run, key) = (failed.clone(), run.clone(), key.clone());
+        Box::pin(async move {
+            let sql = "SELECT due_at, done_to FROM segment_runs WHERE workspace = ? AND segment = ?";
+            let row = tx.row(format!("{sql}{}", for_update(tx.kind())), key).await?;
+            let row = row.map(|row| Ok::<_, super::Error>((row.int(0)?, row.text(1)?))).transpose()?;
+            if !row.is_some_and(|(at, done_to)| is_planned(at, &done_to)) {
+                insert(tx, &ASKED, vec![run]).await?;
+            }
+            insert(tx, &FAILURES, vec![failed]).await
+        })
     })
     .await
 }
@@ -144,12 +193,17 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
             done_to = users.last().cloned().filter(|_| users.len() == CHUNK);
             let due: Vec<String> = match how {
                 How::Scoped(sql) => {
-                    let members = super::segments::members(db, &run.workspace, sql, &users, now).await?;
+                    let asked = asking::answers(db, &run.workspace, sql, users, &BTreeMap::new(), now).await?;
+                    if let Some((until, why)) = asked.rests {
+                        return put_off(db, run, Off::Rests { until, why }, now).await;
+                    }
+                    let users: Vec<String> = asked.answers.keys().cloned().collect();
                     let ids: Vec<Value> = users.iter().map(Value::from).collect();
                     let sql = "SELECT user_id FROM memberships WHERE workspace = ? AND segment = ? AND user_id IN ({})";
                     let rows = select_in(&mut On::Db(db), sql, &args![&run.workspace, &run.segment], &ids).await?;
                     let now_in = rows.iter().map(|row| row.text(0)).collect::<Result<BTreeSet<String>>>()?;
-                    members.symmetric_difference(&now_in).cloned().collect()
+                    let is_due = |user: &String, a: &Answered| a.holds != Some(now_in.contains(user));
+                    asked.answers.into_iter().filter(|(user, a)| is_due(user, a)).map(|(user, _)| user).collect()
                 }
                 _ => users,
             };
@@ -178,7 +232,7 @@ pub async fn go_on(db: &Db, incarnation: &str, run: &Run, how: &How, now: i64) -
             let is_there = |row: &&Vec<Value>, at: usize| matches!(&row[at], Value::Text(id) if there.contains(id));
             insert(tx, &FLIPS, told.flips.iter().filter(|row| is_there(row, 1)).cloned().collect()).await?;
             insert(tx, &INBOX, told.inbox.iter().filter(|row| is_there(row, 2)).cloned().collect()).await?;
-            finish(tx, &run, done_to, false, None, now).await
+            finish(tx, &run, done_to, false, now).await
         })
     })
     .await
@@ -228,30 +282,17 @@ struct Told {
     inbox: Vec<Vec<Value>>,
 }
 
-async fn finish(
-    tx: &mut Tx,
-    run: &Run,
-    done_to: Option<String>,
-    fresh: bool,
-    failed: Option<&str>,
-    now: i64,
-) -> Result<()> {
+async fn finish(tx: &mut Tx, run: &Run, done_to: Option<String>, fresh: bool, now: i64) -> Result<()> {
     let key = args![&run.workspace, &run.segment];
-    match failed {
-        Some(why) => insert(tx, &FAILURES, vec![failure(&run.workspace, &run.segment, "", why, now)]).await?,
-        None => {
-            let sql = "DELETE FROM segment_failures WHERE workspace = ? AND segment = ? AND user_id = ''";
-            tx.run(sql, key.clone()).await?;
-        }
-    }
+    let sql = "DELETE FROM segment_failures WHERE workspace = ? AND segment = ? AND user_id = ''";
+    tx.run(sql, key.clone()).await?;
     match (done_to, run.every) {
         (Some(done_to), _) => {
             let sql = "UPDATE segment_runs SET done_to = ? WHERE workspace = ? AND segment = ?";
             tx.run(sql, [args![done_to], key].concat()).await?;
         }
         (None, Some(every)) => {
-            // What was missed while nobody was there is not made up for.
-            let next = run.due_at + ((now - run.due_at) / every + 1) * every;
+            let next = run.next(every, now);
             let sql = "UPDATE segment_runs SET done_to = '', fresh = ?, due_at = ? WHERE workspace = ? AND segment = ?";
             tx.run(sql, [args![fresh, next], key].concat()).await?;
         }
@@ -262,16 +303,42 @@ async fn finish(
     Ok(())
 }
 
-/// Gives up a run whose segment is no more, or puts off one that failed, and why, until its next time.
-pub async fn put_off(db: &Db, run: &Run, failed: Option<String>, now: i64) -> Result<()> {
+/// Why a run does not go on.
+#[derive(Debug, Clone)]
+pub enum Off {
+    /// Its segment is no more.
+    Gone,
+    /// It failed: it begins anew on its period or, if somebody asked for it once, goes on in a while.
+    Failed(String),
+    /// The same of a segment that is not raw SQL: no database has refused it.
+    Broken,
+    /// Its query is left alone, and then it goes on.
+    Rests { until: i64, why: String },
+}
+
+/// Gives up a run, or puts it off, and says why.
+pub async fn put_off(db: &Db, run: &Run, off: Off, now: i64) -> Result<()> {
     let run = run.clone();
     db.write(move |tx| {
-        let (run, failed) = (run.clone(), failed.clone());
+        let (run, off) = (run.clone(), off.clone());
         Box::pin(async move {
-            match is_still(tx, &run).await? {
-                true => finish(tx, &run, None, run.fresh, failed.as_deref(), now).await,
-                false => Ok(()),
+            if !is_still(tx, &run).await? {
+                return Ok(());
             }
+            let again = run.every.map_or(now + asking::AGAIN, |every| run.next(every, now));
+            // One on its period begins anew, because others were due meanwhile.
+            let done_to = if run.every.is_some() { "" } else { &run.done_to };
+            let (due_at, done_to, why) = match &off {
+                Off::Gone => return finish(tx, &run, None, run.fresh, now).await,
+                Off::Failed(why) => (again, done_to, Some(why)),
+                Off::Broken => (again, done_to, None),
+                Off::Rests { until, why } => (until + AFTER_REST, run.done_to.as_str(), Some(why)),
+            };
+            if let Some(why) = why {
+                insert(tx, &FAILURES, vec![failure(&run.workspace, &run.segment, "", why, now)]).await?;
+            }
+            let sql = "UPDATE segment_runs SET due_at = ?, done_to = ? WHERE workspace = ? AND segment = ?";
+            tx.run(sql, args![due_at, done_to, &run.workspace, &run.segment]).await.map(drop)
         })
     })
     .await

@@ -21,14 +21,14 @@ const LIMIT_OF_ALL: Duration = Duration::from_secs(60);
 const SHORTEST: i64 = 60_000;
 
 /// The most users in one query.
-const BATCH: usize = 256;
+pub const BATCH: usize = 256;
 
 /// The most checked queries that are kept.
 const KEPT: usize = 256;
 
 /// Which of these users belong to the segment, at an instant in ms UTC.
 pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: i64) -> Result<BTreeSet<String>> {
-    let checked = checked(text).map_err(|refused| Error::Internal(refused.to_string()))?;
+    let checked = checked(text).map_err(|refused| Error::Refused(refused.to_string()))?;
     let dialect = dialect(db);
     let mut members = BTreeSet::new();
     for part in ids.chunks(BATCH) {
@@ -43,7 +43,7 @@ pub async fn members(db: &Db, workspace: &str, text: &str, ids: &[String], now: 
 
 /// Who of all users belongs to the segment: for SQL that compares them with one another.
 pub async fn everyone(db: &Db, workspace: &str, text: &str, now: i64) -> Result<BTreeSet<String>> {
-    let checked = checked(text).map_err(|refused| Error::Internal(refused.to_string()))?;
+    let checked = checked(text).map_err(|refused| Error::Refused(refused.to_string()))?;
     let sql = checked.sql(dialect(db), 0);
     let args = bound(&sql, workspace, vec![], now);
     db.ids_within(sql.text, args, LIMIT_OF_ALL, Ids::default()).await
@@ -118,18 +118,20 @@ pub fn dependencies(text: &str) -> Dependencies {
     Dependencies { attributes, events, clock, other_users, ..Dependencies::default() }
 }
 
-/// The same text is asked about for every user who may belong to it.
+/// The same text is asked about for every user who may belong to it, and a refusal costs as much as an acceptance: both are kept.
 fn checked(text: &str) -> std::result::Result<Arc<Checked>, sql::Refused> {
-    static CHECKED: Mutex<BTreeMap<String, Arc<Checked>>> = Mutex::new(BTreeMap::new());
+    static CHECKED: Mutex<BTreeMap<String, Looked>> = Mutex::new(BTreeMap::new());
     let kept = || CHECKED.lock().expect("no panic while held");
     if let Some(checked) = kept().get(text) {
-        return Ok(checked.clone());
+        return checked.clone();
     }
-    let checked = Arc::new(sql::check(text)?);
+    let checked = sql::check(text).map(Arc::new);
     let mut kept = kept();
     if kept.len() >= KEPT {
         kept.clear();
     }
     kept.insert(text.to_string(), checked.clone());
-    Ok(checked)
+    checked
 }
+
+type Looked = std::result::Result<Arc<Checked>, sql::Refused>;

@@ -9,7 +9,7 @@ use segflow_protocol::Webhook;
 use super::db::{Db, Row, Tx, Value};
 use super::inbox::{Body, INBOX};
 use super::many::{Existing, On, Table, insert, select_in};
-use super::{Error, Result, fence, for_share, for_update};
+use super::{Result, fence, for_share, for_update};
 use crate::args;
 
 /// A request that is to be made now.
@@ -21,7 +21,8 @@ pub struct Call {
     pub op: u64,
     /// Counted from 1.
     pub attempt: u32,
-    pub request: Webhook,
+    /// Or why what is stored of it cannot be read.
+    pub request: std::result::Result<Webhook, String>,
 }
 
 /// The longest time that one attempt is given, in ms.
@@ -79,8 +80,9 @@ pub fn row(workspace: &str, user: &str, bucket: u16, job: &Job, request: &Webhoo
 }
 
 /// What is read of a request that is due, of a workspace that is not held. Only the address of what can be long.
-const OF_DUE: &str = "SELECT workspace, enrollment, op, JSON_EXTRACT(request, '$.url'), due_at FROM webhooks \
-                      WHERE workspace NOT IN (SELECT id FROM workspaces WHERE held_at IS NOT NULL) AND due_at <= ?";
+/// It may be no JSON: then it fails alone, when it is called.
+const OF_DUE: &str = "SELECT workspace, enrollment, op, \
+                      CASE WHEN JSON_VALID(request) THEN JSON_EXTRACT(request, '$.url') END, due_at FROM webhooks WHERE workspace NOT IN (SELECT id FROM workspaces WHERE held_at IS NOT NULL) AND due_at <= ?";
 
 /// Requests of these buckets that are due, the first of those that were read first.
 pub async fn due(db: &Db, buckets: &BTreeSet<u16>, now: i64, limit: usize) -> Result<Vec<Due>> {
@@ -114,11 +116,14 @@ fn read_due(row: &Row) -> Result<Due> {
     })
 }
 
-/// The earliest instant at which a request is due.
+/// The earliest instant at which a request is due whose workspace is not held: what is held has been due for long, and would hide the rest.
 pub async fn next_due(db: &Db) -> Result<Option<i64>> {
-    let row = db.read_one("SELECT MIN(due_at) FROM webhooks WHERE due_at IS NOT NULL", vec![]).await?;
+    let row = db.read_one(NEXT_DUE, vec![]).await?;
     Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
+
+const NEXT_DUE: &str = "SELECT MIN(due_at) FROM webhooks WHERE due_at IS NOT NULL \
+                        AND workspace NOT IN (SELECT id FROM workspaces WHERE held_at IS NOT NULL)";
 
 /// Takes a request in hand. It stays due, `grace` ms after its time is over: if this server dies, another tries again. `None`: it is not
 /// due any more, or its workspace is held.
@@ -140,10 +145,10 @@ pub async fn claim(db: &Db, incarnation: &str, due: &Due, grace: i64, now: i64) 
                 for_update(tx.kind())
             );
             let Some(row) = tx.row(sql, args![&enrollment, op, now]).await? else { return Ok(None) };
-            let request: Webhook = serde_json::from_str(&row.text(3)?)
-                .map_err(|e| Error::Internal(format!("a stored webhook cannot be read: {e}")))?;
+            let request: std::result::Result<Webhook, String> = serde_json::from_str(&row.text(3)?)
+                .map_err(|error| format!("what is stored of it cannot be read: {error}"));
             let attempt = row.int(2)? as u32 + 1;
-            let again = now.saturating_add(patience(&request)).saturating_add(grace);
+            let again = now.saturating_add(request.as_ref().map_or(LONGEST, patience)).saturating_add(grace);
             let sql = "UPDATE webhooks SET attempt = ?, due_at = ?, updated_at = ? WHERE enrollment = ? AND op = ?";
             tx.run(sql, args![attempt, again, now, &enrollment, op]).await?;
             let (workspace, user) = (row.text(0)?, row.text(1)?);

@@ -9,6 +9,7 @@ both![
     a_push_says_whom_it_cannot_be_asked_about,
     a_query_about_all_that_fails_is_seen,
     a_query_that_takes_too_long_is_refused_and_holds_up_nobody,
+    while_a_query_is_left_alone_nobody_is_forgotten,
 ];
 
 /// Of -1e300 the one database cannot take the absolute value, nor the other multiply it.
@@ -128,4 +129,37 @@ async fn a_query_that_takes_too_long_is_refused_and_holds_up_nobody(db: Database
     let found = failing(&app, "slow").await;
     assert_eq!((&found["users"], &found["error"]), (&json!(1), &json!("it ran longer than 5 s")));
     app.get("/v1/segments/slow/explain?user=ada").await.problem(409, "segment_failed");
+}
+
+async fn while_a_query_is_left_alone_nobody_is_forgotten(db: Database) {
+    const BLUE: &str = "SELECT id FROM users WHERE attributes->>'$.color' = 'blue'";
+    let app = App::start(&db).await;
+    app.push(project(json!([sql("blue", BLUE, None)]), json!([made::campaign("hello", "blue")]))).await;
+    app.add("bea", json!({ "color": "blue" })).await;
+    app.settle().await;
+    // 2026-01-01T09:00:00Z
+    let now = 1_767_258_000_000;
+    for _ in 0..3 {
+        app.server().store().db.breakers.ran_too_long("main", BLUE, &["x".to_string(), "y".to_string()], now);
+    }
+    for user in ["ada", "bob", "cid"] {
+        app.add(user, json!({ "color": "blue" })).await;
+    }
+    app.add("bea", json!({ "color": "red" })).await;
+    app.post("/v1/segments/blue/recalculate", json!({})).await.ok();
+    app.settle().await;
+    assert_eq!(members(&app, "blue").await, ["bea"], "they stay as they are");
+    let found = failing(&app, "blue").await;
+    assert_eq!((&found["users"], &found["at"]), (&Value::Null, &json!("2026-01-01T09:00:00Z")), "{found}");
+    assert!(found["error"].as_str().is_some_and(|error| error.contains("left alone")), "{found}");
+    // However many they are.
+    assert_eq!(db.count("SELECT COUNT(*) FROM segment_failures").await, 1);
+    assert_eq!(db.count("SELECT COUNT(*) FROM flips").await, 0);
+    app.advance("1m").await;
+    assert_eq!(members(&app, "blue").await, ["bea"]);
+    app.advance("1m").await;
+    assert_eq!(members(&app, "blue").await, ["ada", "bob", "cid"]);
+    assert_eq!(failing(&app, "blue").await, Value::Null);
+    assert_eq!(db.count("SELECT COUNT(*) FROM segment_runs").await, 0);
+    assert_eq!(app.items("/v1/campaigns/hello/enrollments").await.len(), 4);
 }
