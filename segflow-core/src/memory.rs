@@ -291,7 +291,13 @@ impl Memory {
         let names: BTreeSet<&String> = needs.events.iter().chain(more.iter().map(|asked| &asked.events.name)).collect();
         for name in names {
             let events = record.events.iter().filter(|(_, of, _)| of == name).map(|(.., fact)| fact.clone()).collect();
-            work.history.extend(self.loaded(name, events, more, now));
+            // A step that takes only the first facts has to tell the others from the rest, so they are not summed up.
+            let unread = work.facts.iter().filter_map(|fact| match &fact.what {
+                What::Event { name: of, occurred_at, .. } if of == name => Some(*occurred_at),
+                _ => None,
+            });
+            let unread = unread.min().unwrap_or(i64::MAX);
+            work.history.extend(self.loaded(name, events, unread, more, now));
         }
         for &index in &needs.sql {
             let id = &self.project.manifest.segments[index].id;
@@ -300,14 +306,15 @@ impl Memory {
         Some((work, needs))
     }
 
-    /// One by one, or summed up as a server does it, with so many apart as there may be.
-    fn loaded(&self, name: &str, mut events: Vec<EventFact>, more: &[Asked], now: i64) -> Vec<Loaded> {
+    /// One by one, or summed up as a server does it, with so many apart as there may be, and all since the first that is unread.
+    fn loaded(&self, name: &str, mut events: Vec<EventFact>, unread: i64, more: &[Asked], now: i64) -> Vec<Loaded> {
         let layouts = self.project.layouts(name, more);
         let Some(most) = self.apart.filter(|most| events.len() > *most && !layouts.is_empty()) else {
             return vec![Loaded::full(name, events)];
         };
         events.sort_by_key(|event| event.occurred_at);
-        let (old, new) = events.split_at(apart(&events, most));
+        let read = events.partition_point(|event| event.occurred_at < unread);
+        let (old, new) = events.split_at(apart(&events, most).min(read));
         let ends = new.first().map_or(i64::MAX, |event| event.occurred_at);
         let summed = |layout: Arc<Layout>| {
             let bounds = layout.bounds(now);

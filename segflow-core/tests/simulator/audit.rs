@@ -83,8 +83,14 @@ impl Audit {
         let all = of_user(memory, &decision.user);
         Movement { project, work, decision, before, after: &all, members: &work.members, at }.leaves_facts();
         let mut part = work.clone();
-        part.facts.truncate(decision.consumed.len());
-        let (work, taking) = (&part, &Taking { work: &part, ..*taking });
+        // What is left for the next step, the newest of all, is not there yet for this one.
+        let mut events = taking.events.clone();
+        for fact in part.facts.split_off(decision.consumed.len()) {
+            if let What::Event { name, .. } = &fact.what {
+                *events.get_mut(name).expect("it is known") -= 1;
+            }
+        }
+        let (work, taking) = (&part, &Taking { work: &part, events: &events, ..*taking });
         let (stored, _) = memory.load(&decision.user, &[], at).expect("the user is there");
         equal(&stored.user.incarnation, &work.user.incarnation, "nothing is decided about who was erased");
         equal(&stored.user.seq, &(work.user.seq + decision.consumed.len() as i64), "a user's seq is dense");
