@@ -81,7 +81,8 @@ async fn an_email_that_cannot_be_rendered_is_not_pushed(db: Database) {
     let app = App::start(&db).await;
     // A loop's own variable: no type of the project says what it has.
     let refused = app.deploy("", plugins::variant("misspelt")).await.problem(422, "invalid_project");
-    let why = "`hello` cannot be rendered with a made-up `user`: emails/line.html:4: a value that is not there is used: `person.nmae`";
+    let why = "`hello` cannot be rendered with a made-up `user`: emails/line.html:4: a value that is not there is used: `person.nmae`; \
+               if it is there in life, say what it is shown with by `sample(…)`";
     let problems = json!([{ "code": "not_rendered", "message": why, "place": "template hello" }]);
     assert_eq!(refused["problems"], problems, "{refused}");
     assert!(app.items("/v1/deployments").await.is_empty());
