@@ -316,7 +316,8 @@ async fn mail_goes_over_tls_with_a_password(db: Database) {
                 .await
                 .ok();
             let tried = |m: &Value| m["status"] == "pending" && !m["reason"].is_null();
-            let waits = || async { client.items(&format!("/v1/messages?user={name}")).await.into_iter().find(tried) };
+            let waits =
+                || async { client.items(&format!("/v1/messages?user_id={name}")).await.into_iter().find(tried) };
             let message = until("it waits", waits).await;
             let reason = message["reason"].as_str().expect("a reason");
             assert!(reason.contains(why) && !reason.contains("wrong") && !reason.contains(USER), "{reason}");

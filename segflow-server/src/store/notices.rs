@@ -226,8 +226,12 @@ impl Fresh<'_> {
         self.message.user.is_empty()
     }
 
-    /// It is about another address than we wrote to: mail is forwarded there.
+    /// It is a report about another address than we wrote to: mail is forwarded there. A vendor, which has its own id of the message, speaks of that
+    /// alone.
     fn is_elsewhere(&self) -> bool {
+        if self.notice.provider_id.is_some() {
+            return false;
+        }
         let both = self.message.recipient.as_ref().zip(self.notice.address.as_ref());
         both.is_some_and(|(ours, theirs)| address::normal(ours) != address::normal(theirs))
     }
