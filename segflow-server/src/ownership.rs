@@ -80,7 +80,9 @@ impl Ownership {
             }
             leased => leased?,
         };
-        self.note(leased.now);
+        if let Some(seen) = &self.seen {
+            seen.note(leased.now);
+        }
         let mut state = self.state.write().expect("no panic while held");
         let mut buckets = &leased.buckets - &state.leaving;
         if state.leaving.is_empty() {
@@ -130,12 +132,6 @@ impl Ownership {
         self.alone || monotonic() < state.until
     }
 
-    fn note(&self, now: i64) {
-        if let Some(seen) = &self.seen {
-            seen.note(now);
-        }
-    }
-
     /// No other server can be alive, so there is nobody to account for.
     pub fn is_alone(&self) -> bool {
         self.alone
@@ -157,7 +153,7 @@ impl Ownership {
             state.incarnation.clone()
         };
         match fence::leave(db, &incarnation).await {
-            Ok(now) => self.note(now),
+            Ok(now) => self.seen.iter().for_each(|seen| seen.note_last(now)),
             Err(Error::Fenced) => {}
             Err(error) => tracing::warn!(%error, "the leases were not given back; they run out by themselves"),
         }

@@ -6,43 +6,56 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::rfc3339;
 use crate::store::db::Db;
 use crate::store::{Result, deployments, fence, hold};
 
-/// How often a server that has nobody to tell that it is alive notes how far it has come.
+/// How often it is noted. Each time waits for the disk, which beats must not do that come every second.
 pub const PACE: Duration = Duration::from_secs(10);
 
-/// The file, and nothing else: one for each database.
-#[derive(Debug, Clone)]
-pub struct Seen(PathBuf);
+/// One for each database.
+#[derive(Debug)]
+pub struct Seen {
+    file: PathBuf,
+    /// What was noted last, ms UTC.
+    noted: AtomicI64,
+}
 
 impl Seen {
     pub fn at(file: PathBuf) -> Seen {
-        Seen(file)
+        Seen { file, noted: AtomicI64::new(0) }
     }
 
-    /// Notes that the database was alive at this instant of its own clock, ms UTC. That it cannot be written is no reason to stop.
+    /// Notes from time to time that the database was alive at this instant of its own clock, ms UTC.
     pub fn note(&self, now: i64) {
-        if let Err(error) = replace(&self.0, &format!("{now}\n")) {
-            tracing::warn!(file = %self.0.display(), %error, "how far the database has come could not be noted");
+        if now - self.noted.load(Ordering::Relaxed) >= PACE.as_millis() as i64 {
+            self.note_last(now);
+        }
+    }
+
+    /// Notes it in any case. That it cannot be written is no reason to stop.
+    pub fn note_last(&self, now: i64) {
+        self.noted.store(now, Ordering::Relaxed);
+        if let Err(error) = replace(&self.file, &format!("{now}\n")) {
+            tracing::warn!(file = %self.file.display(), %error, "how far the database has come could not be noted");
         }
     }
 
     /// When the database was last seen alive, if it does not know of that any more. One that no server has ever used is a new one.
     async fn lost(&self, db: &Db) -> Result<Option<i64>> {
-        let text = match std::fs::read_to_string(&self.0) {
+        let text = match std::fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                tracing::warn!(file = %self.0.display(), %error, "how far the database had come cannot be read");
+                tracing::warn!(file = %self.file.display(), %error, "how far the database had come cannot be read");
                 return Ok(None);
             }
         };
         let Ok(last) = text.trim().parse::<i64>() else {
-            tracing::warn!(file = %self.0.display(), "how far the database had come is not in this file");
+            tracing::warn!(file = %self.file.display(), "how far the database had come is not in this file");
             return Ok(None);
         };
         Ok(fence::last(db).await?.filter(|known| *known < last).map(|_| last))
