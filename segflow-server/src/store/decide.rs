@@ -300,9 +300,8 @@ async fn write_jobs(tx: &mut Tx, group: &Group, good: &[&Decision]) -> Result<()
     }
     // Also what it has begun in this very step.
     let paused = good.iter().flat_map(|d| &d.enrollments).filter(|e| e.status == Status::Paused);
-    for enrollment in paused {
-        webhooks::pause(tx, &enrollment.id, group.now).await?;
-    }
+    let paused: Vec<Value> = paused.map(|enrollment| Value::from(&enrollment.id)).collect();
+    webhooks::pause(tx, &paused, group.now).await?;
     Ok(())
 }
 

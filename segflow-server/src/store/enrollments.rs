@@ -3,7 +3,7 @@
 use segflow_core::enrollment::{Enrollment, Status, Waiting};
 use segflow_core::protocol::{Cut, Journal, Json, decode, encode};
 
-use super::db::{Db, Row, Tx};
+use super::db::{Db, Row, Tx, Value};
 use super::decide::{cancel_messages, drop_jobs, parse_status, write_enrollments_of};
 use super::{Error, Result, for_update, news, webhooks};
 use crate::args;
@@ -153,7 +153,7 @@ async fn act_in(
     }
     match act {
         Act::Restart | Act::Remove => drop_jobs(tx, id, &ops, now).await?,
-        Act::Pause => webhooks::pause(tx, id, now).await?,
+        Act::Pause => webhooks::pause(tx, &[Value::from(id)], now).await?,
         Act::Resume => webhooks::resume(tx, id, now).await?,
     }
     write_enrollments_of(tx, workspace, &[(user.as_str(), &enrollment)], now).await?;

@@ -8,7 +8,7 @@ use segflow_protocol::Webhook;
 
 use super::db::{Db, Row, Tx, Value};
 use super::inbox::{Body, INBOX};
-use super::many::{Existing, On, Table, insert, select_in};
+use super::many::{Existing, On, Table, insert, run_in, select_in};
 use super::{Result, fence, for_share, for_update};
 use crate::args;
 
@@ -158,10 +158,10 @@ pub async fn claim(db: &Db, incarnation: &str, due: &Due, grace: i64, now: i64) 
     .await
 }
 
-/// While a run is paused its requests are due at no time, and none is begun.
-pub async fn pause(tx: &mut Tx, enrollment: &str, now: i64) -> Result<()> {
-    let sql = "UPDATE webhooks SET due_at = NULL, updated_at = ? WHERE enrollment = ? AND status = 'pending'";
-    tx.run(sql, args![now, enrollment]).await.map(drop)
+/// While runs are paused their requests are due at no time, and none is begun.
+pub async fn pause(tx: &mut Tx, enrollments: &[Value], now: i64) -> Result<()> {
+    let sql = "UPDATE webhooks SET due_at = NULL, updated_at = ? WHERE status = 'pending' AND enrollment IN ({})";
+    run_in(tx, sql, &args![now], enrollments).await.map(drop)
 }
 
 /// And then they are due at once.
